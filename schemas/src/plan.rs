@@ -1,0 +1,241 @@
+//! What a view computes: the plan that `queries` makes of SQL and `pipeline` renders into dataflow.
+//!
+//! About ten kinds of node, each saying what state it costs. Every choice (reduce kind, join order, what is kept
+//! for how long) is made by the planner and stands here, so that EXPLAIN can print it, tests can compare it as
+//! text, and rendering is one `match` without judgement. Scalar work is behind [`ScalarExpr`], a trait that this
+//! floor owns and the desk implements over DataFusion's physical expressions: expressions are not written twice.
+//!
+//! Columns are numbered by position in the node's input; a join numbers the left side's first. Every node carries
+//! the schema of what it puts out.
+//!
+//! Plans are never serialised: every process plans the same SQL text.
+
+pub mod aggregate;
+pub mod explain;
+pub mod expr;
+
+use std::fmt;
+
+use arrow_schema::SchemaRef;
+
+pub use self::aggregate::Aggregate;
+pub use self::aggregate::AggregateFunction;
+pub use self::aggregate::GroupFunction;
+pub use self::expr::EvalError;
+pub use self::expr::ExprRef;
+pub use self::expr::ScalarExpr;
+
+use crate::time::HOUR_MS;
+use crate::time::Timestamp;
+
+/// A view, planned.
+#[derive(Clone, Debug)]
+pub struct ViewPlan {
+    /// Its SQL name.
+    pub name: String,
+    /// The text it was made from.
+    pub sql: String,
+    /// What it computes.
+    pub root: Node,
+    /// What becomes of rows that cannot be computed.
+    pub on_error: OnError,
+    /// The relations it reads, in name order.
+    pub reads: Vec<String>,
+}
+
+/// What becomes of a row whose expression fails (division by zero, bad cast, out of range).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// Reading the view fails while such a row stands.
+    Fail,
+    /// The row is left out and kept in the view's errors.
+    #[default]
+    Quarantine,
+    /// The failing column is NULL.
+    Null,
+}
+
+impl fmt::Display for OnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OnError::Fail => "fail",
+            OnError::Quarantine => "quarantine",
+            OnError::Null => "null",
+        })
+    }
+}
+
+/// One node with what it puts out.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The columns it puts out.
+    pub schema: SchemaRef,
+    /// Whether it only ever adds rows: no retraction, but those of its own retention.
+    pub append_only: bool,
+    /// What it does.
+    pub op: Op,
+}
+
+/// What a node does.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// Reads a stream, a reference table, another view, or what an agent says.
+    ///
+    /// Costs nothing of its own; with `expire`, the rows themselves until they are retracted.
+    Get {
+        /// The relation.
+        relation: String,
+        /// The columns taken, by position in the relation.
+        columns: Vec<usize>,
+        /// Retract each row when its time is older than the stream retains. `None` where a node above does it.
+        expire: Option<Expiry>,
+    },
+    /// Computes, filters and projects, on batches. Costs nothing.
+    MapFilterProject {
+        /// What it reads.
+        input: Box<Node>,
+        /// Only rows for which all are true pass.
+        filters: Vec<ExprRef>,
+        /// The columns that come out, over the input's columns.
+        projections: Vec<ExprRef>,
+    },
+    /// Joins rows with equal keys; history is restated when either side changes.
+    ///
+    /// Costs both sides, arranged by key. NULL keys never match.
+    Join {
+        /// The left side: the stream, if one side is one.
+        left: Box<Node>,
+        /// The right side.
+        right: Box<Node>,
+        /// Key columns of the left side.
+        left_key: Vec<usize>,
+        /// Key columns of the right side, in the same order and of the same types.
+        right_key: Vec<usize>,
+        /// What becomes of left rows without a match.
+        kind: JoinKind,
+        /// The columns that come out, numbered over left then right.
+        outputs: Vec<usize>,
+    },
+    /// Groups rows and aggregates each group. The group columns come out first, then the aggregates.
+    ///
+    /// Costs one accumulator a group (accumulable), or the group's argument values (ordered, basic).
+    /// Without group columns there is one group, which exists even when empty.
+    Reduce {
+        /// What it reads.
+        input: Box<Node>,
+        /// Group columns.
+        group: Vec<usize>,
+        /// What is computed of each group.
+        aggregates: Vec<Aggregate>,
+        /// Drop a group when this group column is older than the stream retains.
+        expire: Option<Expiry>,
+    },
+    /// Keeps one of equal rows. Costs each distinct row once.
+    Distinct {
+        /// What it reads.
+        input: Box<Node>,
+    },
+    /// Keeps the first `limit` rows of each group by a total order.
+    ///
+    /// Costs `limit` rows a group where the input is append-only (in place), otherwise every row.
+    TopK {
+        /// What it reads.
+        input: Box<Node>,
+        /// Group columns; none for one group.
+        group: Vec<usize>,
+        /// The order; the planner appends the remaining columns, so that it is total.
+        order: Vec<OrderBy>,
+        /// Rows kept a group.
+        limit: usize,
+        /// Forget a kept row when this column is older than the stream retains.
+        expire: Option<Expiry>,
+    },
+    /// All rows of all inputs. Costs nothing.
+    Union {
+        /// What it reads; all of one schema.
+        inputs: Vec<Node>,
+    },
+    /// The rows with their multiplicities negated. Costs nothing.
+    Negate {
+        /// What it reads.
+        input: Box<Node>,
+    },
+    /// Only rows of positive multiplicity. Costs each distinct row once.
+    Threshold {
+        /// What it reads.
+        input: Box<Node>,
+    },
+    /// Shows a row only at ticks `t` with `from <= t` and `t < until` (a comparison with `now()`).
+    ///
+    /// Costs the rows that will yet come or go, parked in time buckets. NULL bounds never hold.
+    Temporal {
+        /// What it reads.
+        input: Box<Node>,
+        /// Milliseconds since the epoch from which the row shows, as BIGINT over the input's columns.
+        from: Option<ExprRef>,
+        /// Milliseconds since the epoch from which it no longer shows.
+        until: Option<ExprRef>,
+    },
+    /// Rows written in the query. Costs nothing.
+    Constant {
+        /// The rows.
+        rows: arrow_array::RecordBatch,
+    },
+}
+
+/// What becomes of left rows without a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    /// They vanish.
+    Inner,
+    /// They come out with NULL in the right columns.
+    Left,
+}
+
+/// One column of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderBy {
+    /// The column.
+    pub column: usize,
+    /// Greatest first.
+    pub descending: bool,
+    /// NULLs before everything else.
+    pub nulls_first: bool,
+}
+
+/// When rows of a stream are old enough to be forgotten.
+///
+/// Whole hours of event time go at once: a row whose time lies in the hour `[h, h + 1)` goes at the first
+/// tick at or after `h + 1 + retain`. Bins that divide the hour therefore go whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// The timestamp column (of the relation for a Get, of the group for a Reduce, of the input for a TopK).
+    pub column: usize,
+    /// How long rows are kept behind the end of their hour, in milliseconds.
+    pub retain_ms: u64,
+}
+
+impl Expiry {
+    /// The instant from which a row of time `at` no longer shows.
+    pub const fn at(&self, at: Timestamp) -> Timestamp {
+        Timestamp((at.0 / HOUR_MS + 1) * HOUR_MS + self.retain_ms)
+    }
+}
+
+impl Node {
+    /// The nodes it reads.
+    pub fn inputs(&self) -> Vec<&Node> {
+        match &self.op {
+            Op::Get { .. } | Op::Constant { .. } => Vec::new(),
+            Op::MapFilterProject { input, .. }
+            | Op::Reduce { input, .. }
+            | Op::Distinct { input }
+            | Op::TopK { input, .. }
+            | Op::Negate { input }
+            | Op::Threshold { input }
+            | Op::Temporal { input, .. } => vec![input],
+            Op::Join { left, right, .. } => vec![left, right],
+            Op::Union { inputs } => inputs.iter().collect(),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! [`Layout`] and [`Splice`]: cutting columns out of encoded rows.
+//!
+//! arrow-row writes a fixed-width column as one validity byte and its big-endian bytes. A variable-length one is
+//! a single byte when NULL (0) or empty (1), and otherwise a 2 followed by blocks: four of eight bytes, then
+//! blocks of 32, each with a byte behind it that says how much of it is used (255: full, and more follows).
+//! `column_ends_are_found` holds this against the library for every type that a view may carry.
+
+use arrow_schema::DataType;
+
+use super::bytes::Row;
+
+/// How wide one column is when encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Width {
+    Fixed(usize),
+    Variable,
+}
+
+/// Where the columns of a row end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    widths: Vec<Width>,
+}
+
+impl Layout {
+    /// The layout of these types, or `None` if one of them is nested or its encoding is not known here.
+    pub fn new<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<Layout> {
+        let widths = types.into_iter().map(width).collect::<Option<_>>()?;
+        Some(Layout { widths })
+    }
+
+    /// Columns in the row.
+    pub fn columns(&self) -> usize {
+        self.widths.len()
+    }
+
+    /// Appends the end of every column, in order, to `ends`.
+    #[inline]
+    pub fn ends(&self, row: &[u8], ends: &mut Vec<usize>) {
+        let mut at = 0;
+        for width in &self.widths {
+            at = match width {
+                Width::Fixed(bytes) => at + bytes,
+                Width::Variable => variable_end(row, at),
+            };
+            ends.push(at);
+        }
+    }
+}
+
+fn width(of: &DataType) -> Option<Width> {
+    use DataType::*;
+    Some(match of {
+        Boolean => Width::Fixed(2),
+        Utf8 | Binary | LargeUtf8 | LargeBinary => Width::Variable,
+        Null => Width::Fixed(0),
+        other => Width::Fixed(1 + other.primitive_width()?),
+    })
+}
+
+#[inline]
+fn variable_end(row: &[u8], at: usize) -> usize {
+    const SMALL: usize = 8;
+    const LARGE: usize = 32;
+    let mut end = at + 1;
+    if row[at] != 2 {
+        return end;
+    }
+    for block in 0.. {
+        end += if block < LARGE / SMALL { SMALL } else { LARGE } + 1;
+        if row[end - 1] != 0xff {
+            break;
+        }
+    }
+    end
+}
+
+/// Builds rows from the columns of up to three others, by copying bytes.
+#[derive(Clone, Debug)]
+pub struct Splice {
+    parts: Vec<Layout>,
+    /// The source part and column of every column that comes out.
+    picks: Vec<(usize, usize)>,
+    /// The whole of consecutive parts, in order: nothing needs to be found.
+    whole: bool,
+    ends: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Splice {
+    /// A splice over `parts`; `picks` number the columns of all parts in one sequence.
+    pub fn new(parts: Vec<Layout>, picks: &[usize]) -> Splice {
+        let starts: Vec<(usize, usize)> = (parts.iter().enumerate())
+            .flat_map(|(part, layout)| (0..layout.columns()).map(move |column| (part, column)))
+            .collect();
+        let whole = picks.iter().copied().eq(0..starts.len());
+        let picks = picks.iter().map(|pick| starts[*pick]).collect();
+        Splice { parts, picks, whole, ends: Vec::new(), bytes: Vec::new() }
+    }
+
+    /// The spliced bytes; they stand until the next call.
+    #[inline]
+    pub fn bytes(&mut self, rows: &[&[u8]]) -> &[u8] {
+        self.bytes.clear();
+        if self.whole {
+            rows.iter().for_each(|row| self.bytes.extend_from_slice(row));
+            return &self.bytes;
+        }
+        self.ends.clear();
+        let mut bases = [0usize; 4];
+        for (part, (layout, row)) in self.parts.iter().zip(rows).enumerate() {
+            bases[part] = self.ends.len();
+            layout.ends(row, &mut self.ends);
+        }
+        for (part, column) in &self.picks {
+            let base = bases[*part];
+            let from = if *column == 0 { 0 } else { self.ends[base + column - 1] };
+            self.bytes.extend_from_slice(&rows[*part][from..self.ends[base + column]]);
+        }
+        &self.bytes
+    }
+
+    /// The spliced row.
+    #[inline]
+    pub fn row(&mut self, rows: &[&[u8]]) -> Row {
+        Row::new(self.bytes(rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::ArrayRef;
+    use arrow_array::BooleanArray;
+    use arrow_array::Float64Array;
+    use arrow_array::Int32Array;
+    use arrow_array::RecordBatch;
+    use arrow_array::StringArray;
+    use arrow_array::TimestampMillisecondArray;
+    use arrow_schema::Field;
+    use arrow_schema::Schema;
+
+    use super::super::codec::RowCodec;
+    use super::*;
+
+    fn batch() -> RecordBatch {
+        let texts: Vec<Option<String>> =
+            [None, Some(0), Some(1), Some(8), Some(9), Some(32), Some(33), Some(64), Some(200)]
+                .iter()
+                .map(|n| n.map(|n| "x".repeat(n)))
+                .collect();
+        let n = texts.len();
+        let number = |i: usize| (i % 3 > 0).then_some(i as f64 - 3.5);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(texts.clone())),
+            Arc::new((0..n).map(number).collect::<Float64Array>()),
+            Arc::new((0..n).map(|i| Some(i % 2 == 0)).collect::<BooleanArray>()),
+            Arc::new(StringArray::from_iter(texts.into_iter().rev())),
+            Arc::new((0..n).map(|i| Some(i as i32)).collect::<Int32Array>()),
+            Arc::new(TimestampMillisecondArray::from_iter((0..n).map(|i| Some(i as i64)))),
+        ];
+        let fields: Vec<Field> = (columns.iter().enumerate())
+            .map(|(i, c)| Field::new(format!("c{i}"), c.data_type().clone(), true))
+            .collect();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+    }
+
+    #[test]
+    fn column_ends_are_found() {
+        let batch = batch();
+        let schema = batch.schema();
+        let layout = Layout::new(schema.fields().iter().map(|f| f.data_type())).unwrap();
+        let rows = RowCodec::new(schema.clone()).unwrap().rows(&batch).unwrap();
+        for picks in [vec![0, 1, 2, 3, 4, 5], vec![3, 0], vec![5, 4, 2, 1], vec![1]] {
+            let projected = batch.project(&picks).unwrap();
+            let mut codec = RowCodec::new(projected.schema()).unwrap();
+            let expected = codec.rows(&projected).unwrap();
+            let mut splice = Splice::new(vec![layout.clone()], &picks);
+            let spliced: Vec<Row> = rows.iter().map(|r| splice.row(&[r.as_bytes()])).collect();
+            assert_eq!(spliced, expected, "{picks:?}");
+            let back = codec.decode(spliced.iter().map(Row::as_bytes)).unwrap();
+            assert_eq!(back, projected);
+        }
+    }
+
+    #[test]
+    fn one_zero_and_one_nan() {
+        let column: ArrayRef = Arc::new(Float64Array::from(vec![0.0, -0.0, f64::NAN, -f64::NAN]));
+        let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Float64, true)]));
+        let batch = RecordBatch::try_new(schema.clone(), vec![column]).unwrap();
+        let rows = RowCodec::new(schema).unwrap().rows(&batch).unwrap();
+        assert_eq!(rows[0], rows[1]);
+        assert_eq!(rows[2], rows[3]);
+    }
+}
