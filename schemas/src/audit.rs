@@ -1,16 +1,19 @@
-//! The audit record: what happened, to what, by whom, from which inputs, in one chain that shows tampering.
+//! The audit record: what happened, to what, by whom, from which inputs, in one chain that shows
+//! tampering.
 //!
-//! A commit's audit part is one Arrow batch a [`Kind`]. Its first columns are the same for every kind
-//! ([`common_fields`]); the kind's own typed columns follow; [`PREVIOUS_HASH`] and [`HASH`] end it once
-//! [`chain`] has linked it. Typed columns, not one JSON text: a question about actions is then a plain SQL
-//! query, and a value has one spelling to hash.
+//! A commit's audit part is one Arrow batch a [`Kind`]. Its first columns are the same for every
+//! kind ([`common_fields`]); the kind's own typed columns follow; [`PREVIOUS_HASH`] and [`HASH`]
+//! end it once [`chain`] has linked it. Typed columns, not one JSON text: a question about actions
+//! is then a plain SQL query, and a value has one spelling to hash.
 //!
-//! There is one chain an instance. Its order is (tick, kind, subject, sequence), kinds by name, so it does not
-//! depend on which worker produced a record first. A link covers the link before it and a canonical encoding
-//! of the record's columns ([`canonical`] says which bytes), never the bytes of a file: records may be
-//! compacted, compressed or moved to other table formats and still verify.
+//! There is one chain an instance. Its order is (tick, kind, subject, sequence), kinds by name, so
+//! it does not depend on which worker produced a record first. A link covers the link before it and
+//! a canonical encoding of the record's columns ([`canonical`] says which bytes), never the bytes
+//! of a file: records may be compacted, compressed or moved to other table formats and still
+//! verify.
 //!
-//! **Invariant:** the same records in any order, split over any batches of a kind, give the same chain.
+//! **Invariant:** the same records in any order, split over any batches of a kind, give the same
+//! chain.
 //!
 //! It does not store or sign; that is the commit log's work.
 
@@ -131,7 +134,7 @@ impl Kind {
             Kind::Command => "commands",
             Kind::Config => "configs",
             Kind::Forecast => "forecasts",
-            Kind::Quarantine => "quarantines",
+            Kind::Quarantine => "quarantine",
             Kind::Tick => "ticks",
             Kind::View => "views",
         }
@@ -228,8 +231,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// The head of an instance that has recorded nothing. It names the instance, so that records of one
-    /// cannot pass for another's.
+    /// The head of an instance that has recorded nothing. It names the instance, so that records of
+    /// one cannot pass for another's.
     pub fn genesis(instance: &str) -> Head {
         let mut hasher = Sha256::new();
         hasher.update(b"gridloom audit chain 1\n");
@@ -244,7 +247,17 @@ impl fmt::Display for Head {
     }
 }
 
-4,
+/// Which record: its place in the chain, in the chain's order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordId {
+    /// Its tick.
+    pub tick: Timestamp,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its subject.
+    pub subject: String,
+    /// Its number within those.
+    pub sequence: i64,
 }
 
 impl fmt::Display for RecordId {
@@ -254,16 +267,8 @@ impl fmt::Display for RecordId {
     }
 }
 
-/// The linked records of a tick.
-#[derive(Clone, Debug)]
-pub struct Links {
-    /// One batch a kind that has records, kinds in the chain's order, rows too, with both hash columns.
-    pub batches: Vec<(Kind, RecordBatch)>,
-    /// Where the chain stands now.
-    pub head: Head,
-}
-
-/// Why records could not be linked or/// The columns that open every audit batch, before it is linked. [`SEQUENCE`] may be NULL until then.
+/// The columns that open every audit batch, before it is linked. [`SEQUENCE`] may be NULL until
+/// then.
 pub fn common_fields() -> Vec<Field> {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     vec![
@@ -293,6 +298,21 @@ pub struct Entry<'a> {
     pub model_version: &'a str,
     /// See [`REASON`].
     pub reason: &'a str,
+}
+
+/// The columns of `batch` that may follow the common ones: all but those named as common ones are,
+/// and those in `without` (the column that became the subject, say).
+pub fn payload_of(batch: &RecordBatch, without: &[&str]) -> Vec<(Field, ArrayRef)> {
+    let common = common_fields();
+    let taken = |name: &str| {
+        without.contains(&name) || common.iter().any(|field| field.name().as_str() == name)
+    };
+    let fields = batch.schema_ref().fields().iter();
+    fields
+        .zip(batch.columns())
+        .filter(|(field, _)| !taken(field.name()))
+        .map(|(field, values)| (field.as_ref().clone(), values.clone()))
+        .collect()
 }
 
 /// Builds one kind's batch of one tick, unlinked.
@@ -345,7 +365,8 @@ impl Records {
         self.sequence.is_empty()
     }
 
-    /// The batch: the common columns, then `payload`, one value a record in the order they were added.
+    /// The batch: the common columns, then `payload`, one value a record in the order they were
+    /// added.
     ///
     /// # Errors
     /// A payload column of another length.

@@ -7,6 +7,7 @@
 //! Read in this order: [`time`], [`relation`], [`event`], [`mod@reference`], [`state`], [`decision`], then [`row`],
 //! [`plan`], [`contract`].
 
+pub mod audit;
 pub mod catalog;
 pub mod contract;
 pub mod decision;

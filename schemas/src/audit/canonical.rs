@@ -1,10 +1,11 @@
 //! Which bytes of a record are hashed.
 //!
-//! The encoding speaks of values, not of how Arrow holds them: a column read back from another file format, with
-//! a dictionary, a wider integer or microseconds for milliseconds, encodes the same. These bytes are promised:
+//! The encoding speaks of values, not of how Arrow holds them: a column read back from another file
+//! format, with a dictionary, a wider integer or microseconds for milliseconds, encodes the same.
+//! These bytes are promised:
 //!
 //! ```text
-//! record  = column*                    columns in order of name, bytewise; NULL columns are left out
+//! record  = column*                  columns in order of name; NULL columns are left out
 //! column  = text(name) tag:u8 bytes    text, bytes = length:u32 little-endian, then the bytes
 //! tag     = 1 bool     1 byte, 0 or 1
 //!           2 integer  8 bytes, signed, little-endian
@@ -16,8 +17,9 @@
 //!           8 date     8 bytes, days since the Unix epoch, signed
 //! ```
 //!
-//! A NULL is encoded by its absence, which no value is: so a column that a later version adds, NULL in old
-//! records, does not break their links. Every length is written, so no two records share an encoding.
+//! A NULL is encoded by its absence, which no value is: so a column that a later version adds, NULL
+//! in old records, does not break their links. Every length is written, so no two records share an
+//! encoding.
 //!
 //! **Invariant:** two records encode alike exactly if their named values are alike.
 //!
@@ -161,7 +163,8 @@ impl Column {
         }
     }
 
-    /// An unsigned value that a signed integer holds is encoded as one: other formats know no other.
+    /// An unsigned value that a signed integer holds is encoded as one: other formats know no
+    /// other.
     fn encode_unsigned(&self, row: usize, out: &mut Vec<u8>) {
         let value = self.values.as_primitive::<UInt64Type>().value(row);
         if i64::try_from(value).is_ok() {

@@ -1,9 +1,10 @@
 //! Linking the records of a tick.
 //!
-//! A link is `SHA-256(previous link, text(kind), sequence, canonical encoding of the other columns)`, the
-//! sequence as eight little-endian bytes and `text` as in [`canonical`](super::canonical). The sequence stands
-//! apart because it may be given here: records of one tick, kind and subject that come without one are
-//! ordered by their own encoding, so that the number does not depend on who was first.
+//! A link is `SHA-256(previous link, text(kind), sequence, canonical encoding of the other
+//! columns)`, the sequence as eight little-endian bytes and `text` as in
+//! [`canonical`](super::canonical). The sequence stands apart because it may be given here: records
+//! of one tick, kind and subject that come without one are ordered by their own encoding, so that
+//! the number does not depend on who was first.
 //!
 //! **Invariant:** what comes out is in the chain's order, and each record's identity is its own.
 //!
@@ -43,17 +44,17 @@ use super::canonical::Encoder;
 use super::common_fields;
 use crate::time::Timestamp;
 
-/// Which record: its place in the chain, in the chain's order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RecordId {
-    /// Its tick.
-    pub tick: Timestamp,
-    /// Its kind.
-    pub kind: Kind,
-    /// Its subject.
-    pub subject: String,
-    /// Its number within those.
-    pub sequence: i6 read.
+/// The linked records of a tick.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// One batch a kind that has records, kinds in the chain's order, rows too, with both hash
+    /// columns.
+    pub batches: Vec<(Kind, RecordBatch)>,
+    /// Where the chain stands now.
+    pub head: Head,
+}
+
+/// Why records could not be linked or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
     /// A common column is not where it should be.
@@ -74,6 +75,14 @@ pub enum ChainError {
         /// The batch's kind.
         kind: Kind,
         /// The column.
+        column: String,
+    },
+    /// A payload column named like a common one, or like another.
+    #[error("audit batch of kind {kind} has two columns named {column}")]
+    Repeated {
+        /// The batch's kind.
+        kind: Kind,
+        /// The name.
         column: String,
     },
     /// A record of another tick than the commit's.
@@ -139,8 +148,8 @@ pub enum ChainError {
 /// Links the records of one tick to `head`: orders them, numbers those without a sequence, hashes.
 ///
 /// # Errors
-/// A tick that does not follow, a record of another tick, a batch without the common columns first, two records
-/// with one identity, a column that cannot be hashed.
+/// A tick that does not follow, a record of another tick, a batch without the common columns first,
+/// two records with one identity, a column that cannot be hashed.
 pub fn chain(
     head: &Head,
     tick: Timestamp,
@@ -239,6 +248,11 @@ fn check_common(tick: Timestamp, kind: Kind, batch: &RecordBatch) -> Result<(), 
     for column in [PREVIOUS_HASH, HASH] {
         if schema.column_with_name(column).is_some() {
             return Err(ChainError::HashColumn { kind, column, state: "present already" });
+        }
+    }
+    for (position, field) in schema.fields().iter().enumerate() {
+        if schema.index_of(field.name()).is_ok_and(|first| first < position) {
+            return Err(ChainError::Repeated { kind, column: field.name().clone() });
         }
     }
     let ticks = batch.column(0).as_primitive::<TimestampMillisecondType>();

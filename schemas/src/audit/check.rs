@@ -1,13 +1,14 @@
 //! Checking links, and the two spellings of a linked batch.
 //!
-//! A store keeps the link as 32 bytes and leaves the previous one out, since rows of a kind and tick are
-//! neighbours in the chain; a reader shows both as hexadecimal text. [`compact`] and [`expand`] lead from one
-//! to the other.
+//! A store keeps the link as 32 bytes and leaves the previous one out, since rows of a kind and
+//! tick are neighbours in the chain; a reader shows both as hexadecimal text. [`compact`] and
+//! [`expand`] lead from one to the other.
 //!
-//! **Invariant:** [`check`] finds no break in what [`chain`](super::chain()) made, in either spelling.
+//! **Invariant:** [`check`] finds no break in what [`chain`](super::chain()) made, in either
+//! spelling.
 //!
-//! It does not say who did it: a break names the first record at which the chain does not hold. A record taken
-//! out shows at the one that followed it.
+//! It does not say who did it: a break names the first record at which the chain does not hold. A
+//! record taken out shows at the one that followed it.
 
 use std::sync::Arc;
 
@@ -85,10 +86,11 @@ pub struct Checked {
     pub last: Option<RecordId>,
 }
 
-/// Checks a run of neighbours in the chain, all of one kind, in either spelling, against the link before them.
+/// Checks a run of neighbours in the chain, all of one kind, in either spelling, against the link
+/// before them.
 ///
-/// `last` is the record before them, if any: order is checked too. After a break the stored link is believed, so
-/// that one edit is one break.
+/// `last` is the record before them, if any: order is checked too. After a break the stored link is
+/// believed, so that one edit is one break.
 ///
 /// # Errors
 /// A batch that is not a linked audit batch at all.
