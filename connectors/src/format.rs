@@ -1,0 +1,161 @@
+//! What records mean: bytes become rows of a stream, rows become bytes.
+//!
+//! There are two families. In a *record* format ([`json`], [`csv`]) one record is a run of bytes, and a [`Decoder`]
+//! takes in record after record and gives a batch: typed rows, and beside them every record that
+//! is not one. In a *column* format ([`arrow_ipc`], [`parquet`]) whole batches are read and fitted to the stream's columns. Both
+//! give a [`Decoded`].
+//!
+//! **Invariant:** every record pushed is either a row or refused, never both, never neither; rows never hold what the
+//! schema forbids. Nothing is rounded to fit: a number that a column cannot hold exactly as an integer is refused.
+//!
+//! What a record's columns are is matched by name. Fields that the stream does not have are ignored, except
+//! [`ARRIVED_AT`].
+
+pub mod arrow_ipc;
+mod columns;
+pub mod csv;
+mod instant;
+pub mod json;
+pub mod parquet;
+mod rows;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use schemas::time::Timestamp;
+
+use self::rows::Rows;
+use crate::source::Position;
+use crate::source::Reason;
+use crate::source::Refusal;
+use crate::source::Refused;
+
+/// A column that no stream has, but a file may: when the record arrived. Future event times are judged by it.
+pub const ARRIVED_AT: &str = "arrived_at";
+
+/// The longest record that is looked into, in bytes. A reading has some hundreds; a greater one is a mistake or an attack, and
+/// is kept out of memory.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// Records made into rows.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// The rows.
+    pub rows: RecordBatch,
+    /// The position of each row's record.
+    pub positions: Vec<Position>,
+    /// When each row arrived, where its record says.
+    pub arrived_at: Vec<Option<Timestamp>>,
+    /// The records that are not rows.
+    pub refused: Vec<Refused>,
+}
+
+/// How one record is read.
+trait RecordFormat: Send {
+    /// Puts the record's values into `rows` and returns its arrival; the caller commits.
+    fn read(&mut self, record: &[u8], rows: &mut Rows) -> Result<Option<Timestamp>, Refusal>;
+}
+
+/// Takes in records, gives batches.
+pub struct Decoder {
+    /// Longer records are refused unread.
+    record_bytes_max: usize,
+    format: Box<dyn RecordFormat>,
+
+    rows: Rows,
+    positions: Vec<Position>,
+    arrived_at: Vec<Option<Timestamp>>,
+    refused: Vec<Refused>,
+}
+
+impl Decoder {
+    /// A decoder of JSON records for a stream with these columns.
+    ///
+    /// # Errors
+    /// A column's type is not one that streams have.
+    pub fn json(schema: &SchemaRef, record_bytes_max: usize) -> Result<Decoder, String> {
+        Ok(Decoder::new(Rows::new(schema)?, Box::new(json::Json::default()), record_bytes_max))
+    }
+
+    /// A decoder of CSV records under this header line.
+    ///
+    /// # Errors
+    /// A column's type is not one that streams have, or the header lacks a column that must have a value.
+    pub fn csv(
+        schema: &SchemaRef,
+        header: &[u8],
+        record_bytes_max: usize,
+    ) -> Result<Decoder, String> {
+        let format = csv::Csv::under(header, schema)?;
+        Ok(Decoder::new(Rows::new(schema)?, Box::new(format), record_bytes_max))
+    }
+
+    fn new(rows: Rows, format: Box<dyn RecordFormat>, record_bytes_max: usize) -> Decoder {
+        Decoder {
+            record_bytes_max,
+            format,
+            rows,
+            positions: Vec::new(),
+            arrived_at: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// Takes in one record. `arrived_at` is what the medium knows; what the record itself says goes before it.
+    pub fn push(&mut self, position: Position, arrived_at: Option<Timestamp>, record: &[u8]) {
+        match self.read(record) {
+            Ok(own) => {
+                self.positions.push(position);
+                self.arrived_at.push(own.or(arrived_at));
+            }
+            Err(refusal) => self.refused.push(Refused::new(position, refusal, record)),
+        }
+    }
+
+    fn read(&mut self, record: &[u8]) -> Result<Option<Timestamp>, Refusal> {
+        if record.is_empty() {
+            return Err(Refusal::new(Reason::Empty, "the record has no bytes"));
+        }
+        if record.len() > self.record_bytes_max {
+            return Err(too_long(self.record_bytes_max));
+        }
+        self.rows.begin();
+        let arrived_at = self.format.read(record, &mut self.rows)?;
+        self.rows.commit()?;
+        Ok(arrived_at)
+    }
+
+    /// Takes in a record that was refused before it could be read.
+    pub fn refuse(&mut self, refused: Refused) {
+        self.refused.push(refused);
+    }
+
+    /// The number of records taken in since the last [`Decoder::finish`].
+    pub fn records(&self) -> usize {
+        self.positions.len() + self.refused.len()
+    }
+
+    /// What was taken in; the decoder is empty again.
+    pub fn finish(&mut self) -> Decoded {
+        Decoded {
+            rows: self.rows.finish(),
+            positions: std::mem::take(&mut self.positions),
+            arrived_at: std::mem::take(&mut self.arrived_at),
+            refused: std::mem::take(&mut self.refused),
+        }
+    }
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Refusal {
+        Refusal { reason, detail: detail.into() }
+    }
+}
+
+/// The refusal of a record above the limit.
+pub(crate) fn too_long(record_bytes_max: usize) -> Refusal {
+    let detail = format!(
+        "the record is longer than {record_bytes_max} bytes; send smaller records or raise \
+         `record_bytes_max`"
+    );
+    Refusal::new(Reason::TooLong, detail)
+}

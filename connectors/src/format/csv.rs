@@ -1,0 +1,217 @@
+//! CSV as in RFC 4180: a header line with column names, then one record a line; fields may be quoted.
+//!
+//! Columns are matched by the header's names. An empty field is NULL where the column may be, `""` is the empty
+//! text; an empty field of a text column that may not be NULL is the empty text too. Numbers are
+//! read as Rust reads them (correctly rounded), `nan` and `inf` in any spelling are `not-finite`.
+
+use arrow_schema::SchemaRef;
+use schemas::time::Timestamp;
+
+use crate::format::ARRIVED_AT;
+use crate::format::RecordFormat;
+use crate::format::instant;
+use crate::format::rows::Kind;
+use crate::format::rows::Rows;
+use crate::format::rows::Slot;
+use crate::source::Reason;
+use crate::source::Refusal;
+
+/// Integers up to here are exactly representable as doubles.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// The format under one header.
+#[derive(Debug)]
+pub(crate) struct Csv {
+    /// Where each field of a record goes.
+    targets: Vec<Target>,
+
+    fields: Vec<Field>,
+    text: Vec<u8>,
+}
+
+/// Where a field goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Column(usize),
+    ArrivedAt,
+    Nowhere,
+}
+
+/// A field within [`Csv`]'s text.
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    start: usize,
+    end: usize,
+    quoted: bool,
+}
+
+impl Csv {
+    /// The format of records under this header line.
+    pub(crate) fn under(header: &[u8], schema: &SchemaRef) -> Result<Csv, String> {
+        let (mut fields, mut text) = (Vec::new(), Vec::new());
+        split(header, &mut fields, &mut text).map_err(|detail| format!("the header: {detail}"))?;
+        let text = String::from_utf8(text).map_err(|_| "the header is not UTF-8".to_owned())?;
+        let names: Vec<&str> =
+            fields.iter().map(|field: &Field| text[field.start..field.end].trim()).collect();
+        for field in schema.fields() {
+            let count = names.iter().filter(|name| **name == field.name()).count();
+            if count > 1 {
+                return Err(format!("the header names column {} {count} times", field.name()));
+            }
+            if count == 0 && !field.is_nullable() {
+                let has = names.join(", ");
+                return Err(format!("the header lacks column {} (it has: {has})", field.name()));
+            }
+        }
+        let target = |name: &&str| match schema.index_of(name) {
+            Ok(column) => Target::Column(column),
+            Err(_) if *name == ARRIVED_AT => Target::ArrivedAt,
+            Err(_) => Target::Nowhere,
+        };
+        let targets = names.iter().map(target).collect();
+        Ok(Csv { targets, fields: Vec::new(), text: Vec::new() })
+    }
+}
+
+impl RecordFormat for Csv {
+    fn read(&mut self, record: &[u8], rows: &mut Rows) -> Result<Option<Timestamp>, Refusal> {
+        let malformed = |detail: String| Refusal::new(Reason::Malformed, detail);
+        split(record, &mut self.fields, &mut self.text).map_err(malformed)?;
+        if self.fields.len() != self.targets.len() {
+            let (found, expected) = (self.fields.len(), self.targets.len());
+            return Err(malformed(format!("{found} fields where the header has {expected}")));
+        }
+        let text = std::str::from_utf8(&self.text)
+            .map_err(|error| malformed(format!("not UTF-8: {error}")))?;
+        let mut arrived_at = None;
+        for (field, target) in self.fields.iter().zip(&self.targets) {
+            // Delimiters are ASCII, so a field of valid text is valid text.
+            let value = &text[field.start..field.end];
+            match target {
+                Target::Nowhere => {}
+                Target::Column(column) => put(value, field.quoted, *column, rows)?,
+                Target::ArrivedAt if value.is_empty() => {}
+                Target::ArrivedAt => {
+                    let ms = time(value).map_err(|detail| wrong(ARRIVED_AT, detail))?;
+                    arrived_at = Some(Timestamp(ms as u64));
+                }
+            }
+        }
+        Ok(arrived_at)
+    }
+}
+
+fn wrong(column: &str, detail: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Reason::WrongType, format!("{column}: {detail}"))
+}
+
+fn put(value: &str, quoted: bool, column: usize, rows: &mut Rows) -> Result<(), Refusal> {
+    let spec = &rows.columns()[column];
+    let (kind, name) = (spec.kind, spec.name.as_str());
+    let expected = || {
+        wrong(name, format!("expected {}, found {:?}", kind.expected(), instant::shorten(value)))
+    };
+    if value.is_empty() && !quoted && (spec.nullable || kind != Kind::Text) {
+        rows.set(column, Slot::Null);
+        return Ok(());
+    }
+    let plain = value.trim_ascii();
+    let slot = match kind {
+        Kind::Text => {
+            rows.set_text(column, value);
+            return Ok(());
+        }
+        Kind::Bool if plain.eq_ignore_ascii_case("true") || plain == "1" => Slot::Bool(true),
+        Kind::Bool if plain.eq_ignore_ascii_case("false") || plain == "0" => Slot::Bool(false),
+        Kind::Bool => return Err(expected()),
+        Kind::Int => Slot::Int(int(plain).ok_or_else(expected)?),
+        Kind::Float => {
+            let number: f64 = plain.parse().map_err(|_| expected())?;
+            if !number.is_finite() {
+                let detail = format!("{name}: {plain:?} is not a finite number; leave it empty");
+                return Err(Refusal::new(Reason::NotFinite, detail));
+            }
+            Slot::Float(number)
+        }
+        Kind::Time => Slot::Time(time(plain).map_err(|detail| wrong(name, detail))?),
+    };
+    rows.set(column, slot);
+    Ok(())
+}
+
+fn int(text: &str) -> Option<i64> {
+    text.parse().ok().or_else(|| {
+        let number: f64 = text.parse().ok()?;
+        (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
+    })
+}
+
+fn time(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(ms) => instant::from_millis(ms),
+        Err(_) => instant::from_text(text),
+    }
+}
+
+/// Splits one record at its commas; quotes are taken off.
+fn split(record: &[u8], fields: &mut Vec<Field>, text: &mut Vec<u8>) -> Result<(), String> {
+    fields.clear();
+    text.clear();
+    let mut rest = record;
+    loop {
+        let start = text.len();
+        let quoted = rest.first() == Some(&b'"');
+        if quoted {
+            rest = unquote(&rest[1..], text)?;
+        }
+        let end = rest.iter().position(|b| *b == b',').unwrap_or(rest.len());
+        if quoted && end > 0 {
+            return Err("something follows a closing quote".to_owned());
+        }
+        text.extend_from_slice(&rest[..end]);
+        fields.push(Field { start, end: text.len(), quoted });
+        match rest.get(end) {
+            Some(_) => rest = &rest[end + 1..],
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Reads up to the closing quote and returns what follows it.
+fn unquote<'a>(mut rest: &'a [u8], text: &mut Vec<u8>) -> Result<&'a [u8], String> {
+    loop {
+        let Some(quote) = rest.iter().position(|b| *b == b'"') else {
+            return Err("a quote is opened and not closed".to_owned());
+        };
+        text.extend_from_slice(&rest[..quote]);
+        rest = &rest[quote + 1..];
+        if rest.first() != Some(&b'"') {
+            return Ok(rest);
+        }
+        text.push(b'"');
+        rest = &rest[1..];
+    }
+}
+
+/// Whether `bytes` ends inside a quoted field, so that the record goes on in the next line.
+pub(crate) fn ends_in_quotes(bytes: &[u8]) -> bool {
+    // Most records hold no quote at all.
+    if !bytes.contains(&b'"') {
+        return false;
+    }
+    let (mut quoted, mut at_start, mut index) = (false, true, 0);
+    while let Some(byte) = bytes.get(index) {
+        match (quoted, byte) {
+            (true, b'"') if bytes.get(index + 1) == Some(&b'"') => index += 1,
+            (true, b'"') => quoted = false,
+            (true, _) => {}
+            (false, b'"') if at_start => quoted = true,
+            (false, _) => at_start = *byte == b',',
+        }
+        index += 1;
+    }
+    quoted
+}
+
+#[cfg(test)]
+mod tests;
