@@ -16,6 +16,7 @@ use arrow_row::SortField;
 use arrow_schema::ArrowError;
 use arrow_schema::DataType;
 use arrow_schema::SchemaRef;
+use arrow_schema::SortOptions;
 
 use super::bytes::Row;
 
@@ -41,7 +42,17 @@ impl RowCodec {
     /// # Errors
     /// A column's type has no row encoding (maps and unions).
     pub fn new(schema: SchemaRef) -> Result<RowCodec, RowError> {
-        let fields = schema.fields().iter().map(|f| SortField::new(f.data_type().clone()));
+        let order = vec![SortOptions::default(); schema.fields().len()];
+        RowCodec::ordered(schema, &order)
+    }
+
+    /// A codec whose rows order each column as told; such rows are for ordering only, not for [`super::Layout`].
+    ///
+    /// # Errors
+    /// As [`RowCodec::new`].
+    pub fn ordered(schema: SchemaRef, order: &[SortOptions]) -> Result<RowCodec, RowError> {
+        let fields = (schema.fields().iter().zip(order))
+            .map(|(f, order)| SortField::new_with_options(f.data_type().clone(), *order));
         let converter = RowConverter::new(fields.collect())?;
         let parser = converter.parser();
         Ok(RowCodec { schema, converter, parser, rows: None })

@@ -1,0 +1,150 @@
+//! The whole dataflow of one worker, in the order in which electrons and money move.
+//!
+//! Streams and reference tables come in as batches; the views that agents read are rendered; the agents judge;
+//! the views over what they say are rendered; everything is published. The same function runs on every worker.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use arrow_schema::SchemaRef;
+use operators::control;
+use operators::host::HostInput;
+use operators::settings::Settings;
+use schemas::decision::DECISIONS;
+use schemas::plan::ViewPlan;
+use schemas::time::Step;
+use timely::dataflow::InputHandle;
+use timely::dataflow::ProbeHandle;
+use timely::dataflow::Scope;
+use timely::dataflow::operators::Input;
+
+use crate::delta::DeltaBatch;
+use crate::delta::Edge;
+use crate::delta::Oks;
+use crate::delta::Time;
+use crate::render::Context;
+use crate::render::RenderError;
+use crate::render::convert::to_rows;
+use crate::views::publish::Publisher;
+
+/// What a worker builds.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// The length of a tick.
+    pub step: Step,
+    /// Streams and reference tables with their columns, in name order.
+    pub inputs: Vec<(String, SchemaRef)>,
+    /// The views, each after those it reads.
+    pub views: Vec<ViewPlan>,
+    /// The agents' settings; without, nobody decides.
+    pub agents: Option<Settings>,
+}
+
+/// A worker's end of an input.
+pub type Input1 = InputHandle<Time, timely::container::CapacityContainerBuilder<Vec<DeltaBatch>>>;
+
+/// The handles through which a worker feeds its dataflow and sees how far it is.
+pub struct Built {
+    /// One input a relation, in the order of [`Flow::inputs`].
+    pub inputs: Vec<Input1>,
+    /// Where the published output stands.
+    pub probe: ProbeHandle<Time>,
+}
+
+impl Flow {
+    /// What is published, by index: the views in their order, then what the agents say.
+    pub fn published(&self) -> Vec<(String, SchemaRef)> {
+        let views = self.views.iter().map(|v| (v.name.clone(), v.root.schema.clone()));
+        let decisions = self.agents.iter().flat_map(|_| control::published());
+        views.chain(decisions).collect()
+    }
+
+    /// Renders everything into `scope`.
+    ///
+    /// # Errors
+    /// A plan cannot be rendered.
+    pub fn build(
+        &self,
+        scope: Scope<'_, Time>,
+        publisher: &Publisher,
+    ) -> Result<Built, RenderError> {
+        let mut relations = BTreeMap::new();
+        let mut inputs = Vec::new();
+        for (name, schema) in &self.inputs {
+            let (handle, batches) = scope.new_input();
+            inputs.push(handle);
+            let schema = crate::render::nullable(schema);
+            let edge = Edge { schema, oks: Oks::Batches(batches), faults: Vec::new() };
+            relations.insert(name.clone(), edge);
+        }
+        let probe = ProbeHandle::new();
+        let judged = self.judged();
+        let indexed = || self.views.iter().enumerate();
+        for (index, view) in indexed().filter(|(_, view)| !judged.contains(&view.name)) {
+            self.view(scope, index, view, &mut relations, publisher, &probe)?;
+        }
+        if let Some(settings) = &self.agents {
+            self.judge(scope, settings, &mut relations, publisher, &probe)?;
+        }
+        for (index, view) in indexed().filter(|(_, view)| judged.contains(&view.name)) {
+            self.view(scope, index, view, &mut relations, publisher, &probe)?;
+        }
+        Ok(Built { inputs, probe })
+    }
+
+    /// The views that read what agents say, directly or through others.
+    fn judged(&self) -> BTreeSet<String> {
+        let mut judged: BTreeSet<String> = DECISIONS.iter().map(|d| (*d).to_owned()).collect();
+        for view in &self.views {
+            if view.reads.iter().any(|read| judged.contains(read)) {
+                judged.insert(view.name.clone());
+            }
+        }
+        judged
+    }
+
+    fn view<'s>(
+        &self,
+        scope: Scope<'s, Time>,
+        index: usize,
+        view: &ViewPlan,
+        relations: &mut BTreeMap<String, Edge<'s>>,
+        publisher: &Publisher,
+        probe: &ProbeHandle<Time>,
+    ) -> Result<(), RenderError> {
+        let (step, on_error) = (self.step, view.on_error);
+        let edge = Context { scope, relations, step, on_error }.render(&view.root)?;
+        let rows = to_rows(edge.clone())?;
+        publisher.rows(index, rows, probe);
+        publisher.faults(index, scope, edge.faults.clone(), probe);
+        // Readers of this view see its rows; its faults are its own.
+        relations.insert(view.name.clone(), Edge { faults: Vec::new(), ..edge });
+        Ok(())
+    }
+
+    fn judge<'s>(
+        &self,
+        scope: Scope<'s, Time>,
+        settings: &Settings,
+        relations: &mut BTreeMap<String, Edge<'s>>,
+        publisher: &Publisher,
+        probe: &ProbeHandle<Time>,
+    ) -> Result<(), RenderError> {
+        let mut read = BTreeMap::new();
+        for name in control::reads() {
+            let edge = relations.get(name).cloned();
+            let edge = edge.ok_or(RenderError::Relation { relation: name.to_owned() })?;
+            let schema = edge.schema.clone();
+            read.insert(name.to_owned(), HostInput { rows: to_rows(edge)?, schema });
+        }
+        let decided = control::build(scope, &read, settings)
+            .map_err(|source| RenderError::Agents { source })?;
+        for (offset, (name, schema)) in control::published().into_iter().enumerate() {
+            let rows = decided[offset].clone();
+            publisher.rows(self.views.len() + offset, rows.clone(), probe);
+            let edge = Edge { schema, oks: Oks::Rows(rows), faults: Vec::new() };
+            relations.insert(name, edge);
+        }
+        Ok(())
+    }
+}

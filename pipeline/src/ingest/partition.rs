@@ -1,0 +1,131 @@
+//! One partition's watermark, and how far its records are committed.
+//!
+//! Records of one batch may belong to several ticks, so what is committed is not always a prefix. A partition
+//! keeps the batches that are not wholly committed; its [`Progress`] names the record to go on with, what was
+//! known just before it, and which records behind it are committed already and must be skipped when they are
+//! read again.
+
+use std::collections::VecDeque;
+
+use connectors::source::PartitionId;
+use connectors::source::Position;
+use schemas::time::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// How far a partition is committed. Written into every commit; read by every later version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// `source/partition`.
+    pub partition: String,
+    /// The record to go on with.
+    pub resume: Position,
+    /// The watermark just before that record, in milliseconds since the epoch.
+    pub watermark: Option<Timestamp>,
+    /// Committed records at or behind `resume`, as inclusive ranges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<(Position, Position)>,
+    /// Nothing follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
+}
+
+/// A batch that is not wholly committed.
+#[derive(Debug)]
+struct Chunk {
+    watermark_before: Option<Timestamp>,
+    first: Position,
+    next: Position,
+    /// Its records with the ticks they entered, in order.
+    records: Vec<(Position, Timestamp)>,
+}
+
+/// The state of one partition.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) id: PartitionId,
+    /// How much earlier than the greatest seen a reading on time may be, in milliseconds.
+    out_of_order_ms: u64,
+
+    pub(super) watermark: Option<Timestamp>,
+    pub(super) ended: bool,
+    next: Position,
+    chunks: VecDeque<Chunk>,
+    /// Committed before a restart, to be skipped when read again.
+    skip: Vec<(Position, Position)>,
+}
+
+impl Partition {
+    pub(super) fn new(id: PartitionId, out_of_order_ms: u64) -> Partition {
+        let (watermark, chunks, skip) = (None, VecDeque::new(), Vec::new());
+        Partition { id, out_of_order_ms, watermark, ended: false, next: 0, chunks, skip }
+    }
+
+    /// Goes on where a commit left off.
+    pub(super) fn restore(&mut self, progress: &Progress) {
+        self.watermark = progress.watermark;
+        self.next = progress.resume;
+        self.skip.clone_from(&progress.taken);
+        self.ended = progress.ended;
+    }
+
+    /// Whether a record is committed already.
+    pub(super) fn skips(&self, position: Position) -> bool {
+        self.skip.iter().any(|(from, to)| (*from..=*to).contains(&position))
+    }
+
+    /// Moves the watermark for an event that was taken.
+    pub(super) fn saw(&mut self, event: Timestamp) {
+        let watermark = event.minus(self.out_of_order_ms);
+        self.watermark = Some(self.watermark.map_or(watermark, |w| w.max(watermark)));
+    }
+
+    /// Moves the watermark to a mark.
+    pub(super) fn marked(&mut self, at: Timestamp, next: Position) {
+        let before = self.watermark;
+        self.watermark = Some(self.watermark.map_or(at, |w| w.max(at)));
+        self.passed(before, next, Vec::new());
+    }
+
+    /// Notes a batch whose records entered these ticks.
+    pub(super) fn passed(
+        &mut self,
+        watermark_before: Option<Timestamp>,
+        next: Position,
+        records: Vec<(Position, Timestamp)>,
+    ) {
+        let first = self.next;
+        self.next = next;
+        if !records.is_empty() || !self.chunks.is_empty() {
+            self.chunks.push_back(Chunk { watermark_before, first, next, records });
+        }
+        let resume = self.next;
+        if self.skip.iter().all(|(_, to)| *to < resume) {
+            self.skip.clear();
+        }
+    }
+
+    /// How far it is committed once `tick` is.
+    pub(super) fn commit(&mut self, tick: Timestamp) -> Progress {
+        let whole = |chunk: &Chunk| chunk.records.iter().all(|(_, at)| *at <= tick);
+        while self.chunks.front().is_some_and(whole) {
+            self.chunks.pop_front();
+        }
+        let (resume, watermark) = match self.chunks.front() {
+            Some(chunk) => (chunk.first, chunk.watermark_before),
+            None => (self.next, self.watermark),
+        };
+        let committed = self.chunks.iter().flat_map(|chunk| &chunk.records);
+        let mut taken = self.skip.clone();
+        for (position, _) in committed.filter(|(_, at)| *at <= tick) {
+            match taken.last_mut() {
+                Some((_, to)) if *to + 1 == *position => *to = *position,
+                _ => taken.push((*position, *position)),
+            }
+        }
+        taken.retain(|(_, to)| *to >= resume);
+        debug_assert!(self.chunks.back().is_none_or(|chunk| chunk.next == self.next));
+        let ended = self.ended && self.chunks.is_empty();
+        Progress { partition: self.id.to_string(), resume, watermark, taken, ended }
+    }
+}

@@ -1,0 +1,18 @@
+//! Floor 3, the engine: events become ticks, ticks become maintained views, decisions become actions.
+//!
+//! It knows timely and differential dataflow and the log on disk; it knows nothing of SQL. What it renders are the
+//! plans of [`schemas::plan`].
+//!
+//! Read in this order: [`delta`] (what flows), [`stepwise`] (operators that work tick by tick), [`render`] (plan to
+//! dataflow).
+
+pub mod delta;
+pub mod render;
+pub mod stepwise;
+
+use std::hash::BuildHasher;
+
+/// Which worker a key belongs to, before the modulo: the same in every process of one binary.
+pub(crate) fn route(key: &[u8]) -> u64 {
+    foldhash::fast::FixedState::default().hash_one(key)
+}

@@ -1,0 +1,173 @@
+//! From plan to dataflow: one `match`, one file an arm, no judgement.
+//!
+//! Everything that could be chosen was chosen by the planner. Here each node becomes operators whose output is an
+//! [`Edge`]: rows, as batches or as bytes, beside the faults of everything below.
+//!
+//! **Invariant:** for any number of workers and any order of arrival within a tick, the consolidated output of a
+//! tick is the same: every operator's state is keyed, and what meets in it adds up commutatively.
+
+pub mod accumulate;
+pub mod convert;
+pub mod distinct;
+pub mod get;
+pub mod join;
+pub mod map_filter;
+pub mod reduce;
+pub mod temporal;
+pub mod top_k;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_schema::Schema;
+use arrow_schema::SchemaRef;
+use differential_dataflow::AsCollection;
+use schemas::plan::Node;
+use schemas::plan::OnError;
+use schemas::plan::Op;
+use schemas::row::RowCodec;
+use schemas::row::RowError;
+use schemas::time::Step;
+use timely::dataflow::Scope;
+use timely::dataflow::operators::vec::ToStream;
+
+use crate::delta::Edge;
+use crate::delta::Oks;
+use crate::delta::Time;
+
+/// What rendering a view needs to know.
+pub struct Context<'a, 's> {
+    /// The worker's scope.
+    pub scope: Scope<'s, Time>,
+    /// The relations there are so far.
+    pub relations: &'a BTreeMap<String, Edge<'s>>,
+    /// The length of a tick.
+    pub step: Step,
+    /// What becomes of rows that cannot be computed.
+    pub on_error: OnError,
+}
+
+/// Why a plan cannot be rendered; each is a defect of the planner, found before the first tick.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The plan reads a relation that is not there.
+    #[error("relation {relation} is not there")]
+    Relation {
+        /// Its name.
+        relation: String,
+    },
+    /// A column type has no row encoding.
+    #[error("columns of {node} cannot be kept as rows")]
+    Type {
+        /// The node.
+        node: &'static str,
+        /// Why not.
+        #[source]
+        source: Option<RowError>,
+    },
+    /// An aggregate over a type it has no arithmetic for.
+    #[error("{function} over {data_type} cannot be maintained")]
+    Aggregate {
+        /// The aggregate.
+        function: String,
+        /// The argument's type.
+        data_type: arrow_schema::DataType,
+    },
+}
+
+impl<'s> Context<'_, 's> {
+    /// Renders a node and all below it.
+    ///
+    /// # Errors
+    /// The plan cannot be rendered.
+    pub fn render(&self, node: &Node) -> Result<Edge<'s>, RenderError> {
+        match &node.op {
+            Op::Get { relation, columns, expire } => {
+                get::get(self, relation, columns, *expire, &node.schema)
+            }
+            Op::MapFilterProject { input, filters, projections } => {
+                if filters.is_empty()
+                    && let Some(picks) = projections.iter().map(|p| p.column()).collect()
+                    && let Op::Join { .. } = input.op
+                {
+                    return join::join(self, input, Some(picks), &node.schema);
+                }
+                let input = self.render(input)?;
+                map_filter::map_filter(self, input, filters, projections, &node.schema)
+            }
+            Op::Join { .. } => join::join(self, node, None, &node.schema),
+            Op::Reduce { input, group, aggregates, expire } => {
+                let input = self.render(input)?;
+                reduce::reduce(self, input, group, aggregates, *expire, &node.schema)
+            }
+            Op::Distinct { input } | Op::Threshold { input } => {
+                distinct::threshold(self.render(input)?)
+            }
+            Op::TopK { input, group, order, limit, expire } => {
+                let in_place = input.append_only;
+                let input = self.render(input)?;
+                top_k::top_k(input, group, order, *limit, *expire, in_place)
+            }
+            Op::Union { inputs } => {
+                let inputs = inputs.iter().map(|input| self.render(input));
+                union(inputs.collect::<Result<_, _>>()?, &node.schema)
+            }
+            Op::Negate { input } => negate(self.render(input)?),
+            Op::Temporal { input, from, until } => {
+                let input = self.render(input)?;
+                temporal::temporal(self, input, from.as_ref(), until.as_ref())
+            }
+            Op::Constant { rows } => self.constant(rows),
+        }
+    }
+
+    fn constant(&self, rows: &arrow_array::RecordBatch) -> Result<Edge<'s>, RenderError> {
+        let schema = nullable(&rows.schema());
+        let mut codec = codec(&schema, "Constant")?;
+        let first = self.scope.index() == 0;
+        let rows = if first { codec.rows(rows) } else { Ok(Vec::new()) };
+        let rows = rows.map_err(|source| RenderError::Type { node: "Constant", source: Some(source) })?;
+        let oks = rows.into_iter().map(|row| (row, 0, 1)).to_stream(self.scope).as_collection();
+        Ok(Edge { schema, oks: Oks::Rows(oks), faults: Vec::new() })
+    }
+}
+
+fn union<'s>(inputs: Vec<Edge<'s>>, schema: &SchemaRef) -> Result<Edge<'s>, RenderError> {
+    let faults = inputs.iter().flat_map(|input| input.faults.clone()).collect();
+    let rows = inputs.into_iter().map(convert::to_rows).collect::<Result<Vec<_>, _>>()?;
+    let oks = rows.into_iter().reduce(|all, one| all.concat(one));
+    let oks = oks.ok_or(RenderError::Type { node: "Union", source: None })?;
+    Ok(Edge { schema: nullable(schema), oks: Oks::Rows(oks), faults })
+}
+
+fn negate(input: Edge<'_>) -> Result<Edge<'_>, RenderError> {
+    let (schema, faults) = (input.schema.clone(), input.faults.clone());
+    let oks = Oks::Rows(convert::to_rows(input)?.negate());
+    Ok(Edge { schema, oks, faults })
+}
+
+/// The schema with every column nullable: inside the dataflow NULL is a value like others.
+pub fn nullable(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// A codec for rows of `schema`.
+pub(crate) fn codec(schema: &SchemaRef, node: &'static str) -> Result<RowCodec, RenderError> {
+    RowCodec::new(schema.clone()).map_err(|source| RenderError::Type { node, source: Some(source) })
+}
+
+/// The columns of a schema at these positions.
+pub(crate) fn project(schema: &SchemaRef, columns: &[usize]) -> SchemaRef {
+    let fields = columns.iter().map(|c| schema.field(*c).clone().with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The byte layout of these columns.
+pub(crate) fn layout(
+    schema: &SchemaRef,
+    node: &'static str,
+) -> Result<schemas::row::Layout, RenderError> {
+    schemas::row::Layout::new(schema.fields().iter().map(|f| f.data_type()))
+        .ok_or(RenderError::Type { node, source: None })
+}

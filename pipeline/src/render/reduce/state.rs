@@ -1,0 +1,298 @@
+//! The second half of Reduce: the groups, and what changed of them.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_array::Array;
+use arrow_array::ArrayRef;
+use arrow_array::Float64Array;
+use arrow_array::Int64Array;
+use arrow_array::new_null_array;
+use arrow_cast::cast;
+use arrow_schema::DataType;
+use arrow_schema::SchemaRef;
+use arrow_select::concat::concat;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use schemas::plan::AggregateFunction;
+use schemas::plan::Expiry;
+use schemas::row::Layout;
+use schemas::row::Row;
+use schemas::row::RowCodec;
+use schemas::time::Timestamp;
+
+use super::Part;
+use super::Shape;
+use super::SlotKind;
+use super::group_schema;
+use super::partial::int_at;
+use crate::delta::Diff;
+use crate::delta::Time;
+use crate::render::RenderError;
+use crate::render::accumulate::Accumulators;
+use crate::render::accumulate::float_value;
+use crate::render::codec;
+use crate::render::convert::OF_SCHEMA;
+use crate::render::layout;
+use crate::render::project;
+use crate::stepwise::Step;
+
+/// The groups of one worker.
+pub(super) struct Groups {
+    shape: Arc<Shape>,
+    /// Decodes the argument values of each aggregate that keeps them.
+    values: Vec<Option<RowCodec>>,
+    outputs: RowCodec,
+    /// For expiry: where the time column lies in the group's bytes.
+    expire: Option<(Expiry, Layout)>,
+
+    groups: HashMap<Row, Group, FixedState>,
+    /// Groups by the tick that ends them.
+    due: BTreeMap<Time, Vec<Row>>,
+    /// The one group of a reduce without group columns must show even when empty.
+    announce: bool,
+}
+
+#[derive(Default)]
+struct Group {
+    sums: Accumulators,
+    values: Vec<BTreeMap<Row, Diff>>,
+    /// The aggregates as they stand in the output.
+    shown: Option<Row>,
+}
+
+impl Groups {
+    pub(super) fn new(
+        shape: Arc<Shape>,
+        input: &SchemaRef,
+        output: &SchemaRef,
+        expire: Option<Expiry>,
+        first_worker: bool,
+    ) -> Result<Groups, RenderError> {
+        let values = (shape.aggregates.iter())
+            .map(|a| match a.function.accumulable() {
+                true => Ok(None),
+                false => codec(&project(input, &a.arguments), "Reduce").map(Some),
+            })
+            .collect::<Result<_, RenderError>>()?;
+        let columns: Vec<usize> = (shape.group.len()..output.fields().len()).collect();
+        let outputs = codec(&project(output, &columns), "Reduce")?;
+        let expire = match expire {
+            Some(expiry) => Some((expiry, layout(&group_schema(input, &shape.group), "Reduce")?)),
+            None => None,
+        };
+        let announce = shape.group.is_empty() && first_worker;
+        let groups = HashMap::with_hasher(FixedState::default());
+        Ok(Groups { shape, values, outputs, expire, groups, due: BTreeMap::new(), announce })
+    }
+
+    /// The tick that ends a group, if its time column says one.
+    fn end_of(&self, group: &Row) -> Option<Time> {
+        let (expiry, layout) = self.expire.as_ref()?;
+        let mut ends = Vec::with_capacity(layout.columns());
+        layout.ends(group.as_bytes(), &mut ends);
+        let from = if expiry.column == 0 { 0 } else { ends[expiry.column - 1] };
+        let valid = group.as_bytes()[from] != 0;
+        let at = if valid { int_at(group.as_bytes(), from).max(0) as u64 } else { 0 };
+        Some(expiry.at(Timestamp(at)).0)
+    }
+
+    /// Adds what arrived; the groups it touched, in order.
+    fn add(&mut self, at: Time, parts: Vec<Part>) -> BTreeSet<Row> {
+        let mut touched = BTreeSet::new();
+        for part in parts {
+            if !self.groups.contains_key(&part.group) {
+                match self.end_of(&part.group) {
+                    Some(end) if end <= at => continue,
+                    Some(end) => self.due.entry(end).or_default().push(part.group.clone()),
+                    None => {}
+                }
+            }
+            let kept = self.shape.aggregates.len();
+            let group = self.groups.entry(part.group.clone()).or_default();
+            if group.sums.slots.len() < part.sums.slots.len() {
+                group.sums = Accumulators::new(part.sums.slots.len());
+            }
+            group.sums.add(&part.sums);
+            for (aggregate, values, diff) in part.values {
+                if group.values.is_empty() {
+                    group.values = vec![BTreeMap::new(); kept];
+                }
+                crate::delta::add_to(&mut group.values[aggregate as usize], values, diff);
+            }
+            touched.insert(part.group);
+        }
+        touched
+    }
+
+    /// Takes away the groups whose time has come.
+    fn expire(&mut self, at: Time, out: &mut Vec<(Row, Time, Diff)>) {
+        while let Some(due) = self.due.first_entry()
+            && *due.key() <= at
+        {
+            for key in due.remove() {
+                if let Some(shown) = self.groups.remove(&key).and_then(|group| group.shown) {
+                    out.push((joined(&key, &shown), at, -1));
+                }
+            }
+        }
+    }
+
+    /// The aggregates of these groups as rows, in order.
+    fn evaluate(&mut self, keys: &[Row]) -> Vec<Row> {
+        let groups: Vec<&Group> = keys.iter().map(|key| &self.groups[key]).collect();
+        let columns: Vec<ArrayRef> =
+            (0..self.shape.aggregates.len()).map(|a| self.column(a, &groups)).collect();
+        let mut rows = Vec::with_capacity(keys.len());
+        self.outputs
+            .encode(&columns, keys.len(), |_, bytes| rows.push(Row::new(bytes)))
+            .expect("aggregates are of their output types");
+        rows
+    }
+
+    fn column(&self, index: usize, groups: &[&Group]) -> ArrayRef {
+        let aggregate = &self.shape.aggregates[index];
+        let output = aggregate.output.data_type();
+        let (slot, square) = self.shape.slot_of[index];
+        let zero = Default::default();
+        let slot_of = |group: &&Group, slot: usize| *group.sums.slots.get(slot).unwrap_or(&zero);
+        let array: ArrayRef = match (&aggregate.function, slot) {
+            (AggregateFunction::CountRows, None) => {
+                Arc::new(groups.iter().map(|g| Some(g.sums.rows)).collect::<Int64Array>())
+            }
+            (AggregateFunction::CountRows | AggregateFunction::Count, Some(slot)) => {
+                let counts = groups.iter().map(|g| Some(slot_of(g, slot).n));
+                Arc::new(counts.collect::<Int64Array>())
+            }
+            (function, Some(slot)) if self.shape.slots[slot].kind == SlotKind::Float => {
+                let values = groups.iter().map(|g| {
+                    let square = square.map(|s| slot_of(g, s));
+                    float_value(function, &slot_of(g, slot), square.as_ref())
+                });
+                Arc::new(values.collect::<Float64Array>())
+            }
+            (AggregateFunction::Avg, Some(slot)) => {
+                let values = groups.iter().map(|g| slot_of(g, slot));
+                let mean = values.map(|s| (s.n != 0).then(|| s.sum as f64 / s.n as f64));
+                Arc::new(mean.collect::<Float64Array>())
+            }
+            (_, Some(slot)) => {
+                let sums = groups.iter().map(|g| slot_of(g, slot));
+                let sums = sums.map(|s| (s.n != 0).then_some(s.sum));
+                return integers(sums, output);
+            }
+            (function, None) => {
+                let rows = groups.iter().map(|g| self.kept(index, function, g, output));
+                let rows: Vec<ArrayRef> = rows.collect();
+                let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
+                return concat(&rows).expect("each is of the output type");
+            }
+        };
+        if array.data_type() == output {
+            array
+        } else {
+            cast(&array, output).expect("the planner types aggregates as arrow can cast")
+        }
+    }
+
+    /// The value of an ordered or basic aggregate of one group.
+    fn kept(
+        &self,
+        index: usize,
+        function: &AggregateFunction,
+        group: &Group,
+        output: &DataType,
+    ) -> ArrayRef {
+        let empty = BTreeMap::new();
+        let values = group.values.get(index).unwrap_or(&empty);
+        let codec = self.values[index].as_ref().expect("kept aggregates have a codec");
+        let decode = |rows: &[&Row]| {
+            let rows = rows.iter().map(|row| row.as_bytes());
+            codec.decode(rows.collect::<Vec<_>>().into_iter()).expect(OF_SCHEMA)
+        };
+        let one = match function {
+            AggregateFunction::Min => values.keys().next(),
+            AggregateFunction::Max => values.keys().next_back(),
+            AggregateFunction::Basic(function) => {
+                let times = |(row, n): (&'_ Row, &Diff)| (row.clone(), (*n).max(0) as usize);
+                let repeated: Vec<Row> = (values.iter().map(times))
+                    .flat_map(|(row, n)| std::iter::repeat_n(row, n))
+                    .collect();
+                let batch = decode(&repeated.iter().collect::<Vec<_>>());
+                let value = function.evaluate(batch.columns());
+                return value.unwrap_or_else(|_| new_null_array(output, 1));
+            }
+            _ => None,
+        };
+        match one {
+            Some(row) => decode(&[row]).column(0).clone(),
+            None => new_null_array(output, 1),
+        }
+    }
+}
+
+/// Integer sums in the output's type.
+fn integers(sums: impl Iterator<Item = Option<i128>>, output: &DataType) -> ArrayRef {
+    match output {
+        DataType::Decimal128(precision, scale) => {
+            let array: arrow_array::Decimal128Array = sums.collect();
+            let array = array.with_precision_and_scale(*precision, *scale);
+            Arc::new(array.expect("the planner chose the precision"))
+        }
+        DataType::UInt64 => {
+            Arc::new(sums.map(|s| s.map(|s| s as u64)).collect::<arrow_array::UInt64Array>())
+        }
+        _ => Arc::new(sums.map(|s| s.map(|s| s as i64)).collect::<Int64Array>()),
+    }
+}
+
+/// The bytes of two rows, one after the other: the row of all their columns.
+fn joined(first: &Row, second: &Row) -> Row {
+    let mut bytes = first.as_bytes().to_vec();
+    bytes.extend_from_slice(second.as_bytes());
+    Row::new(&bytes)
+}
+
+impl Step<Part, (Row, Time, Diff)> for Groups {
+    fn step(&mut self, at: Time, data: Vec<Part>, out: &mut Vec<(Row, Time, Diff)>) {
+        let mut touched = self.add(at, data);
+        if std::mem::take(&mut self.announce) {
+            let group = self.groups.entry(Row::empty()).or_default();
+            if group.sums.slots.is_empty() {
+                group.sums = Accumulators::new(self.shape.slots.len());
+            }
+            touched.insert(Row::empty());
+        }
+        self.expire(at, out);
+        let keys: Vec<Row> = touched.into_iter().filter(|k| self.groups.contains_key(k)).collect();
+        let rows = self.evaluate(&keys);
+        let always = self.shape.group.is_empty();
+        for (key, row) in keys.into_iter().zip(rows) {
+            let group = self.groups.get_mut(&key).expect("evaluated above");
+            let stands = group.sums.rows > 0 || always;
+            let new = stands.then_some(row);
+            if group.shown != new {
+                if let Some(old) = group.shown.take() {
+                    out.push((joined(&key, &old), at, -1));
+                }
+                if let Some(new) = &new {
+                    out.push((joined(&key, new), at, 1));
+                }
+                group.shown = new;
+            }
+            let empty = group.sums == Accumulators::new(group.sums.slots.len())
+                && group.values.iter().all(BTreeMap::is_empty);
+            if empty && !always {
+                self.groups.remove(&key);
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Option<Time> {
+        if self.announce {
+            return Some(0);
+        }
+        self.due.keys().next().copied()
+    }
+}

@@ -1,0 +1,109 @@
+//! The way out of the dataflow: each tick's consolidated changes, per relation and worker.
+//!
+//! A publishing operator holds its tick's capability until it has handed the changes over, so when the probe has
+//! passed a tick, everything of that tick is in the channel.
+
+use std::collections::BTreeMap;
+
+use crossbeam_channel::Sender;
+use differential_dataflow::AsCollection;
+use schemas::contract::Fault;
+use schemas::row::Row;
+use timely::dataflow::ProbeHandle;
+use timely::dataflow::Scope;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Concatenate;
+use timely::dataflow::operators::Probe;
+
+use crate::delta::Diff;
+use crate::delta::Faults;
+use crate::delta::Rows;
+use crate::delta::Time;
+use crate::delta::add_to;
+use crate::stepwise::Step;
+use crate::stepwise::stepwise;
+
+/// What one worker says about one relation at one tick.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The relation, by its index in [`crate::flow::Flow::published`].
+    pub relation: usize,
+    /// The tick.
+    pub tick: Time,
+    /// Changes of its rows; each row once.
+    pub rows: Vec<(Row, Diff)>,
+    /// Changes of what could not be computed.
+    pub faults: Vec<(Fault, Diff)>,
+}
+
+/// Publishes to a channel.
+#[derive(Clone)]
+pub struct Publisher(pub Sender<Published>);
+
+impl Publisher {
+    /// Publishes the rows of a relation.
+    pub fn rows(&self, relation: usize, rows: Rows<'_>, probe: &ProbeHandle<Time>) {
+        let to = self.0.clone();
+        let send = move |tick, rows| {
+            let published = Published { relation, tick, rows, faults: Vec::new() };
+            to.send(published).expect("the instance outlives its workers");
+        };
+        publish(rows.inner, "Publish", send, probe);
+    }
+
+    /// Publishes the faults of a relation.
+    pub fn faults<'s>(
+        &self,
+        relation: usize,
+        scope: Scope<'s, Time>,
+        faults: Vec<Faults<'s>>,
+        probe: &ProbeHandle<Time>,
+    ) {
+        if faults.is_empty() {
+            return;
+        }
+        let to = self.0.clone();
+        let send = move |tick, faults| {
+            let published = Published { relation, tick, rows: Vec::new(), faults };
+            to.send(published).expect("the instance outlives its workers");
+        };
+        let streams = faults.into_iter().map(|faults| faults.inner);
+        let faults = scope.concatenate(streams).as_collection();
+        publish(faults.inner, "Publish: faults", send, probe);
+    }
+}
+
+fn publish<D: Ord + Clone + 'static>(
+    stream: StreamVec<'_, Time, (D, Time, Diff)>,
+    name: &str,
+    send: impl Fn(Time, Vec<(D, Diff)>) + 'static,
+    probe: &ProbeHandle<Time>,
+) {
+    let published: StreamVec<'_, Time, ()> =
+        stepwise(stream, Pipeline, name, |(_, time, _)| *time, Out { send });
+    published.probe_with(probe);
+}
+
+struct Out<F> {
+    send: F,
+}
+
+impl<D: Ord, F: Fn(Time, Vec<(D, Diff)>)> Step<(D, Time, Diff), ()> for Out<F> {
+    fn step(&mut self, at: Time, mut data: Vec<(D, Time, Diff)>, _: &mut Vec<()>) {
+        let changes: Vec<(D, Diff)> = if data.len() == 1 {
+            data.drain(..).map(|(row, _, diff)| (row, diff)).collect()
+        } else {
+            let mut sums = BTreeMap::new();
+            data.drain(..).for_each(|(row, _, diff)| add_to(&mut sums, row, diff));
+            sums.into_iter().collect()
+        };
+        if !changes.is_empty() {
+            (self.send)(at, changes);
+        }
+    }
+
+    fn wake_at(&self) -> Option<Time> {
+        None
+    }
+}
