@@ -1,7 +1,7 @@
 //! Complex numbers, as much of them as power flow needs.
 //!
-//! Hand-written because the room needs six operations on `f64` and nothing generic. Division is left
-//! out on purpose: the sweep divides by |v|² only, once a bus, and says so where it does.
+//! Hand-written because the room needs six operations on `f64` and nothing generic. Division is
+//! left out on purpose: the sweep divides by |v|² only, once a bus, and says so where it does.
 
 use std::ops::Add;
 use std::ops::AddAssign;

@@ -1,8 +1,8 @@
 //! The network as plain data: what stands where, in the units of a data sheet.
 //!
-//! Elements refer to each other by position, because solvers index arrays; text identifiers are kept
-//! beside them for those who read the results. Building a network checks each element on its own;
-//! whether the whole can be solved (radial, connected) is the solver's question.
+//! Elements refer to each other by position, because solvers index arrays; text identifiers are
+//! kept beside them for those who read the results. Building a network checks each element on its
+//! own; whether the whole can be solved (radial, connected) is the solver's question.
 //!
 //! **Invariant:** every [`BusIndex`] in a [`Network`] is below the number of its buses.
 //!

@@ -1,7 +1,7 @@
 //! Per unit: every quantity as a share of its base, so that a transformer's ratio disappears.
 //!
-//! One power base for the whole network and, at each bus, its nominal voltage as the voltage base. With
-//! `s` the power base in kVA and `v` the voltage base in kV (line to line):
+//! One power base for the whole network and, at each bus, its nominal voltage as the voltage base.
+//! With `s` the power base in kVA and `v` the voltage base in kV (line to line):
 //!
 //! ```text
 //! current base    i = s / (√3 v)           in A
@@ -10,8 +10,8 @@
 
 /// The power base of every network in kVA.
 ///
-/// Any value gives the same answer; this one keeps low-voltage currents and impedances near one, where
-/// a tolerance in per unit means the same for both.
+/// Any value gives the same answer; this one keeps low-voltage currents and impedances near one,
+/// where a tolerance in per unit means the same for both.
 pub const BASE_KVA: f64 = 100.0;
 
 /// The current base at a bus in A.

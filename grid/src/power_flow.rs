@@ -1,7 +1,7 @@
 //! Power flow: given what each bus injects, the voltages at all buses and the flows between them.
 //!
-//! What a solve is given and gives back stands here; how it is found stands in [`sweep`]. A load that
-//! the network cannot carry is an answer ([`Status::Diverged`]), not an error.
+//! What a solve is given and gives back stands here; how it is found stands in [`sweep`]. A load
+//! that the network cannot carry is an answer ([`Status::Diverged`]), not an error.
 
 pub mod sweep;
 
@@ -24,7 +24,8 @@ pub enum Status {
     },
     /// Still moving when the sweeps ran out. The solution holds the last voltages: use with care.
     OutOfIterations,
-    /// The voltages collapsed: no operating point was found for these injections. The solution is NaN.
+    /// The voltages collapsed: no operating point was found for these injections. The solution is
+    /// NaN.
     Diverged,
 }
 

@@ -1,5 +1,5 @@
-//! A two-winding transformer as a T: half of the short-circuit impedance on each side of a star point,
-//! the magnetising branch at the star point.
+//! A two-winding transformer as a T: half of the short-circuit impedance on each side of a star
+//! point, the magnetising branch at the star point.
 //!
 //! From the data sheet, with `s` the rated power and `s_base` the power base:
 //!
@@ -8,10 +8,10 @@
 //! |y| = i0/100 · s/s_base       g = pfe/s_base               b = -√(|y|² - g²)
 //! ```
 //!
-//! This is the `t` model of pandapower (its documentation, *Transformer*, equivalent circuit), which
-//! is also the model of IEC 60909's data sheets. The vector group turns the low-voltage side back by
-//! `shift_deg`. The tap stands in its neutral position, and rated voltages must be those of the buses:
-//! an off-nominal ratio is refused, not approximated.
+//! This is the `t` model of pandapower (its documentation, *Transformer*, equivalent circuit),
+//! which is also the model of IEC 60909's data sheets. The vector group turns the low-voltage side
+//! back by `shift_deg`. The tap stands in its neutral position, and rated voltages must be those of
+//! the buses: an off-nominal ratio is refused, not approximated.
 
 use crate::complex::Complex;
 use crate::network::BusIndex;

@@ -3,32 +3,32 @@
 //! # Derivation
 //!
 //! A radial network is a tree with the source at its root. Node `i` has one parent `p(i)`, a series
-//! impedance `z_i` towards it, a shunt admittance `y_i` to ground and an injected power `s_i`. Let `v_i`
-//! be its voltage and `j_i` the current that flows from the parent through `z_i` towards it. Kirchhoff's
-//! laws give two relations, all quantities per unit:
+//! impedance `z_i` towards it, a shunt admittance `y_i` to ground and an injected power `s_i`. Let
+//! `v_i` be its voltage and `j_i` the current that flows from the parent through `z_i` towards it.
+//! Kirchhoff's laws give two relations, all quantities per unit:
 //!
 //! ```text
 //! backward   j_i = y_i v_i - (s_i / v_i)* + Σ j_k   over the children k of i      (current law)
 //! forward    v_i = v_p(i) - z_i j_i                                               (voltage law)
 //! ```
 //!
-//! The backward pass walks from the leaves to the root with the voltages held, the forward pass back
-//! with the currents held, until no voltage moves. This is the ladder method for radial distribution
-//! (D. Shirmohammadi, H. W. Hong, A. Semlyen, G. X. Luo, *A compensation-based power flow method for
-//! weakly meshed distribution and transmission networks*, IEEE Trans. Power Systems 3(2), 1988, eqs.
-//! 1-4). It is a fixed point whose contraction is about the voltage drop squared away from collapse, so
-//! at a few percent of drop it gains about one and a half digits a pass.
+//! The backward pass walks from the leaves to the root with the voltages held, the forward pass
+//! back with the currents held, until no voltage moves. This is the ladder method for radial
+//! distribution (D. Shirmohammadi, H. W. Hong, A. Semlyen, G. X. Luo, *A compensation-based power
+//! flow method for weakly meshed distribution and transmission networks*, IEEE Trans. Power Systems
+//! 3(2), 1988, eqs. 1-4). It is a fixed point whose contraction is about the voltage drop squared
+//! away from collapse, so at a few percent of drop it gains about one and a half digits a pass.
 //!
 //! # Shape
 //!
-//! Nodes stand in breadth-first order, so that both passes are straight walks over arrays and a parent
-//! always stands before its children. A transformer adds one inner node, its star point: half of its
-//! impedance leads to it and half away, its magnetising branch is that node's shunt. Phase shifts do
-//! not enter the iteration: each node has its own reference, and the sum of the shifts above it is taken
-//! off when angles are reported.
+//! Nodes stand in breadth-first order, so that both passes are straight walks over arrays and a
+//! parent always stands before its children. A transformer adds one inner node, its star point:
+//! half of its impedance leads to it and half away, its magnetising branch is that node's shunt.
+//! Phase shifts do not enter the iteration: each node has its own reference, and the sum of the
+//! shifts above it is taken off when angles are reported.
 //!
-//! The last voltages are kept as the next start (a 5 s step moves them little); after a failed solve the
-//! next one starts flat. All buffers are made once.
+//! The last voltages are kept as the next start (a 5 s step moves them little); after a failed
+//! solve the next one starts flat. All buffers are made once.
 //!
 //! **Invariant:** the answer does not depend on the start beyond the tolerance; only the number of
 //! passes does.
@@ -61,8 +61,8 @@ pub const TOLERANCE_PU: f64 = 1e-10;
 /// Passes before a solve gives up. A feeder at half of its collapse load takes about fifteen.
 pub const ITERATIONS_MAX: usize = 100;
 
-/// Below this magnitude a voltage counts as collapsed, per unit. Stable operating points of a feeder
-/// lie above one half: the maximum of power transfer into a matched load is there.
+/// Below this magnitude a voltage counts as collapsed, per unit. Stable operating points of a
+/// feeder lie above one half: the maximum of power transfer into a matched load is there.
 const COLLAPSED_PU: f64 = 0.1;
 
 /// A radial network made ready for many solves.
@@ -100,7 +100,8 @@ struct TransformerEnds {
 }
 
 impl Sweep {
-    /// Orders the network for sweeping; all branches are closed and the source is at 1 pu, 0 degrees.
+    /// Orders the network for sweeping; all branches are closed and the source is at 1 pu, 0
+    /// degrees.
     ///
     /// # Errors
     /// The network has a loop, or a bus that no way leads to.
@@ -135,8 +136,8 @@ impl Sweep {
         self.source_pu = Complex::new(vm_pu, 0.0);
     }
 
-    /// Opens or closes a branch. What lies behind an open one is dead: no voltage, no current, and what
-    /// it would inject is ignored.
+    /// Opens or closes a branch. What lies behind an open one is dead: no voltage, no current, and
+    /// what it would inject is ignored.
     ///
     /// # Panics
     /// The network has no branch of that number.
@@ -160,7 +161,8 @@ impl Sweep {
         self.tree.live(self.tree.node_of_bus(bus))
     }
 
-    /// Finds voltages and flows for these injections, one a bus; read them from [`Sweep::solution`].
+    /// Finds voltages and flows for these injections, one a bus; read them from
+    /// [`Sweep::solution`].
     ///
     /// # Panics
     /// There is not one injection for each bus.
@@ -235,7 +237,8 @@ impl Sweep {
         }
     }
 
-    /// The voltage law, from the root to the leaves; the greatest move and the lowest voltage, squared.
+    /// The voltage law, from the root to the leaves; the greatest move and the lowest voltage,
+    /// squared.
     fn forward(&mut self) -> (f64, f64) {
         let (mut moved_sqr, mut lowest_sqr) = (0.0_f64, f64::INFINITY);
         for i in 1..self.v.len() {

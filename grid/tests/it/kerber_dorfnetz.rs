@@ -1,6 +1,7 @@
 //! The sweep against pandapower on Kerber's village network, and what a solve costs.
 //!
-//! The case folder holds the network and its solved load cases; its SOURCE.md says how they were made.
+//! The case folder holds the network and its solved load cases; its SOURCE.md says how they were
+//! made.
 
 use std::path::PathBuf;
 use std::time::Instant;

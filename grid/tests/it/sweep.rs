@@ -44,7 +44,8 @@ fn fraction(state: &mut u64) -> f64 {
     (*state >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// A tree in which each bus hangs on one drawn from those before it, cables drawn in either direction.
+/// A tree in which each bus hangs on one drawn from those before it, cables drawn in either
+/// direction.
 fn random_tree(buses: usize, seed: &mut u64) -> Network {
     let branches = (1..buses).map(|to| {
         let from = (fraction(seed) * to as f64) as usize;

@@ -2,7 +2,8 @@
 //!
 //! A transformer becomes two edges with its star point between them. Node 0 is the source.
 //!
-//! **Invariant:** a parent's number is below its children's; node 0 is its own parent and always live.
+//! **Invariant:** a parent's number is below its children's; node 0 is its own parent
+//! and always live.
 
 use std::collections::VecDeque;
 

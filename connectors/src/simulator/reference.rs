@@ -1,0 +1,225 @@
+//! The reference tables that describe the plant: what an instance must know before the first tick.
+//!
+//! Identifiers are made here and nowhere else, so that readings and tables agree.
+
+use schemas::reference::Asset;
+use schemas::reference::Branch;
+use schemas::reference::Bus;
+use schemas::reference::Contract;
+use schemas::reference::Feeder;
+use schemas::reference::LoadHistory;
+use schemas::reference::Meter;
+use schemas::reference::Sensor;
+use schemas::reference::Switch;
+use schemas::reference::Transformer;
+use schemas::reference::Zone;
+use schemas::time::HOUR_MS;
+
+use crate::simulator::battery::EFFICIENCY;
+use crate::simulator::battery::ENERGY_KWH_MAX;
+use crate::simulator::battery::POWER_KW_MAX;
+use crate::simulator::plant::Plant;
+
+/// The price zone of the plant.
+pub const ZONE_ID: &str = "zone-1";
+/// The product its homes buy.
+pub const PRODUCT: &str = "tariff";
+/// Its weather station.
+pub const STATION_ID: &str = "station-1";
+/// The sensor of active power at the feeder's head, in kW, import positive.
+pub const HEAD_ACTIVE_POWER_ID: &str = "head-active-power";
+/// The sensor of reactive power at the feeder's head, in kvar, import positive.
+pub const HEAD_REACTIVE_POWER_ID: &str = "head-reactive-power";
+/// The sensor of voltage at the head's busbar, per unit.
+pub const HEAD_VOLTAGE_ID: &str = "head-voltage";
+
+/// The most the feeder may draw, in kW: 2 kW a home for 57 homes, well below the transformer's
+/// rating, so that a summer evening without control exceeds it.
+pub const FEEDER_LIMIT_KW: f64 = 114.0;
+
+/// How long a sensor may be silent: six steps of 5 s, more than chance loses in a row.
+pub const STALE_AFTER_MS: i64 = 30_000;
+
+/// The meter of a home (from 1).
+pub fn meter_id(home: usize) -> String {
+    format!("meter-{home:02}")
+}
+
+/// The battery of a home (from 1).
+pub fn battery_id(home: usize) -> String {
+    format!("battery-{home:02}")
+}
+
+/// The voltage sensor at a bus.
+pub fn voltage_id(bus_id: &str) -> String {
+    format!("voltage-{bus_id}")
+}
+
+/// The reference tables of one plant, rows in order of their first column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReferenceTables {
+    /// `buses`
+    pub buses: Vec<Bus>,
+    /// `branches`
+    pub branches: Vec<Branch>,
+    /// `transformers`
+    pub transformers: Vec<Transformer>,
+    /// `switches`
+    pub switches: Vec<Switch>,
+    /// `feeders`
+    pub feeders: Vec<Feeder>,
+    /// `meters`
+    pub meters: Vec<Meter>,
+    /// `sensors`
+    pub sensors: Vec<Sensor>,
+    /// `assets`: the batteries.
+    pub assets: Vec<Asset>,
+    /// `zones`
+    pub zones: Vec<Zone>,
+    /// `contracts`
+    pub contracts: Vec<Contract>,
+    /// `load_history`: every whole hour of the data before the plant starts.
+    pub load_history: Vec<LoadHistory>,
+}
+
+impl ReferenceTables {
+    /// The tables that describe this plant.
+    pub fn of(plant: &Plant) -> ReferenceTables {
+        let mut tables = ReferenceTables {
+            buses: Vec::new(),
+            branches: Vec::new(),
+            transformers: Vec::new(),
+            switches: switches(plant),
+            feeders: Vec::new(),
+            meters: Vec::new(),
+            sensors: Vec::new(),
+            assets: Vec::new(),
+            zones: vec![Zone {
+                zone_id: ZONE_ID.to_owned(),
+                name: "Fontana, California".to_owned(),
+                currency: "USD".to_owned(),
+            }],
+            contracts: Vec::new(),
+            load_history: Vec::new(),
+        };
+        tables.add_network(plant);
+        tables.add_head_sensors(plant);
+        for home in 1..=plant.homes().len() {
+            tables.add_home(plant, home);
+        }
+        tables.sensors.sort_by(|a, b| a.sensor_id.cmp(&b.sensor_id));
+        tables.switches.sort_by(|a, b| a.switch_id.cmp(&b.switch_id));
+        tables
+    }
+
+    fn add_network(&mut self, plant: &Plant) {
+        let data = plant.data();
+        self.buses.extend(data.buses().iter().map(|bus| Bus {
+            bus_id: bus.bus_id.clone(),
+            feeder_id: bus.feeder_id.clone(),
+            nominal_kv: bus.nominal_kv,
+            voltage_pu_min: bus.voltage_pu_min,
+            voltage_pu_max: bus.voltage_pu_max,
+        }));
+        self.branches.extend(data.branches().iter().map(|branch| Branch {
+            branch_id: branch.branch_id.clone(),
+            from_bus_id: branch.from_bus_id.clone(),
+            to_bus_id: branch.to_bus_id.clone(),
+            feeder_id: branch.feeder_id.clone(),
+            length_km: branch.length_km,
+            r_ohm_per_km: branch.r_ohm_per_km,
+            x_ohm_per_km: branch.x_ohm_per_km,
+            c_nf_per_km: branch.c_nf_per_km,
+            rated_a: branch.rated_a,
+        }));
+        let transformer = data.transformer();
+        self.transformers.push(Transformer {
+            transformer_id: transformer.transformer_id.clone(),
+            hv_bus_id: transformer.hv_bus_id.clone(),
+            lv_bus_id: transformer.lv_bus_id.clone(),
+            feeder_id: transformer.feeder_id.clone(),
+            rated_kva: transformer.rated_kva,
+        });
+        self.feeders.push(Feeder {
+            feeder_id: transformer.feeder_id.clone(),
+            zone_id: ZONE_ID.to_owned(),
+            head_branch_id: transformer.transformer_id.clone(),
+            limit_kw: FEEDER_LIMIT_KW,
+        });
+    }
+
+    fn add_head_sensors(&mut self, plant: &Plant) {
+        let head = &plant.data().buses()[plant.data().head_bus().0];
+        let quantities = [
+            (HEAD_ACTIVE_POWER_ID, "head_active_power_kw"),
+            (HEAD_REACTIVE_POWER_ID, "head_reactive_power_kvar"),
+            (HEAD_VOLTAGE_ID, "voltage_pu"),
+        ];
+        self.sensors.extend(quantities.map(|(sensor_id, quantity)| Sensor {
+            sensor_id: sensor_id.to_owned(),
+            bus_id: head.bus_id.clone(),
+            feeder_id: head.feeder_id.clone(),
+            quantity: quantity.to_owned(),
+            stale_after_ms: STALE_AFTER_MS,
+        }));
+    }
+
+    /// Adds what stands at a home (from 1): meter, voltage sensor, battery, contract, history.
+    fn add_home(&mut self, plant: &Plant, home: usize) {
+        let data = plant.data();
+        let bus = &data.buses()[data.home_buses()[home - 1].0];
+        let (bus_id, feeder_id) = (&bus.bus_id, &bus.feeder_id);
+        self.meters.push(Meter {
+            meter_id: meter_id(home),
+            bus_id: bus_id.clone(),
+            feeder_id: feeder_id.clone(),
+            origin: plant.homes()[home - 1].origin().to_owned(),
+        });
+        self.sensors.push(Sensor {
+            sensor_id: voltage_id(bus_id),
+            bus_id: bus_id.clone(),
+            feeder_id: feeder_id.clone(),
+            quantity: "voltage_pu".to_owned(),
+            stale_after_ms: STALE_AFTER_MS,
+        });
+        if plant.battery(home).is_some() {
+            self.assets.push(Asset {
+                asset_id: battery_id(home),
+                kind: "battery".to_owned(),
+                bus_id: bus_id.clone(),
+                feeder_id: feeder_id.clone(),
+                power_kw_min: -POWER_KW_MAX,
+                power_kw_max: POWER_KW_MAX,
+                ramp_kw_max: POWER_KW_MAX,
+                energy_kwh_max: ENERGY_KWH_MAX,
+                efficiency: EFFICIENCY,
+            });
+        }
+        self.contracts.push(Contract {
+            contract_id: format!("contract-{home:02}"),
+            meter_id: meter_id(home),
+            product: PRODUCT.to_owned(),
+        });
+        let mut hour_at = data.starts_at();
+        while hour_at.plus(HOUR_MS) <= plant.config().start_at {
+            self.load_history.push(LoadHistory {
+                bus_id: bus_id.clone(),
+                feeder_id: feeder_id.clone(),
+                hour_at,
+                net_load_kw: plant.homes()[home - 1].hour_net_kw(data.measured(), hour_at),
+            });
+            hour_at = hour_at.plus(HOUR_MS);
+        }
+    }
+}
+
+fn switches(plant: &Plant) -> Vec<Switch> {
+    let branches = plant.data().branches();
+    let row = |switch: &crate::simulator::network::PlantSwitch| Switch {
+        switch_id: switch.switch_id.clone(),
+        branch_id: branches[switch.branch].branch_id.clone(),
+        feeder_id: branches[switch.branch].feeder_id.clone(),
+        normal_position: "closed".to_owned(),
+    };
+    plant.switches().iter().map(row).collect()
+}
