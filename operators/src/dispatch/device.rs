@@ -1,0 +1,231 @@
+//! One battery as dispatch knows it: what it said, what it was asked, and what it may be asked next.
+//!
+//! What a device did in a past step is taken from its telemetry of that step. Where that was lost or is late,
+//! the command that stood then is the better guess than older telemetry: a device does what it was asked, mostly,
+//! and a guess that ignores our own commands would be answered by a second, opposite command: a limit cycle.
+//!
+//! # Bounds
+//!
+//! As many ticks of either history as [`Settings`] lets matter: `valid_ticks + stale_ticks`.
+
+use schemas::state::AssetState;
+use schemas::time::HOUR_MS;
+use schemas::time::Step;
+use schemas::time::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::settings::Settings;
+
+/// A power and the tick it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// For telemetry, the tick that holds its instant; for a command, the tick that decided it.
+    pub tick: Timestamp,
+    /// Injection into the grid is positive.
+    pub kw: f64,
+}
+
+/// The short past of one device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Device {
+    /// Telemetry, by tick.
+    said: Vec<Mark>,
+    /// Commands, by tick.
+    asked: Vec<Mark>,
+}
+
+impl Device {
+    /// Notes telemetry; a correction of a tick replaces it.
+    pub fn hear(&mut self, mark: Mark) {
+        match self.said.binary_search_by_key(&mark.tick, |m| m.tick) {
+            Ok(at) => self.said[at] = mark,
+            Err(at) => self.said.insert(at, mark),
+        }
+    }
+
+    /// Notes a command.
+    pub fn ask(&mut self, mark: Mark) {
+        self.asked.push(mark);
+    }
+
+    /// Forgets what no longer matters at `at`.
+    pub fn forget(&mut self, at: Timestamp, settings: &Settings) {
+        let ticks = settings.valid_ticks + settings.stale_ticks;
+        let from = at.minus(ticks * settings.step_ms);
+        self.said.retain(|m| m.tick >= from);
+        self.asked.retain(|m| m.tick >= from);
+    }
+
+    /// The command that stands at `at`, unless it has run out.
+    pub fn standing(&self, at: Timestamp, settings: &Settings) -> Option<Mark> {
+        let last = self.asked.iter().rev().find(|m| m.tick <= at)?;
+        let until = last.tick.plus(settings.valid_ticks * settings.step_ms);
+        (at < until).then_some(*last)
+    }
+
+    /// Power during the step that ends at `tick`, in kW: as said, else as asked, else as last said.
+    pub fn power_kw(&self, tick: Timestamp, settings: &Settings) -> f64 {
+        if let Some(said) = self.said.iter().find(|m| m.tick == tick) {
+            return said.kw;
+        }
+        let began = tick.minus(settings.step_ms);
+        if self.asked.iter().any(|m| m.tick <= began) {
+            return self.standing(began, settings).map_or(0.0, |m| m.kw);
+        }
+        self.said.iter().rev().find(|m| m.tick < tick).map_or(0.0, |m| m.kw)
+    }
+}
+
+/// What a battery can do at a tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reach {
+    /// Least power in kW (charging is negative): box, room for energy, ramp.
+    pub kw_min: f64,
+    /// Greatest power in kW: box, energy, ramp.
+    pub kw_max: f64,
+    /// Energy above the floor, as stored, in kWh.
+    pub usable_kwh: f64,
+    /// Room below the ceiling, in kWh.
+    pub room_kwh: f64,
+}
+
+/// The tick that holds what the asset said last, if it said all that is needed, in numbers, and not too long ago.
+pub fn heard_at(at: Timestamp, asset: &AssetState, settings: &Settings) -> Option<Timestamp> {
+    let step = Step::from_millis(settings.step_ms)?;
+    let tick = step.tick_of(asset.measured_at?);
+    let finite = |x: Option<f64>| x.is_some_and(f64::is_finite);
+    let whole = finite(asset.active_power_kw) && finite(asset.state_of_charge_kwh);
+    let fresh = at.0.saturating_sub(tick.0) <= settings.stale_ticks * settings.step_ms;
+    (whole && fresh).then_some(tick)
+}
+
+/// What the battery can be asked at `at`, heard at tick `heard`.
+///
+/// The command must be good until it runs out, and the state of charge is as old as it is: both are covered by
+/// the energy.
+pub fn reach(
+    at: Timestamp,
+    asset: &AssetState,
+    heard: Timestamp,
+    device: &Device,
+    settings: &Settings,
+) -> Reach {
+    let age_ms = at.0.saturating_sub(heard.0);
+    let hours = (settings.valid_ticks * settings.step_ms + age_ms) as f64 / HOUR_MS as f64;
+    let stored_kwh = asset.state_of_charge_kwh.unwrap_or(0.0);
+    let floor_kwh = settings.soc_share_min * asset.energy_kwh_max;
+    let ceiling_kwh = settings.soc_share_max * asset.energy_kwh_max;
+    let usable_kwh = (stored_kwh - floor_kwh).max(0.0);
+    let room_kwh = (ceiling_kwh - stored_kwh).max(0.0);
+    let efficiency = asset.efficiency.clamp(0.01, 1.0);
+
+    let said_kw = asset.active_power_kw.unwrap_or(0.0);
+    let does_kw = device.power_kw(at, settings);
+    let mut ramp_min = said_kw.max(does_kw) - asset.ramp_kw_max;
+    let mut ramp_max = said_kw.min(does_kw) + asset.ramp_kw_max;
+    if ramp_min > ramp_max {
+        (ramp_min, ramp_max) = (said_kw - asset.ramp_kw_max, said_kw + asset.ramp_kw_max);
+    }
+    let give_kw = asset.power_kw_max.max(0.0).min(usable_kwh * efficiency / hours);
+    let take_kw = (-asset.power_kw_min).max(0.0).min(room_kwh / efficiency / hours);
+    let kw_max = ramp_max.max(-take_kw).min(give_kw);
+    let kw_min = ramp_min.min(give_kw).max(-take_kw).min(kw_max);
+    Reach { kw_min, kw_max, usable_kwh, room_kwh }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(said: &[(u64, f64)], asked: &[(u64, f64)]) -> Device {
+        let mark = |&(tick, kw): &(u64, f64)| Mark { tick: Timestamp(tick * 5_000), kw };
+        Device { said: said.iter().map(mark).collect(), asked: asked.iter().map(mark).collect() }
+    }
+
+    #[track_caller]
+    fn power(device: &Device, tick: u64, expected_kw: f64) {
+        let at = Timestamp(tick * 5_000);
+        assert_eq!(device.power_kw(at, &Settings::default()), expected_kw, "tick {tick}");
+    }
+
+    #[test]
+    fn telemetry_is_believed_before_commands() {
+        power(&device(&[(7, 1.5)], &[(6, 2.0)]), 7, 1.5);
+    }
+
+    #[test]
+    fn lost_telemetry_is_replaced_by_the_command_that_stood() {
+        let device = device(&[(6, 0.0)], &[(6, 2.0)]);
+        power(&device, 6, 0.0);
+        power(&device, 7, 2.0);
+        power(&device, 9, 2.0);
+        power(&device, 10, 0.0);
+    }
+
+    #[test]
+    fn a_device_never_asked_does_what_it_did() {
+        power(&device(&[(6, -1.0)], &[]), 8, -1.0);
+        power(&device(&[], &[]), 8, 0.0);
+    }
+
+    fn battery(soc_kwh: f64, power_kw: f64, ramp_kw_max: f64) -> AssetState {
+        AssetState {
+            asset_id: "b1".to_owned(),
+            feeder_id: "f".to_owned(),
+            kind: "battery".to_owned(),
+            power_kw_min: -5.0,
+            power_kw_max: 5.0,
+            ramp_kw_max,
+            energy_kwh_max: 6.4,
+            efficiency: 0.95,
+            measured_at: Some(Timestamp(49_000)),
+            active_power_kw: Some(power_kw),
+            state_of_charge_kwh: Some(soc_kwh),
+        }
+    }
+
+    #[track_caller]
+    fn check(asset: &AssetState, at: u64, kw_min: f64, kw_max: f64) {
+        let settings = Settings::default();
+        let at = Timestamp(at * 5_000);
+        let heard = heard_at(at, asset, &settings).unwrap();
+        let reach = reach(at, asset, heard, &Device::default(), &settings);
+        assert!((reach.kw_min - kw_min).abs() < 1e-9, "{reach:?}");
+        assert!((reach.kw_max - kw_max).abs() < 1e-9, "{reach:?}");
+    }
+
+    #[test]
+    fn half_full_it_can_do_what_its_box_says() {
+        check(&battery(3.2, 0.0, 10.0), 10, -5.0, 5.0);
+    }
+
+    #[test]
+    fn its_ramp_holds_it_near_what_it_does() {
+        check(&battery(3.2, 3.0, 1.0), 10, 2.0, 4.0);
+    }
+
+    #[test]
+    fn nearly_empty_it_gives_what_lasts_until_the_command_runs_out() {
+        // 0.128 kWh is the floor; 0.01 kWh above it for 15 s at 95 %.
+        check(&battery(0.138, 0.0, 10.0), 10, -5.0, 0.01 * 0.95 * 240.0);
+        // Two ticks later, unheard since, it must last for 25 s.
+        check(&battery(0.138, 0.0, 10.0), 12, -5.0, 0.01 * 0.95 * 144.0);
+    }
+
+    #[test]
+    fn energy_goes_before_ramp() {
+        check(&battery(0.128, 5.0, 1.0), 10, 0.0, 0.0);
+        check(&battery(6.4, -5.0, 1.0), 10, 0.0, 0.0);
+    }
+
+    #[test]
+    fn silent_for_more_than_three_ticks_it_is_stale() {
+        let settings = Settings::default();
+        let mut asset = battery(3.2, 0.0, 10.0);
+        assert!(heard_at(Timestamp(65_000), &asset, &settings).is_some());
+        assert!(heard_at(Timestamp(70_000), &asset, &settings).is_none());
+        asset.state_of_charge_kwh = None;
+        assert!(heard_at(Timestamp(50_000), &asset, &settings).is_none());
+    }
+}

@@ -1,0 +1,147 @@
+//! Every number the agents decide by, each with what breaks if it changes.
+//!
+//! They are read once at start; a change of one is a change of answers, so whoever loads them records them.
+
+use schemas::time::HOUR_MS;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// The settings of all agents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Length of a tick in milliseconds; must be the instance's.
+    pub step_ms: u64,
+
+    /// Share of a feeder's limit that `dispatch` holds the head under. The rest is for what changes between a
+    /// measurement and the next: one tick of control delay, noise, lost commands.
+    pub limit_share: f64,
+    /// The same while stored energy is short of the reserve: nearer to the limit, so that energy lasts.
+    pub limit_share_reserve: f64,
+    /// Share of the limit up to which batteries may charge. Below `limit_share`, so that charging never makes
+    /// the excess that discharging then removes.
+    pub charge_share: f64,
+    /// Whether stored energy is kept for the peak that the forecast sees.
+    pub reserve: bool,
+
+    /// A command leaves when the wish moved by more than this, in kW. Smaller: more traffic; greater: the sum
+    /// over a feeder's devices is further off for a refresh.
+    pub hysteresis_kw: f64,
+    /// The least power a battery is asked for, in kW: a small total is given to few batteries, because shares
+    /// below `hysteresis_kw` would never leave.
+    pub power_kw_min: f64,
+    /// Ticks for which a command stands unless refreshed. A device that hears nothing for so long goes to 0.
+    pub valid_ticks: u64,
+    /// Ticks after which a command that still holds is sent again; less than `valid_ticks`.
+    pub refresh_ticks: u64,
+    /// Ticks of age beyond which what a device or a feeder's head said is not decided on.
+    pub stale_ticks: u64,
+    /// Share of a battery's energy that is never discharged.
+    pub soc_share_min: f64,
+    /// Share of a battery's energy above which it is not charged; the last percent takes no steady power.
+    pub soc_share_max: f64,
+
+    /// How much the sum of a tick's actions may add to a feeder that is over its limit before the guard refuses
+    /// what adds, as a share of the limit: measurements of one tick do not agree to the watt.
+    pub excess_share: f64,
+
+    /// How near telemetry must be to a setpoint to confirm it, in kW.
+    pub confirm_kw: f64,
+    /// Ticks within which it must be.
+    pub confirm_ticks: u64,
+
+    /// How far inside its band a voltage must return before its alarm clears, per unit.
+    pub voltage_hysteresis_pu: f64,
+    /// How far below its limit a feeder must return before its alarm clears, as a share of the limit.
+    pub overload_hysteresis_share: f64,
+
+    /// Event time between two forecasts, in milliseconds.
+    pub issue_every_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            step_ms: 5_000,
+            limit_share: 0.96,
+            limit_share_reserve: 0.99,
+            charge_share: 0.92,
+            reserve: true,
+            hysteresis_kw: 0.1,
+            power_kw_min: 0.3,
+            valid_ticks: 3,
+            refresh_ticks: 2,
+            stale_ticks: 3,
+            soc_share_min: 0.02,
+            soc_share_max: 0.99,
+            excess_share: 0.005,
+            confirm_kw: 0.2,
+            confirm_ticks: 2,
+            voltage_hysteresis_pu: 0.005,
+            overload_hysteresis_share: 0.02,
+            issue_every_ms: HOUR_MS / 4,
+        }
+    }
+}
+
+impl Settings {
+    /// What contradicts itself, all at once; empty if nothing does.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut need = |holds: bool, text: &str| {
+            if !holds {
+                problems.push(text.to_owned());
+            }
+        };
+        let rising = |a: f64, b: f64| a.is_finite() && b.is_finite() && a <= b;
+        need(self.step_ms > 0, "step_ms must be positive");
+        need(
+            rising(0.0, self.charge_share)
+                && rising(self.charge_share, self.limit_share)
+                && rising(self.limit_share, self.limit_share_reserve)
+                && rising(self.limit_share_reserve, 1.0),
+            "0 <= charge_share <= limit_share <= limit_share_reserve <= 1 must hold",
+        );
+        need(
+            rising(0.0, self.hysteresis_kw) && rising(self.hysteresis_kw, self.power_kw_min),
+            "0 <= hysteresis_kw <= power_kw_min must hold",
+        );
+        need(
+            0 < self.refresh_ticks && self.refresh_ticks < self.valid_ticks,
+            "0 < refresh_ticks < valid_ticks must hold, or commands run out before their refresh",
+        );
+        need(
+            rising(0.0, self.soc_share_min)
+                && rising(self.soc_share_min, self.soc_share_max)
+                && rising(self.soc_share_max, 1.0),
+            "0 <= soc_share_min <= soc_share_max <= 1 must hold",
+        );
+        need(self.confirm_ticks > 0, "confirm_ticks must be positive");
+        need(
+            self.issue_every_ms > 0 && self.issue_every_ms <= HOUR_MS,
+            "issue_every_ms must lie between 1 and an hour: the forecast's points are hourly",
+        );
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_do_not_contradict_themselves() {
+        assert_eq!(Settings::default().problems(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn all_contradictions_are_told_at_once() {
+        let wrong = Settings {
+            refresh_ticks: 3,
+            charge_share: f64::NAN,
+            soc_share_min: 1.5,
+            ..Settings::default()
+        };
+        assert_eq!(wrong.problems().len(), 3);
+    }
+}

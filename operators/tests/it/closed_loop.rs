@@ -1,0 +1,228 @@
+//! The loop closed over the plant: the feeder stays under its limit, and each action comes to one end.
+
+use std::collections::BTreeMap;
+
+use operators::settings::Settings;
+use schemas::event::Command;
+use schemas::reference::LoadHistory;
+use schemas::state::AssetState;
+use schemas::state::FeederNow;
+use schemas::state::NodeHour;
+use schemas::time::HOUR_MS;
+use schemas::time::Timestamp;
+
+use crate::path::Path;
+use crate::path::Shown;
+use crate::path::came;
+use crate::path::silence;
+use crate::plant::DAY_AT;
+use crate::plant::EFFICIENCY;
+use crate::plant::ENERGY_KWH;
+use crate::plant::HISTORY_AT;
+use crate::plant::Measured;
+use crate::plant::Plant;
+use crate::plant::PlantConfig;
+use crate::plant::STEP_MS;
+use crate::plant::hour_kw;
+use crate::plant::profile_kw;
+
+const LIMIT_KW: f64 = 114.0;
+
+/// What a run showed.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// One-minute means of the head above the limit.
+    minutes_over: usize,
+    /// Energy above the limit in kWh.
+    over_kwh: f64,
+    /// Steps in which the head changed by more than 10 kW against the load's own change.
+    jumps: usize,
+    /// Actions by their state.
+    states: BTreeMap<String, usize>,
+    /// Refusals by rule, and alarms by kind and state.
+    notes: BTreeMap<String, usize>,
+    /// How often each action that was sent has ended.
+    ends: BTreeMap<String, usize>,
+}
+
+impl Outcome {
+    fn count(&self, state: &str) -> usize {
+        self.states.get(state).copied().unwrap_or(0)
+    }
+}
+
+/// A stretch of grid time with these settings; `None`: without control.
+fn run(
+    config: PlantConfig,
+    settings: Option<&Settings>,
+    ticks: std::ops::Range<u64>,
+    commands: &[Command],
+) -> Outcome {
+    let mut plant = Plant::new(config);
+    let mut path = Path::new(settings.unwrap_or(&Settings::default()));
+    let mut views = Views::new();
+    let mut outcome = Outcome::default();
+    let (mut minute, mut before) = (Vec::new(), None);
+    for n in ticks {
+        let tick = DAY_AT.plus((n + 1) * STEP_MS);
+        let measured = plant.run(tick, profile_kw(tick.minus(STEP_MS / 2)));
+        minute.push(measured.head_kw);
+        outcome.over_kwh += (measured.head_kw - LIMIT_KW).max(0.0) * 5.0 / 3600.0;
+        let swing = measured.head_kw - measured.load_kw;
+        outcome.jumps += usize::from(before.is_some_and(|b: f64| (swing - b).abs() > 10.0));
+        before = Some(swing);
+        if minute.len() == 12 {
+            let mean = minute.drain(..).sum::<f64>() / 12.0;
+            outcome.minutes_over += usize::from(mean > LIMIT_KW);
+        }
+        if settings.is_none() {
+            continue;
+        }
+        let mut told = views.told(&mut plant, tick, &measured);
+        let due = |c: &&Command| tick.minus(STEP_MS) <= c.requested_at && c.requested_at < tick;
+        told.commands = commands.iter().filter(due).cloned().collect();
+        let said = path.step(tick, &told);
+        for setpoint in &said.setpoints {
+            plant.obey(setpoint);
+        }
+        for action in said.actions {
+            *outcome.states.entry(action.state.clone()).or_default() += 1;
+            match action.state.as_str() {
+                "refused" => *outcome.notes.entry(action.rule).or_default() += 1,
+                "confirmed" | "superseded" | "failed" => {
+                    *outcome.ends.entry(action.action_id).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+        for alarm in said.alarms {
+            *outcome.notes.entry(format!("{} {}", alarm.kind, alarm.state)).or_default() += 1;
+        }
+    }
+    outcome
+}
+
+/// The views that the path reads, as telemetry makes them.
+struct Views {
+    feeder: Shown<FeederNow>,
+    assets: Shown<AssetState>,
+    nodes: Shown<NodeHour>,
+    late: Vec<AssetState>,
+    hour: (u64, f64, u32),
+    loaded: bool,
+}
+
+impl Views {
+    fn new() -> Views {
+        Views {
+            feeder: Shown::new(|row| row.feeder_id.clone()),
+            assets: Shown::new(|row| row.asset_id.clone()),
+            nodes: Shown::new(|row| format!("{} {}", row.bus_id, row.hour_at.0)),
+            late: Vec::new(),
+            hour: (0, 0.0, 0),
+            loaded: false,
+        }
+    }
+
+    fn told(
+        &mut self,
+        plant: &mut Plant,
+        tick: Timestamp,
+        measured: &Measured,
+    ) -> crate::path::Told {
+        let mut told = silence();
+        let measured_at = tick.minus(1_000);
+        if !plant.fate().0 {
+            let feeder = FeederNow {
+                feeder_id: "feeder-1".to_owned(),
+                measured_at,
+                head_kw: measured.head_kw,
+                limit_kw: LIMIT_KW,
+            };
+            told.feeder_now = self.feeder.show([feeder]);
+        }
+        let mut heard = std::mem::take(&mut self.late);
+        let mut spoke = Vec::new();
+        for (id, (kw, soc_kwh)) in &measured.batteries {
+            let state = battery(id, measured_at, *kw, *soc_kwh);
+            match plant.fate() {
+                (true, _) => {}
+                (_, true) => self.late.push(state),
+                _ => spoke.push(state),
+            }
+        }
+        // What is late does not replace what came since: the view keeps the latest.
+        heard.retain(|late| spoke.iter().all(|state| state.asset_id != late.asset_id));
+        heard.extend(spoke);
+        told.asset_state = self.assets.show(heard);
+        self.hours(tick, measured.load_kw, &mut told);
+        told
+    }
+
+    fn hours(&mut self, tick: Timestamp, load_kw: f64, told: &mut crate::path::Told) {
+        if !std::mem::replace(&mut self.loaded, true) {
+            let hour = |hour| LoadHistory {
+                bus_id: "bus-1".to_owned(),
+                feeder_id: "feeder-1".to_owned(),
+                hour_at: HISTORY_AT.plus(hour * HOUR_MS),
+                net_load_kw: hour_kw(hour),
+            };
+            told.load_history = came(&(0..7 * 24).map(hour).collect::<Vec<_>>());
+        }
+        let hour = (tick.0 - 1) / HOUR_MS;
+        if self.hour.0 != hour {
+            self.hour = (hour, 0.0, 0);
+        }
+        self.hour.1 += load_kw;
+        self.hour.2 += 1;
+        if tick.0 % (HOUR_MS / 12) == 0 {
+            told.node_hour = self.nodes.show([NodeHour {
+                bus_id: "bus-1".to_owned(),
+                feeder_id: "feeder-1".to_owned(),
+                hour_at: Timestamp(hour * HOUR_MS),
+                net_load_kw: self.hour.1 / f64::from(self.hour.2),
+            }]);
+        }
+    }
+}
+
+fn battery(id: &str, measured_at: Timestamp, kw: f64, soc_kwh: f64) -> AssetState {
+    AssetState {
+        asset_id: id.to_owned(),
+        feeder_id: "feeder-1".to_owned(),
+        kind: "battery".to_owned(),
+        power_kw_min: -5.0,
+        power_kw_max: 5.0,
+        ramp_kw_max: 10.0,
+        energy_kwh_max: ENERGY_KWH,
+        efficiency: EFFICIENCY,
+        measured_at: Some(measured_at),
+        active_power_kw: Some(kw),
+        state_of_charge_kwh: Some(soc_kwh),
+    }
+}
+
+fn plant(batteries: usize, soc_share: f64, lost: f64) -> PlantConfig {
+    PlantConfig { batteries, soc_share, noise_kw: 2.0, lost, late: lost, seed: 2016 }
+}
+
+/// Ticks from one hour of the day to another.
+fn hours(from: u64, to: u64) -> std::ops::Range<u64> {
+    from * 720..to * 720
+}
+
+#[test]
+fn explore() {
+    let s = Settings::default();
+    for (b, soc, lost) in [(57, 0.5, 0.0), (57, 0.5, 0.02), (57,0.5,0.1), (23, 0.5, 0.0), (23, 0.5, 0.02), (17, 0.0, 0.0), (17, 0.0, 0.02)] {
+        for r in [true, false] {
+            let s = Settings { reserve: r, ..s.clone() };
+            let t = std::time::Instant::now();
+            let o = run(plant(b, soc, lost), Some(&s), hours(0, 24), &[]);
+            let multi = o.ends.values().filter(|n| **n != 1).count();
+            println!("{b} {soc} {lost} reserve {r}: over {} min {:.2} kWh jumps {} {:?} {:?} multi {multi} in {:?}", o.minutes_over, o.over_kwh, o.jumps, o.states, o.notes, t.elapsed());
+        }
+    }
+    let o = run(plant(0, 0.0, 0.0), None, hours(0, 24), &[]);
+    println!("none: {} {:.1}", o.minutes_over, o.over_kwh);
+}

@@ -1,0 +1,160 @@
+//! The decision path without a dataflow: kernels stepped by hand, in the order that `control` wires them.
+
+use std::collections::BTreeMap;
+
+use operators::detect::DetectKernel;
+use operators::dispatch::DispatchKernel;
+use operators::emit::EmitKernel;
+use operators::emit::kernel::AssetSaid;
+use operators::forecast::ForecastKernel;
+use operators::guard::GuardKernel;
+use operators::kernel::Change;
+use operators::kernel::Kernel;
+use operators::request::RequestKernel;
+use operators::request::kernel::AssetPlace;
+use operators::settings::Settings;
+use schemas::decision::Action;
+use schemas::decision::Alarm;
+use schemas::decision::Forecast;
+use schemas::event::Command;
+use schemas::event::Setpoint;
+use schemas::reference::LoadHistory;
+use schemas::relation::Relation;
+use schemas::state::AssetState;
+use schemas::state::BusVoltage;
+use schemas::state::FeederNow;
+use schemas::state::NodeHour;
+use schemas::state::StaleSensor;
+use schemas::time::Timestamp;
+
+/// A view that is restated whole at each tick; gives what changed.
+pub struct Shown<R> {
+    key: fn(&R) -> String,
+    rows: BTreeMap<String, R>,
+}
+
+impl<R: Relation + Clone + PartialEq> Shown<R> {
+    pub fn new(key: fn(&R) -> String) -> Shown<R> {
+        Shown { key, rows: BTreeMap::new() }
+    }
+
+    /// The changes from the rows shown last to these; keys that are not named stay as they were.
+    pub fn show(&mut self, rows: impl IntoIterator<Item = R>) -> Change {
+        let (mut changed, mut diffs) = (Vec::new(), Vec::new());
+        for row in rows {
+            let before = self.rows.insert((self.key)(&row), row.clone());
+            if before.as_ref() == Some(&row) {
+                continue;
+            }
+            for (row, diff) in before.map(|row| (row, -1)).into_iter().chain([(row, 1)]) {
+                changed.push(row);
+                diffs.push(diff);
+            }
+        }
+        Change::of(&changed, diffs)
+    }
+}
+
+/// Rows that came.
+pub fn came<R: Relation>(rows: &[R]) -> Change {
+    Change::of(rows, vec![1; rows.len()])
+}
+
+/// What is told to the path at a tick.
+pub struct Told {
+    pub feeder_now: Change,
+    pub asset_state: Change,
+    pub load_history: Change,
+    pub node_hour: Change,
+    pub commands: Vec<Command>,
+}
+
+/// What the path says at a tick.
+#[derive(Default)]
+pub struct Said {
+    pub forecasts: Vec<Forecast>,
+    pub actions: Vec<Action>,
+    pub alarms: Vec<Alarm>,
+    pub setpoints: Vec<Setpoint>,
+}
+
+/// All kernels.
+pub struct Path {
+    forecast: ForecastKernel,
+    dispatch: DispatchKernel,
+    request: RequestKernel,
+    guard: GuardKernel,
+    emit: EmitKernel,
+    detect: DetectKernel,
+}
+
+impl Path {
+    pub fn new(settings: &Settings) -> Path {
+        Path {
+            forecast: ForecastKernel::new(settings.clone()),
+            dispatch: DispatchKernel::new(settings.clone()),
+            request: RequestKernel::new(settings.clone()),
+            guard: GuardKernel::new(settings.clone()),
+            emit: EmitKernel::new(settings.clone()),
+            detect: DetectKernel::new(settings.clone()),
+        }
+    }
+
+    pub fn step(&mut self, at: Timestamp, told: &Told) -> Said {
+        let Told { feeder_now, asset_state, load_history, node_hour, commands } = told;
+        let out = self.forecast.step(at, &[load_history.clone(), node_hour.clone()]);
+        let forecasts = Forecast::from_batch(&out[0]).unwrap();
+        let inputs = [feeder_now.clone(), asset_state.clone(), came(&forecasts)];
+        let mut proposed = rows::<Action>(&self.dispatch.step(at, &inputs)[0]);
+        let places = narrow(asset_state, |row: AssetState| AssetPlace {
+            asset_id: row.asset_id,
+            feeder_id: row.feeder_id,
+        });
+        let out = self.request.step(at, &[came(commands), places]);
+        proposed.extend(rows::<Action>(&out[0]));
+        let inputs = [came(&proposed), feeder_now.clone(), asset_state.clone()];
+        let out = self.guard.step(at, &inputs);
+        let (judged, mut alarms) = (rows::<Action>(&out[0]), rows::<Alarm>(&out[1]));
+        let said = narrow(asset_state, |row: AssetState| AssetSaid {
+            asset_id: row.asset_id,
+            feeder_id: row.feeder_id,
+            measured_at: row.measured_at,
+            active_power_kw: row.active_power_kw,
+        });
+        let out = self.emit.step(at, &[came(&judged), said]);
+        let setpoints = rows::<Setpoint>(&out[1]);
+        let mut actions = proposed;
+        actions.extend(judged);
+        actions.extend(rows::<Action>(&out[0]));
+        let none = (Change::none(BusVoltage::schema()), Change::none(StaleSensor::schema()));
+        let out = self.detect.step(at, &[none.0, feeder_now.clone(), none.1]);
+        alarms.extend(rows::<Alarm>(&out[0]));
+        Said { forecasts, actions, alarms, setpoints }
+    }
+}
+
+fn rows<R: Relation>(batch: &arrow_array::RecordBatch) -> Vec<R> {
+    R::from_batch(batch).unwrap()
+}
+
+fn narrow<A: Relation, B: Relation>(change: &Change, to: fn(A) -> B) -> Change {
+    let (rows, diffs): (Vec<B>, Vec<i64>) =
+        change.rows::<A>().map(|(row, diff)| (to(row), diff)).unzip();
+    Change::of(&rows, diffs)
+}
+
+/// Nothing of a relation.
+pub fn nothing<R: Relation>() -> Change {
+    Change::none(R::schema())
+}
+
+/// The views' empty changes.
+pub fn silence() -> Told {
+    Told {
+        feeder_now: nothing::<FeederNow>(),
+        asset_state: nothing::<AssetState>(),
+        load_history: nothing::<LoadHistory>(),
+        node_hour: nothing::<NodeHour>(),
+        commands: Vec::new(),
+    }
+}
