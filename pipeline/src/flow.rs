@@ -8,10 +8,17 @@ use std::collections::BTreeSet;
 
 use arrow_schema::SchemaRef;
 use operators::control;
+use operators::control::ControlOutputs;
+use operators::error::HostError;
 use operators::host::HostInput;
 use operators::settings::Settings;
+use schemas::decision::Action;
+use schemas::decision::Alarm;
 use schemas::decision::DECISIONS;
+use schemas::decision::Forecast;
+use schemas::event::Setpoint;
 use schemas::plan::ViewPlan;
+use schemas::relation::Relation;
 use schemas::time::Step;
 use timely::dataflow::InputHandle;
 use timely::dataflow::ProbeHandle;
@@ -55,7 +62,7 @@ impl Flow {
     /// What is published, by index: the views in their order, then what the agents say.
     pub fn published(&self) -> Vec<(String, SchemaRef)> {
         let views = self.views.iter().map(|v| (v.name.clone(), v.root.schema.clone()));
-        let decisions = self.agents.iter().flat_map(|_| control::published());
+        let decisions = self.agents.iter().flat_map(|_| said());
         views.chain(decisions).collect()
     }
 
@@ -131,20 +138,29 @@ impl Flow {
         probe: &ProbeHandle<Time>,
     ) -> Result<(), RenderError> {
         let mut read = BTreeMap::new();
-        for name in control::reads() {
+        for name in control::READS {
             let edge = relations.get(name).cloned();
             let edge = edge.ok_or(RenderError::Relation { relation: name.to_owned() })?;
             let schema = edge.schema.clone();
             read.insert(name.to_owned(), HostInput { rows: to_rows(edge)?, schema });
         }
-        let decided = control::build(scope, &read, settings)
-            .map_err(|source| RenderError::Agents { source })?;
-        for (offset, (name, schema)) in control::published().into_iter().enumerate() {
-            let rows = decided[offset].clone();
+        let decided = control::build(scope, &read, settings, None)
+            .map_err(|source: HostError| RenderError::Agents { source })?;
+        let ControlOutputs { forecasts, alarms, actions, setpoints } = decided;
+        let rows = [actions, alarms, forecasts, setpoints];
+        for (offset, ((name, schema), rows)) in said().into_iter().zip(rows).enumerate() {
             publisher.rows(self.views.len() + offset, rows.clone(), probe);
             let edge = Edge { schema, oks: Oks::Rows(rows), faults: Vec::new() };
             relations.insert(name, edge);
         }
         Ok(())
     }
+}
+
+/// What the agents say, in the order in which it is published behind the views.
+fn said() -> Vec<(String, SchemaRef)> {
+    fn one<R: Relation>() -> (String, SchemaRef) {
+        (R::NAME.to_owned(), R::schema())
+    }
+    vec![one::<Action>(), one::<Alarm>(), one::<Forecast>(), one::<Setpoint>()]
 }

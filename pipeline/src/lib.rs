@@ -3,12 +3,20 @@
 //! It knows timely and differential dataflow and the log on disk; it knows nothing of SQL. What it renders are the
 //! plans of [`schemas::plan`].
 //!
-//! Read in this order: [`delta`] (what flows), [`stepwise`] (operators that work tick by tick), [`render`] (plan to
-//! dataflow).
+//! Read in this order: [`flow`] (the whole dataflow), [`instance`] (the loop around it), [`ingest`] (records to ticks),
+//! [`delta`] (what flows), [`stepwise`] (operators that work tick by tick), [`render`] (plan to dataflow), [`views`]
+//! (what readers see), [`log`] (what is durable), [`emit`] (what leaves), [`workers`] (the threads).
 
 pub mod delta;
+pub mod emit;
+pub mod flow;
+pub mod ingest;
+pub mod instance;
+pub mod log;
 pub mod render;
 pub mod stepwise;
+pub mod views;
+pub mod workers;
 
 use std::hash::BuildHasher;
 

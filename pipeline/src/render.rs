@@ -65,6 +65,13 @@ pub enum RenderError {
         #[source]
         source: Option<RowError>,
     },
+    /// The agents cannot run on these views.
+    #[error("the agents cannot run on these views")]
+    Agents {
+        /// Why not.
+        #[source]
+        source: operators::error::HostError,
+    },
     /// An aggregate over a type it has no arithmetic for.
     #[error("{function} over {data_type} cannot be maintained")]
     Aggregate {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use connectors::ConnectorError;
+use connectors::error::ConnectorError;
 use connectors::sink::Sink;
 use schemas::event::Setpoint;
 use schemas::relation::Relation;

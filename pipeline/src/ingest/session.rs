@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use arrow_array::Array;
 use arrow_array::RecordBatch;
 use arrow_array::UInt32Array;
 use arrow_array::cast::AsArray;
@@ -144,6 +143,11 @@ impl Session {
                 partition.restore(progress);
             }
         }
+    }
+
+    /// How far every partition is committed once `tick` is.
+    pub fn progress(&mut self, tick: Timestamp) -> Vec<Progress> {
+        self.partitions.values_mut().map(|p| p.commit(tick)).collect()
     }
 
     /// The partitions that must wait for others.
@@ -333,7 +337,7 @@ impl Session {
             })
             .collect();
         self.closed = Some(tick);
-        let progress = self.partitions.values_mut().map(|p| p.commit(tick)).collect();
+        let progress = self.progress(tick);
         ClosedTick { tick, streams, quarantine, progress, missing }
     }
 }

@@ -72,7 +72,10 @@ pub enum LogError {
         problem: String,
     },
     /// The chain does not hold.
-    #[error("the audit chain of {path} does not hold: {finding}; restore the folder from a copy")]
+    #[error(
+        "the log in {path} does not hold: {finding}; restore the folder from a copy, or start with \
+         an empty one"
+    )]
     Broken {
         /// The folder.
         path: PathBuf,

@@ -130,8 +130,8 @@ impl Folder {
         if let Some(owner) = owner.as_ref().filter(|owner| owner.instance != *instance) {
             return Err(LogError::Foreign {
                 path: dir.to_owned(),
-                found: owner.instance.0.clone(),
-                wanted: instance.0.clone(),
+                found: owner.instance.to_string(),
+                wanted: instance.to_string(),
             });
         }
         let lock = lock(dir)?;
@@ -266,31 +266,37 @@ pub(super) fn read_owner(dir: &Path) -> Result<Option<Owner>, LogError> {
     Ok(Some(owner))
 }
 
-/// The newest signed head that holds, and what is wrong with the others.
-pub(super) fn read_heads(
-    dir: &Path,
-    owner: &Owner,
-) -> Result<(Option<SignedHead>, Vec<String>), LogError> {
-    let mut newest: Option<SignedHead> = None;
-    let mut problems = Vec::new();
+/// The signed heads of a folder.
+#[derive(Debug)]
+pub(super) struct Heads {
+    /// The newest that holds.
+    pub(super) newest: Option<SignedHead>,
+    /// What is wrong with one of them that no crash explains.
+    pub(super) problem: Option<String>,
+}
+
+/// Reads both heads.
+pub(super) fn read_heads(dir: &Path, owner: &Owner) -> Result<Heads, LogError> {
+    let mut heads = Heads { newest: None, problem: None };
     for name in [HEAD, HEAD_SYNCED] {
-        let Some(bytes) = read_if_there(&dir.join(name))? else {
-            problems.push(format!("{name} is missing"));
+        let Some(bytes) = read_if_there(&dir.join(name))? else { continue };
+        // What a power cut leaves of a file that was replaced and not synced.
+        if bytes.iter().all(|byte| *byte == 0) {
             continue;
-        };
+        }
         match serde_json::from_slice::<SignedHead>(&bytes) {
-            Err(error) => problems.push(format!("{name} cannot be read: {error}")),
+            Err(error) => heads.problem = Some(format!("{name} cannot be read: {error}")),
             Ok(head) if !head.holds(owner) => {
-                problems.push(format!("the signature of {name} does not hold"));
+                heads.problem = Some(format!("the signature of {name} does not hold"));
             }
             Ok(head) => {
-                if newest.as_ref().is_none_or(|other| other.tick < head.tick) {
-                    newest = Some(head);
+                if heads.newest.as_ref().is_none_or(|other| other.tick < head.tick) {
+                    heads.newest = Some(head);
                 }
             }
         }
     }
-    Ok((newest, problems))
+    Ok(heads)
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, LogError> {

@@ -73,8 +73,30 @@ pub(super) struct Frame {
     pub(super) tick: Timestamp,
     /// Stream or kind; empty for the other roles.
     pub(super) name: String,
-    /// The body, plain.
-    pub(super) body: Vec<u8>,
+    stored: Vec<u8>,
+    compressed: bool,
+    plain_len: usize,
+}
+
+impl Frame {
+    /// The body as it was put. Decompressed here and not when read: most readers want few frames.
+    pub(super) fn into_body(self) -> Result<Vec<u8>, String> {
+        let body = if self.compressed {
+            match snap::raw::decompress_len(&self.stored) {
+                Ok(len) if len == self.plain_len => snap::raw::Decoder::new()
+                    .decompress_vec(&self.stored)
+                    .map_err(|error| format!("a body cannot be decompressed: {error}"))?,
+                _ => return Err("a body's two lengths differ".to_owned()),
+            }
+        } else {
+            self.stored
+        };
+        if body.len() == self.plain_len {
+            Ok(body)
+        } else {
+            Err("a body's two lengths differ".to_owned())
+        }
+    }
 }
 
 /// A frame to write.
@@ -207,13 +229,14 @@ pub(super) fn read(input: &mut impl Read, offset: u64) -> io::Result<Next> {
     if checksum(&header[..HEADER_LEN - 4], name, stored) != word(HEADER_LEN - 4) {
         return Ok(Next::Broken("a frame's checksum does not match".to_owned()));
     }
-    let Ok(name) = String::from_utf8(name.to_vec()) else {
+    let Ok(name) = std::str::from_utf8(name) else {
         return Ok(Next::Broken("a frame's name is not UTF-8".to_owned()));
     };
-    let body = match plain(header[5], stored, plain_len) {
-        Ok(body) => body,
-        Err(what) => return Ok(Next::Broken(what)),
-    };
+    if header[5] & !(FLAG_COMPRESSED | FLAG_STARTS) != 0 {
+        return Ok(Next::Broken(format!("a frame has the unknown flags {}", header[5])));
+    }
+    let name = name.to_owned();
+    rest.drain(..name_len);
     let mut tick = [0; 8];
     tick.copy_from_slice(&header[8..16]);
     Ok(Next::Frame(Frame {
@@ -223,30 +246,10 @@ pub(super) fn read(input: &mut impl Read, offset: u64) -> io::Result<Next> {
         starts: header[5] & FLAG_STARTS != 0,
         tick: Timestamp(u64::from_le_bytes(tick)),
         name,
-        body,
+        stored: rest,
+        compressed: header[5] & FLAG_COMPRESSED != 0,
+        plain_len,
     }))
-}
-
-/// The body as it was before it was stored.
-fn plain(flags: u8, stored: &[u8], plain_len: usize) -> Result<Vec<u8>, String> {
-    if flags & !(FLAG_COMPRESSED | FLAG_STARTS) != 0 {
-        return Err(format!("a frame has the unknown flags {flags}"));
-    }
-    let body = if flags & FLAG_COMPRESSED == 0 {
-        stored.to_vec()
-    } else {
-        match snap::raw::decompress_len(stored) {
-            Ok(len) if len == plain_len => snap::raw::Decoder::new()
-                .decompress_vec(stored)
-                .map_err(|error| format!("a body cannot be decompressed: {error}"))?,
-            _ => return Err("a body's two lengths differ".to_owned()),
-        }
-    };
-    if body.len() == plain_len {
-        Ok(body)
-    } else {
-        Err("a body's two lengths differ".to_owned())
-    }
 }
 
 /// Fills `buffer` as far as there is something to read.

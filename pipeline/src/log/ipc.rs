@@ -12,6 +12,7 @@
 //! One encoder or decoder a stream and kind, as long as the segment.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -30,10 +31,15 @@ pub(super) struct Encoders {
     streams: BTreeMap<(Role, String), Encoder>,
 }
 
-#[derive(Debug)]
 struct Encoder {
     schema: SchemaRef,
     writer: StreamWriter<Vec<u8>>,
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").field("schema", &self.schema).finish_non_exhaustive()
+    }
 }
 
 impl Encoders {

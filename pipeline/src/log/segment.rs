@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::io::Read;
+use std::io::Take;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ use schemas::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::InstanceId;
 use super::TickCommit;
 use super::error::LogError;
 use super::frame;
@@ -46,7 +48,7 @@ pub(super) struct Header {
     /// [`VERSION`].
     pub(super) version: u32,
     /// Whose it is.
-    pub(super) instance: String,
+    pub(super) instance: InstanceId,
     /// Its number, from 0 without gaps.
     pub(super) index: u64,
     /// The chain before its first record.
@@ -131,8 +133,8 @@ impl RawCommit {
                     let name = frame.name.clone();
                     commit.inputs.push((name, input(frame, decoders)?));
                 }
-                Role::Offsets => commit.offsets = frame.body,
-                Role::Meta => commit.meta = frame.body,
+                Role::Offsets => commit.offsets = frame.into_body()?,
+                Role::Meta => commit.meta = frame.into_body()?,
                 Role::Audit => {
                     let (kind, previous, batch) = audit(frame, decoders)?;
                     let batch = expand(kind, &previous, &batch).map_err(|e| e.to_string())?;
@@ -156,7 +158,8 @@ pub struct Committed {
 
 /// The rows of an input frame.
 pub(super) fn input(frame: Frame, decoders: &mut Decoders) -> Result<RecordBatch, String> {
-    let Frame { role, starts, name, body, .. } = frame;
+    let (role, name, starts) = (frame.role, frame.name.clone(), frame.starts);
+    let body = frame.into_body()?;
     decoders
         .decode(role, &name, starts, Buffer::from_vec(body))
         .map_err(|error| format!("{name}: {error}"))
@@ -167,7 +170,8 @@ pub(super) fn audit(
     frame: Frame,
     decoders: &mut Decoders,
 ) -> Result<(Kind, Hash, RecordBatch), String> {
-    let Frame { role, starts, name, body, .. } = frame;
+    let (role, name, starts) = (frame.role, frame.name.clone(), frame.starts);
+    let body = frame.into_body()?;
     let kind = Kind::from_name(&name).ok_or_else(|| format!("the audit kind {name} is unknown"))?;
     let previous = body.get(..Hash::LEN).and_then(|bytes| bytes.try_into().ok()).map(Hash);
     let previous = previous.ok_or_else(|| format!("records of kind {name} are cut"))?;
@@ -196,34 +200,33 @@ pub(super) enum NextCommit {
 #[derive(Debug)]
 pub(super) struct SegmentReader {
     pub(super) path: PathBuf,
-    input: BufReader<File>,
+    input: BufReader<Take<File>>,
     offset: u64,
+    /// The file's length when it was opened: what a writer adds later is not read.
+    pub(super) len: u64,
 }
 
 impl SegmentReader {
     /// Opens a segment and reads its header: `Err(problem)` inside if that is not whole.
     pub(super) fn open(path: &Path) -> Result<(SegmentReader, Result<Header, String>), LogError> {
         let file = File::open(path).map_err(LogError::io("open", path))?;
-        let input = BufReader::with_capacity(READ_BYTES, file);
-        let mut reader = SegmentReader { path: path.to_owned(), input, offset: 0 };
+        let len = file.metadata().map_err(LogError::io("read", path))?.len();
+        let input = BufReader::with_capacity(READ_BYTES, file.take(len));
+        let mut reader = SegmentReader { path: path.to_owned(), input, offset: 0, len };
         let header = match reader.frame()? {
             Next::Frame(frame) if frame.role == Role::Segment => {
-                serde_json::from_slice::<Header>(&frame.body).map_err(|error| error.to_string())
+                let read = |body: Vec<u8>| serde_json::from_slice(&body).map_err(|e| e.to_string());
+                frame.into_body().and_then(read)
             }
             Next::Frame(_) => Err("the first frame does not describe the segment".to_owned()),
             Next::End => Err("the file is empty".to_owned()),
             Next::Broken(problem) => Err(problem),
         };
-        let header = header.and_then(|header| match header.version {
+        let header = header.and_then(|header: Header| match header.version {
             VERSION => Ok(header),
             other => Err(format!("layout version {other} is newer than this program's {VERSION}")),
         });
         Ok((reader, header))
-    }
-
-    /// Where the next frame begins.
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
     }
 
     fn frame(&mut self) -> Result<Next, LogError> {
@@ -244,10 +247,11 @@ impl SegmentReader {
             let broken = |problem| Ok(NextCommit::Broken { offset, at, problem });
             match self.frame()? {
                 Next::Frame(frame) if frame.role == Role::Commit => {
-                    let Some(mark) = Mark::from_bytes(&frame.body) else {
+                    let (tick, bytes) = (frame.tick, at - offset);
+                    let mark = frame.into_body().ok().and_then(|body| Mark::from_bytes(&body));
+                    let Some(mark) = mark else {
                         return broken("a commit mark has another length".to_owned());
                     };
-                    let (tick, bytes) = (frame.tick, at - offset);
                     let mismatch = mismatch(&mark, tick, bytes, &frames);
                     let commit = RawCommit { tick, offset, frames, mark, mismatch };
                     return Ok(NextCommit::Commit(Box::new(commit)));
@@ -262,18 +266,19 @@ impl SegmentReader {
 
     /// How far the segment was durable, by any mark after `from`: after damage the marks behind it
     /// tell whether what is damaged had been acknowledged.
-    pub(super) fn durable_by_later_marks(path: &Path, from: u64) -> Result<u64, LogError> {
+    pub(super) fn durable_by_later_marks(&self, from: u64) -> Result<u64, LogError> {
         let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|mut file| file.read_to_end(&mut bytes))
-            .map_err(LogError::io("read", path))?;
+        File::open(&self.path)
+            .and_then(|file| file.take(self.len).read_to_end(&mut bytes))
+            .map_err(LogError::io("read", self.path.as_path()))?;
         let mut durable = 0;
         let start = usize::try_from(from).unwrap_or(usize::MAX).min(bytes.len());
         for at in start..bytes.len() {
             if bytes[at..].starts_with(&frame::MAGIC)
                 && let Ok(Next::Frame(frame)) = frame::read(&mut &bytes[at..], at as u64)
                 && frame.role == Role::Commit
-                && let Some(mark) = Mark::from_bytes(&frame.body)
+                && let Ok(body) = frame.into_body()
+                && let Some(mark) = Mark::from_bytes(&body)
             {
                 durable = durable.max(mark.durable);
             }

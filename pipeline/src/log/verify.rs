@@ -12,6 +12,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
 use schemas::audit::BreakKind;
@@ -175,17 +176,17 @@ pub fn verify(dir: &Path) -> Result<Report, LogError> {
         });
     };
     // Read first, so that a writer at work cannot sign beyond what is walked.
-    let (signed, problems) = folder::read_heads(dir, &owner)?;
-    let signed = signed.as_ref().map(SignedHead::head);
-    let mut walk = Walk::new(Head::genesis(&owner.instance.0), signed, Timestamp(0));
-    walk.segments(dir, &owner.instance)?;
+    let heads = folder::read_heads(dir, &owner)?;
+    let signed = heads.newest.as_ref().map(SignedHead::head);
+    let mut walk = Walk::new(Head::genesis(owner.instance.as_str()), signed, Timestamp(0));
+    let tail = walk.segments(&owner.instance, 0, &segment::list(dir)?)?;
     walk.end();
-    if signed.is_none() {
-        walk.found(Place::file(folder::HEAD), None, Problem::Signature(problems.join("; ")));
-    } else {
-        for problem in problems.into_iter().filter(|problem| problem.contains("signature")) {
-            walk.found(Place::file(folder::HEAD), None, Problem::Signature(problem));
-        }
+    let problem = heads.problem.or_else(|| {
+        let unsigned = signed.is_none() && walk.commits > 0;
+        unsigned.then(|| "the signed head is missing".to_owned())
+    });
+    if let Some(problem) = problem {
+        walk.found(Place::file(folder::HEAD), None, Problem::Signature(problem));
     }
     Ok(Report {
         instance: owner.instance,
@@ -193,9 +194,27 @@ pub fn verify(dir: &Path) -> Result<Report, LogError> {
         head: walk.head,
         commits: walk.commits,
         signed,
-        uncommitted_bytes: walk.uncommitted_bytes,
+        uncommitted_bytes: tail.map_or(0, |tail| tail.len - tail.keep),
         findings: walk.findings,
     })
+}
+
+/// The end of the last segment, where it belongs to no commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// The segment.
+    pub(super) path: PathBuf,
+    /// Its bytes that are commits; 0 if not even its header is whole.
+    pub(super) keep: u64,
+    /// Its bytes.
+    pub(super) len: u64,
+}
+
+/// How the walk of a segment ended.
+enum SegmentEnd {
+    Whole,
+    Torn(Tail),
+    Unreadable,
 }
 
 /// Where the walk is.
@@ -222,7 +241,6 @@ pub(super) struct Walk {
     pub(super) head: Head,
     last: Option<RecordId>,
     commits: u64,
-    uncommitted_bytes: u64,
     met_signed: bool,
     cut: bool,
     pub(super) findings: Vec<Finding>,
@@ -237,7 +255,6 @@ impl Walk {
             head: start,
             last: None,
             commits: 0,
-            uncommitted_bytes: 0,
             met_signed,
             cut: false,
             findings: Vec::new(),
@@ -251,32 +268,36 @@ impl Walk {
         }
     }
 
-    fn segments(&mut self, dir: &Path, instance: &InstanceId) -> Result<(), LogError> {
-        let segments = segment::list(dir)?;
-        let last = segments.len().saturating_sub(1);
-        for (position, (index, path)) in segments.iter().enumerate() {
+    /// Walks segments to the end; `first` is the number of the first. Gives the torn tail, if any.
+    pub(super) fn segments(
+        &mut self,
+        instance: &InstanceId,
+        first: u64,
+        segments: &[(u64, PathBuf)],
+    ) -> Result<Option<Tail>, LogError> {
+        let last = segments.last().map(|(index, _)| *index);
+        for ((index, path), expected) in segments.iter().zip(first..) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let place = Place::file(&name);
             let (mut reader, header) = SegmentReader::open(path)?;
             let header = match header {
                 Ok(header) => header,
                 // A crash, or a writer, between making the file and its first commit.
-                Err(_) if position == last && !self.signed_ahead() => {
-                    self.uncommitted_bytes = file_len(path)?;
-                    return Ok(());
+                Err(_) if Some(*index) == last && !self.signed_ahead() => {
+                    return Ok(Some(Tail { path: path.clone(), keep: 0, len: reader.len }));
                 }
                 Err(problem) => {
                     self.found(place, None, Problem::Frame(problem));
                     self.cut = true;
-                    return Ok(());
+                    return Ok(None);
                 }
             };
-            if header.instance != instance.0 {
-                let what = format!("the segment belongs to instance {:?}", header.instance);
+            if header.instance != *instance {
+                let what = format!("the segment belongs to instance {:?}", header.instance.as_str());
                 self.found(place.clone(), None, Problem::Segment(what));
             }
-            if *index != position as u64 || header.index != *index {
-                let what = format!("segment {position} is missing before this one");
+            if *index != expected || header.index != *index {
+                let what = format!("this is segment {} where {expected} is due", header.index);
                 self.found(place.clone(), None, Problem::Segment(what));
             }
             if header.start != self.head {
@@ -284,11 +305,13 @@ impl Walk {
                 self.found(place, None, Problem::Segment(what));
                 self.head = header.start;
             }
-            if !self.segment(&name, &mut reader, position == last)? {
-                return Ok(());
+            match self.segment(&name, &mut reader, Some(*index) == last)? {
+                SegmentEnd::Whole => {}
+                SegmentEnd::Torn(tail) => return Ok(Some(tail)),
+                SegmentEnd::Unreadable => return Ok(None),
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Whether the signed head is still to come.
@@ -296,29 +319,28 @@ impl Walk {
         self.signed.is_some_and(|signed| signed.tick > self.head.tick)
     }
 
-    /// Walks one segment; whether the next can be walked.
+    /// Walks one segment.
     fn segment(
         &mut self,
         name: &str,
         reader: &mut SegmentReader,
         last: bool,
-    ) -> Result<bool, LogError> {
+    ) -> Result<SegmentEnd, LogError> {
         let mut decoders = Decoders::default();
         loop {
             match reader.commit()? {
                 NextCommit::Commit(commit) => self.commit(name, *commit, &mut decoders),
-                NextCommit::End => return Ok(true),
+                NextCommit::End => return Ok(SegmentEnd::Whole),
                 NextCommit::Broken { offset, at, problem } => {
-                    let torn = last && !self.signed_ahead();
-                    let durable = SegmentReader::durable_by_later_marks(&reader.path, at)?;
-                    if torn && durable <= offset {
-                        self.uncommitted_bytes = file_len(&reader.path)?.saturating_sub(offset);
-                    } else {
-                        let place = Place { file: name.to_owned(), offset: at, tick: None };
-                        self.found(place, None, Problem::Frame(problem));
-                        self.cut = true;
+                    // Torn is what nobody was told is durable: no signed head, no later mark.
+                    if last && !self.signed_ahead() && reader.durable_by_later_marks(at)? <= offset {
+                        let (path, len) = (reader.path.clone(), reader.len);
+                        return Ok(SegmentEnd::Torn(Tail { path, keep: offset, len }));
                     }
-                    return Ok(false);
+                    let place = Place { file: name.to_owned(), offset: at, tick: None };
+                    self.found(place, None, Problem::Frame(problem));
+                    self.cut = true;
+                    return Ok(SegmentEnd::Unreadable);
                 }
             }
         }
@@ -352,8 +374,8 @@ impl Walk {
         }
         let untouched = self.findings.len() == findings_before;
         if tick > self.believed && untouched && self.head.hash != after.hash {
-            let what = "the commit's mark names another link".to_owned();
-            self.found(place.clone(), None, Problem::Frame(what));
+            // The last records of the commit are gone, or its mark was changed.
+            self.found(place.clone(), None, Problem::Missing);
         }
         self.head = after;
         self.commits += 1;
@@ -424,8 +446,4 @@ fn decode(frame: Frame, decoders: &mut Decoders) -> Result<(Kind, Hash, RecordBa
     let read = std::panic::AssertUnwindSafe(|| segment::audit(frame, decoders));
     std::panic::catch_unwind(read)
         .unwrap_or_else(|_| Err("an Arrow message cannot be read".to_owned()))
-}
-
-fn file_len(path: &Path) -> Result<u64, LogError> {
-    std::fs::metadata(path).map(|data| data.len()).map_err(LogError::io("read", path))
 }
