@@ -12,7 +12,7 @@
 //! [`ARRIVED_AT`].
 
 pub mod arrow_ipc;
-mod columns;
+pub(crate) mod columns;
 pub mod csv;
 mod instant;
 pub mod json;

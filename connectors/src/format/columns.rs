@@ -18,7 +18,9 @@ use arrow_schema::DataType;
 use arrow_schema::Field;
 use arrow_schema::Schema;
 use arrow_schema::SchemaRef;
+use arrow_schema::TimeUnit;
 use arrow_select::filter::filter_record_batch;
+use schemas::relation::UTC;
 use schemas::relation::timestamp_type;
 use schemas::time::Timestamp;
 
@@ -141,8 +143,15 @@ pub(crate) fn fit(
     Ok(decoded)
 }
 
+/// An instant keeps its value: one without a zone is UTC, one with another zone is the same instant.
 fn cast(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
-    arrow_cast::cast(column, to).map_err(|error| error.to_string())
+    if *to != timestamp_type() {
+        return arrow_cast::cast(column, to).map_err(|error| error.to_string());
+    }
+    let millis = DataType::Timestamp(TimeUnit::Millisecond, None);
+    let cast = arrow_cast::cast(column, &millis).map_err(|error| error.to_string())?;
+    let instants = cast.as_primitive::<TimestampMillisecondType>().clone();
+    Ok(Arc::new(instants.with_timezone(UTC)))
 }
 
 fn strict(loose: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch, String> {
@@ -209,7 +218,6 @@ mod tests {
     use arrow_array::StringViewArray;
     use arrow_array::TimestampMicrosecondArray;
     use arrow_array::TimestampSecondArray;
-    use arrow_schema::TimeUnit;
     use schemas::event::SwitchPosition;
     use schemas::event::WeatherObservation;
     use schemas::relation::Relation;

@@ -193,24 +193,39 @@ fn unquote<'a>(mut rest: &'a [u8], text: &mut Vec<u8>) -> Result<&'a [u8], Strin
     }
 }
 
-/// Whether `bytes` ends inside a quoted field, so that the record goes on in the next line.
-pub(crate) fn ends_in_quotes(bytes: &[u8]) -> bool {
-    // Most records hold no quote at all.
-    if !bytes.contains(&b'"') {
-        return false;
+/// Follows quotes from line to line, to tell where a record ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quotes {
+    quoted: bool,
+    at_start: bool,
+}
+
+impl Quotes {
+    /// At the beginning of a record.
+    pub(crate) fn new() -> Quotes {
+        Quotes { quoted: false, at_start: true }
     }
-    let (mut quoted, mut at_start, mut index) = (false, true, 0);
-    while let Some(byte) = bytes.get(index) {
-        match (quoted, byte) {
-            (true, b'"') if bytes.get(index + 1) == Some(&b'"') => index += 1,
-            (true, b'"') => quoted = false,
-            (true, _) => {}
-            (false, b'"') if at_start => quoted = true,
-            (false, _) => at_start = *byte == b',',
+
+    /// Takes in the record's next line with its line end; returns whether the record goes on after it.
+    pub(crate) fn feed(&mut self, line: &[u8]) -> bool {
+        // Most records hold no quote at all.
+        if !self.quoted && !line.contains(&b'"') {
+            return false;
         }
-        index += 1;
+        let mut index = 0;
+        while let Some(byte) = line.get(index) {
+            match (self.quoted, byte) {
+                (true, b'"') if line.get(index + 1) == Some(&b'"') => index += 1,
+                (true, b'"') => self.quoted = false,
+                (true, _) => {}
+                (false, b'"') if self.at_start => self.quoted = true,
+                (false, _) => {}
+            }
+            self.at_start = !self.quoted && *byte == b',';
+            index += 1;
+        }
+        self.quoted
     }
-    quoted
 }
 
 #[cfg(test)]

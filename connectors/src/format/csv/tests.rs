@@ -7,7 +7,7 @@ use arrow_schema::Field;
 use arrow_schema::Schema;
 use schemas::relation::timestamp_type;
 
-use super::ends_in_quotes;
+use super::Quotes;
 use crate::format::Decoder;
 use crate::format::json;
 
@@ -98,8 +98,13 @@ fn a_header_must_name_what_must_have_a_value() {
 
 #[test]
 fn an_open_quote_is_seen_only_where_a_field_begins() {
-    assert!(ends_in_quotes(b"a,\"b"));
-    assert!(ends_in_quotes(b"\"a\"\"b"));
-    assert!(!ends_in_quotes(b"a,\"b\",c"));
-    assert!(!ends_in_quotes(b"5\" pipe,b"));
+    let goes_on = |lines: &[&str]| {
+        let mut quotes = Quotes::new();
+        lines.iter().map(|line| quotes.feed(line.as_bytes())).collect::<Vec<_>>()
+    };
+    assert_eq!(goes_on(&["a,\"b\n", "c\n", "d\"\n"]), [true, true, false]);
+    assert_eq!(goes_on(&["\"a\"\"b\n", "\"\n"]), [true, false]);
+    assert_eq!(goes_on(&["a,\"b\",c\n"]), [false]);
+    assert_eq!(goes_on(&["\"a,\",\"\"\n"]), [false]);
+    assert_eq!(goes_on(&["5\" pipe,b\n"]), [false]);
 }
