@@ -1,0 +1,237 @@
+//! `gridloom demo`: a day of a real neighbourhood through the whole loop, and what came of it.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::bail;
+use clap::Args;
+use gridloom::wiring::bundled;
+use gridloom::wiring::day::DAY_TICKS;
+use gridloom::wiring::day::Day;
+use gridloom::wiring::day::LIMIT_KW;
+use gridloom::wiring::day::Minutes;
+use schemas::audit::Head;
+use schemas::decision::Action;
+use schemas::decision::Alarm;
+
+use crate::progress::Progress;
+
+/// What `demo` may be told.
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Decide, record, but let no setpoint reach the plant.
+    #[arg(long)]
+    no_control: bool,
+    /// Stop after so many ticks of 5 s; a day has 17280.
+    #[arg(long, default_value_t = DAY_TICKS)]
+    ticks: u64,
+    /// Where to keep log and views; replaced on each run.
+    #[arg(long, default_value = "gridloom-demo")]
+    data_dir: PathBuf,
+    /// Dataflow threads.
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// Share of homes with a battery, 0 to 1.
+    #[arg(long, default_value_t = 1.0)]
+    batteries: f64,
+    /// How full the batteries are at midnight, 0 to 1; drawn by seed when not given.
+    #[arg(long)]
+    start_soc: Option<f64>,
+    /// React only; keep no energy for the peak that the forecast sees.
+    #[arg(long)]
+    no_reserve: bool,
+    /// Seed of all chance: noise, loss, delay, copies of homes.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// What the day came to.
+#[derive(Default)]
+struct Tally {
+    ticks: u64,
+    readings: usize,
+    refused: usize,
+    latencies_ms: Vec<f64>,
+    minutes: Minutes,
+    proposed: u64,
+    sent: u64,
+    confirmed: u64,
+    superseded: u64,
+    failed: u64,
+    refusals: u64,
+    raised: u64,
+    cleared: u64,
+    an_action: Option<String>,
+}
+
+impl Demo {
+    /// Runs the day.
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        for (name, share) in [("--batteries", Some(self.batteries)), ("--start-soc", self.start_soc)]
+        {
+            if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+                bail!("{name} is a share: between 0 and 1");
+            }
+        }
+        if self.workers == 0 {
+            bail!("--workers must be at least 1");
+        }
+        clear(&self.data_dir)?;
+        let day = Day {
+            workers: self.workers,
+            control: !self.no_control,
+            reserve: !self.no_reserve,
+            battery_share: self.batteries,
+            start_soc: self.start_soc,
+            seed: self.seed,
+            ..Day::new(self.data_dir.clone())
+        };
+        let data = bundled::plant_data().context("the bundled data cannot be read")?;
+        let mut lockstep = day.open(data.clone())?;
+        let ticks = self.ticks.min(DAY_TICKS);
+        let mut progress = Progress::new("31 August 2016, 57 homes", ticks);
+        let mut tally = Tally::default();
+        let began = Instant::now();
+        for tick in 0..ticks {
+            let stepped = lockstep.step()?;
+            tally.add(&stepped.done, stepped.truth.head_kw);
+            progress.advance(tick + 1);
+        }
+        let took = began.elapsed();
+        progress.finish();
+        let views = lockstep.instance().views().counts();
+        let head = lockstep.stop()?;
+        let without = without_control(&day, ticks, data)?;
+        self.summary(&tally, took, &views, &without, &head);
+        Ok(())
+    }
+
+    #[expect(clippy::print_stdout, reason = "the summary is the command's output")]
+    fn summary(
+        &self,
+        tally: &Tally,
+        took: Duration,
+        views: &[(String, usize)],
+        without: &Minutes,
+        head: &Head,
+    ) {
+        let per_second = tally.readings as f64 / took.as_secs_f64();
+        println!();
+        println!("{:<22}{} in {:.1} s", "ticks", tally.ticks, took.as_secs_f64());
+        println!(
+            "{:<22}{} ({per_second:.0} a second), {} refused",
+            "readings", tally.readings, tally.refused
+        );
+        println!(
+            "{:<22}p50 {:.2} ms, p99 {:.2} ms (last reading admitted to every view past the tick)",
+            "tick latency",
+            quantile(&tally.latencies_ms, 0.5),
+            quantile(&tally.latencies_ms, 0.99)
+        );
+        let rows: Vec<String> = views.iter().map(|(name, rows)| format!("{name} {rows}")).collect();
+        println!("{:<22}{}", "views and their rows", rows[..rows.len().min(5)].join(", "));
+        for chunk in rows.chunks(5).skip(1) {
+            println!("{:<22}{}", "", chunk.join(", "));
+        }
+        let control = if self.no_control { "no setpoint left" } else { "with control" };
+        println!(
+            "{:<22}{} minutes {control} (peak {:.1} kW), {} without (peak {:.1} kW)",
+            format!("above {LIMIT_KW:.0} kW"),
+            tally.minutes.over,
+            tally.minutes.peak_kw,
+            without.over,
+            without.peak_kw
+        );
+        println!(
+            "{:<22}{} proposed, {} sent, {} confirmed, {} superseded, {} failed",
+            "actions", tally.proposed, tally.sent, tally.confirmed, tally.superseded, tally.failed
+        );
+        println!("{:<22}{} by the guard", "refusals", tally.refusals);
+        println!("{:<22}{} raised, {} cleared", "alarms", tally.raised, tally.cleared);
+        println!("{:<22}{} records, head {}", "audit intact", head.count, head.hash);
+        println!();
+        println!("The homes are five real ones (6-57 are seeded copies); everything below the hour is synthetic.");
+        println!("Next:");
+        println!("  gridloom sql \"SELECT * FROM grid_state ORDER BY bus_id LIMIT 5\"");
+        println!("  gridloom sql \"SELECT count(*) FROM audit.alarms\"");
+        println!("  gridloom audit verify");
+        if let Some(action) = &tally.an_action {
+            println!("  gridloom why {action}");
+        }
+        println!("  gridloom demo --no-control");
+    }
+}
+
+impl Tally {
+    fn add(&mut self, done: &pipeline::instance::Done, head_kw: f64) {
+        self.ticks += 1;
+        self.readings += done.rows;
+        self.refused += done.refused;
+        self.latencies_ms.push(done.latency.as_secs_f64() * 1e3);
+        self.minutes.add(head_kw);
+        done.said.actions.iter().for_each(|action| self.action(action));
+        done.said.alarms.iter().for_each(|alarm| self.alarm(alarm));
+    }
+
+    fn action(&mut self, action: &Action) {
+        let count = match action.state.as_str() {
+            "proposed" => &mut self.proposed,
+            "sent" => &mut self.sent,
+            "confirmed" => {
+                self.an_action.get_or_insert_with(|| action.action_id.clone());
+                &mut self.confirmed
+            }
+            "superseded" => &mut self.superseded,
+            "failed" => &mut self.failed,
+            "refused" => &mut self.refusals,
+            _ => return,
+        };
+        *count += 1;
+    }
+
+    fn alarm(&mut self, alarm: &Alarm) {
+        if alarm.state == "raised" {
+            self.raised += 1;
+        } else {
+            self.cleared += 1;
+        }
+    }
+}
+
+/// The same day with nobody at the controls, for comparison: the plant alone.
+fn without_control(
+    day: &Day,
+    ticks: u64,
+    data: std::sync::Arc<connectors::simulator::PlantData>,
+) -> anyhow::Result<Minutes> {
+    let mut plant = day.plant(data)?;
+    let mut minutes = Minutes::default();
+    for _ in 0..ticks {
+        minutes.add(plant.step(plant.next_at(), &[]).truth.head_kw);
+    }
+    Ok(minutes)
+}
+
+/// Removes what an earlier demo left, and nothing that is not one.
+fn clear(data_dir: &Path) -> anyhow::Result<()> {
+    let Ok(mut entries) = std::fs::read_dir(data_dir) else { return Ok(()) };
+    let ours = data_dir.join("audit").is_dir() || entries.next().is_none();
+    if !ours {
+        bail!(
+            "{} is not a data folder of an earlier demo, and demo replaces its folder; name another with --data-dir",
+            data_dir.display()
+        );
+    }
+    std::fs::remove_dir_all(data_dir)
+        .with_context(|| format!("{} cannot be replaced", data_dir.display()))
+}
+
+fn quantile(values: &[f64], q: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = ((sorted.len().max(1) - 1) as f64 * q).round() as usize;
+    sorted.get(at).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,8 @@
+//! How the rooms meet: SQL texts become plans, plans and agents become a flow, a flow and a log become an instance.
+//!
+//! Only this module knows both the desk and the engine.
+
+pub mod bundled;
+pub mod day;
+pub mod lockstep;
+pub mod views;
