@@ -1,9 +1,9 @@
 //! The commit log: what came in, where from, and what was done about it, tick by tick.
 //!
-//! A tick's commit is its input rows, the source positions it ends at, and its audit records, linked
-//! ([`schemas::audit`]). It is appended in one write to one file, so one `fdatasync` makes all of it
-//! durable, and ticks that are ready together share that. A restart replays the log instead of asking
-//! the sources again: the same ticks, whatever the wall clock decided then.
+//! A tick's commit is its input rows, the source positions it ends at, and its audit records,
+//! linked ([`schemas::audit`]). It is appended in one write to one file, so one `fdatasync` makes
+//! all of it durable, and ticks that are ready together share that. A restart replays the log
+//! instead of asking the sources again: the same ticks, whatever the wall clock decided then.
 //!
 //! ```text
 //!  TickCommit ──append──► segment ──sync──► durable ──► head.json, signed
@@ -22,12 +22,13 @@
 //! - Once [`Log::sync`] has returned, what was appended before is never dropped.
 //! - The same commits give the same head, whatever was synced together, and wherever it restarted.
 //!
-//! It does not decide what a tick holds, remove old segments, or keep snapshots that would let them go.
+//! It does not decide what a tick holds, remove old segments, or keep snapshots that would let them
+//! go.
 //!
 //! # Bounds
 //!
-//! One commit is buffered. The log grows with the input; what bounds it is the sealing of old segments,
-//! which is not this module's.
+//! One commit is buffered. The log grows with the input; what bounds it is the sealing of old
+//! segments, which is not this module's.
 
 mod error;
 mod folder;
@@ -51,7 +52,6 @@ use schemas::audit::Head;
 use schemas::audit::Kind;
 use schemas::audit::Links;
 use schemas::audit::chain;
-use schemas::audit::compact;
 use schemas::time::Clock;
 use schemas::time::Timestamp;
 use serde::Deserialize;
@@ -242,8 +242,8 @@ struct Current {
 }
 
 impl Log {
-    /// Opens the log of `instance` in `dir`, making it if there is none, and drops what a crash left
-    /// uncommitted.
+    /// Opens the log of `instance` in `dir`, making it if there is none, and drops what a crash
+    /// left uncommitted.
     ///
     /// # Errors
     /// The folder is another instance's, in use, or damaged in what was durable.
@@ -424,14 +424,12 @@ impl Log {
                 put(role, false, "", bytes, &mut self.buffer)?;
             }
         }
-        for (kind, linked) in &links.batches {
-            let (previous, batch) =
-                compact(*kind, linked).map_err(|source| LogError::Chain { tick, source })?;
+        for (kind, previous, batch) in &links.stored {
             self.body.clear();
             self.body.extend_from_slice(&previous.0);
             let starts = current
                 .encoders
-                .encode(Role::Audit, kind.name(), &batch, &mut self.body)
+                .encode(Role::Audit, kind.name(), batch, &mut self.body)
                 .map_err(|error| LogError::batch(kind.name(), tick, &error))?;
             put(Role::Audit, starts, kind.name(), &self.body, &mut self.buffer)?;
         }

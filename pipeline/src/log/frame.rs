@@ -1,14 +1,16 @@
 //! One frame: the unit that is whole or not there.
 //!
 //! ```text
-//! magic:4  role:1  flags:1  name length:2  tick:8  stored length:4  plain length:4  CRC-32C:4  name  body
+//! magic:4  role:1  flags:1  name length:2  tick:8  stored length:4  plain length:4  CRC-32C:4
+//! name  body
 //! ```
 //!
-//! Numbers are little-endian. The CRC covers all of the frame but itself. A body is stored compressed
-//! (Snappy, raw) where that is shorter. These bytes are promised: a reader of version 1 reads every
-//! version 1 log.
+//! Numbers are little-endian. The CRC covers all of the frame but itself. A body is stored
+//! compressed (Snappy, raw) where that is shorter. These bytes are promised: a reader of version 1
+//! reads every version 1 log.
 //!
-//! **Invariant:** [`read`] gives back exactly what [`Writer::put`] was given, or says what is wrong.
+//! **Invariant:** [`read`] gives back exactly what [`Writer::put`] was given, or says what is
+//! wrong.
 //!
 //! A frame does not know what its body means, nor whether its commit was completed.
 

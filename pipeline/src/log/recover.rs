@@ -1,8 +1,9 @@
 //! What a writer does before it writes: find the end, drop what no commit closed, refuse the rest.
 //!
-//! A crash leaves a torn tail, which is dropped: nobody was told it is durable. Anything else that is
-//! wrong from the signed head on is refused, since writing after it would bury it; what lies before
-//! the signed head was checked when it was signed, and is left to [`verify`](super::verify()).
+//! A crash leaves a torn tail, which is dropped: nobody was told it is durable. Anything else that
+//! is wrong from the signed head on is refused, since writing after it would bury it; what lies
+//! before the signed head was checked when it was signed, and is left to
+//! [`verify`](super::verify()).
 //!
 //! **Invariant:** no commit that was synced is dropped.
 

@@ -3,8 +3,8 @@
 //! Both stream, a commit at a time, and need no lock. Neither checks links; see
 //! [`verify`](super::verify()).
 //!
-//! **Invariant:** replay gives what was appended, tick by tick, and stops at the commit that was last
-//! when the log was opened.
+//! **Invariant:** replay gives what was appended, tick by tick, and stops at the commit that was
+//! last when the log was opened.
 //!
 //! # Bounds
 //!
@@ -92,7 +92,11 @@ impl Commits {
                     self.current = None;
                 }
                 NextCommit::Broken { at, problem, .. } => {
-                    return Err(LogError::Damaged { path: reader.path.clone(), offset: at, problem });
+                    return Err(LogError::Damaged {
+                        path: reader.path.clone(),
+                        offset: at,
+                        problem,
+                    });
                 }
             }
         }
@@ -170,8 +174,9 @@ pub struct KindReader {
     done: bool,
 }
 
-/// Reads the records of `kind` in `dir`, as far as they are committed. Needs no lock and tolerates a
-/// writer at work; a reader beside one may pass it the last durable tick with [`KindReader::until`].
+/// Reads the records of `kind` in `dir`, as far as they are committed. Needs no lock and tolerates
+/// a writer at work; a reader beside one may pass it the last durable tick with
+/// [`KindReader::until`].
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -194,7 +199,8 @@ impl KindReader {
                 return Ok(None);
             }
             let wanted = |name: &str| name == self.kind.name();
-            let frame = commit.frames.into_iter().find(|f| f.role == Role::Audit && wanted(&f.name));
+            let frame =
+                commit.frames.into_iter().find(|f| f.role == Role::Audit && wanted(&f.name));
             let Some(frame) = frame else { continue };
             let offset = frame.offset;
             let batch = segment::audit(frame, decoders).and_then(|(kind, previous, batch)| {

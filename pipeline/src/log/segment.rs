@@ -2,8 +2,8 @@
 //!
 //! A segment is named by its number, begins with a frame that says whose it is and where the chain
 //! stood, and then holds commits: a tick's frames, closed by a [`Mark`]. What is not closed was not
-//! committed. A segment is written by one process only: a restart begins the next one, so bytes that
-//! went through a crash are never written after.
+//! committed. A segment is written by one process only: a restart begins the next one, so bytes
+//! that went through a crash are never written after.
 //!
 //! **Invariant:** a commit is given whole, with its mark, or as what is broken and where.
 
@@ -180,7 +180,6 @@ pub(super) fn audit(
     Ok((kind, previous, batch.map_err(|error| format!("{name}: {error}"))?))
 }
 
-
 /// What stands next in a segment.
 #[derive(Debug)]
 pub(super) enum NextCommit {
@@ -189,11 +188,7 @@ pub(super) enum NextCommit {
     /// Nothing more.
     End,
     /// Bytes from `offset` on belong to no commit; `at` is where they cannot be read further.
-    Broken {
-        offset: u64,
-        at: u64,
-        problem: String,
-    },
+    Broken { offset: u64, at: u64, problem: String },
 }
 
 /// Reads a segment's commits, one after another.
@@ -297,9 +292,10 @@ fn mismatch(mark: &Mark, tick: Timestamp, bytes: u64, frames: &[Frame]) -> Optio
             frames.len()
         ));
     }
-    frames.iter().find(|frame| frame.tick != tick).map(|frame| {
-        format!("the commit of tick {tick} holds a frame of tick {}", frame.tick)
-    })
+    frames
+        .iter()
+        .find(|frame| frame.tick != tick)
+        .map(|frame| format!("the commit of tick {tick} holds a frame of tick {}", frame.tick))
 }
 
 /// The segments of a folder, in order, with their numbers.

@@ -3,7 +3,6 @@
 mod crash;
 mod fidelity;
 mod folder;
-mod measure;
 mod tamper;
 
 use std::path::Path;
@@ -54,8 +53,10 @@ fn readings(number: u64, rows: usize) -> RecordBatch {
     let kw: ArrayRef = Arc::new(Float64Array::from_iter(
         (0..rows).map(|row| (row != 1).then_some(number as f64 + row as f64 / 8.0)),
     ));
-    let fields =
-        vec![Field::new("meter_id", DataType::Utf8, false), Field::new("kw", DataType::Float64, true)];
+    let fields = vec![
+        Field::new("meter_id", DataType::Utf8, false),
+        Field::new("kw", DataType::Float64, true),
+    ];
     RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![ids, kw]).unwrap()
 }
 

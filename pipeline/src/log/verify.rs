@@ -3,8 +3,8 @@
 //! The first finding names the first bad record. After an edit the stored link is believed, so that
 //! later tampering is found too; after bytes that cannot be read at all, checking stops.
 //!
-//! **Invariant:** a log that [`Log`](super::Log) wrote and nobody touched has no findings, also while
-//! it is being written and after any crash.
+//! **Invariant:** a log that [`Log`](super::Log) wrote and nobody touched has no findings, also
+//! while it is being written and after any crash.
 //!
 //! What it cannot find: a tail cut together with an old copy of the signed head put back, or a
 //! history rewritten by someone who holds the key. Keep heads elsewhere to find those. Inputs and
@@ -28,13 +28,13 @@ use super::InstanceId;
 use super::error::LogError;
 use super::folder;
 use super::folder::SignedHead;
+use super::frame::Frame;
+use super::frame::Role;
 use super::ipc::Decoders;
 use super::segment;
 use super::segment::NextCommit;
 use super::segment::RawCommit;
 use super::segment::SegmentReader;
-use super::frame::Frame;
-use super::frame::Role;
 
 /// Findings kept: beyond these a log is beyond naming.
 const FINDINGS_MAX: usize = 32;
@@ -98,7 +98,10 @@ impl fmt::Display for Finding {
                 write!(f, "the tail is cut: signed are {signed}; there are {found}")?;
             }
             Problem::Rewritten { signed, found } => {
-                write!(f, "the chain is not the signed one: signed are {signed}; there are {found}")?;
+                write!(
+                    f,
+                    "the chain is not the signed one: signed are {signed}; there are {found}"
+                )?;
             }
         }
         if let Some(record) = &self.record {
@@ -293,7 +296,8 @@ impl Walk {
                 }
             };
             if header.instance != *instance {
-                let what = format!("the segment belongs to instance {:?}", header.instance.as_str());
+                let what =
+                    format!("the segment belongs to instance {:?}", header.instance.as_str());
                 self.found(place.clone(), None, Problem::Segment(what));
             }
             if *index != expected || header.index != *index {
@@ -333,7 +337,8 @@ impl Walk {
                 NextCommit::End => return Ok(SegmentEnd::Whole),
                 NextCommit::Broken { offset, at, problem } => {
                     // Torn is what nobody was told is durable: no signed head, no later mark.
-                    if last && !self.signed_ahead() && reader.durable_by_later_marks(at)? <= offset {
+                    if last && !self.signed_ahead() && reader.durable_by_later_marks(at)? <= offset
+                    {
                         let (path, len) = (reader.path.clone(), reader.len);
                         return Ok(SegmentEnd::Torn(Tail { path, keep: offset, len }));
                     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use arrow_array::Array;
 use arrow_array::ArrayRef;
+use arrow_array::FixedSizeBinaryArray;
 use arrow_array::Int64Array;
 use arrow_array::RecordBatch;
 use arrow_array::StringArray;
@@ -50,6 +51,10 @@ pub struct Links {
     /// One batch a kind that has records, kinds in the chain's order, rows too, with both hash
     /// columns.
     pub batches: Vec<(Kind, RecordBatch)>,
+    /// The same as a store keeps them: with the link before each batch, as [`compact`] would give.
+    ///
+    /// [`compact`]: super::compact()
+    pub stored: Vec<(Kind, Hash, RecordBatch)>,
     /// Where the chain stands now.
     pub head: Head,
 }
@@ -158,7 +163,8 @@ pub fn chain(
     if tick <= head.tick {
         return Err(ChainError::TickOrder { tick, last: head.tick });
     }
-    let mut links = Links { batches: Vec::new(), head: Head { tick, ..*head } };
+    let head = Head { tick, ..*head };
+    let mut links = Links { batches: Vec::new(), stored: Vec::new(), head };
     for kind in Kind::ALL {
         let mut of_kind = batches
             .iter()
@@ -172,21 +178,18 @@ pub fn chain(
             concat_batches(&first.schema(), std::iter::once(first).chain(rest))
                 .map_err(|source| ChainError::Arrow { kind, source })?
         };
-        let (batch, last) = link_kind(&links.head.hash, tick, kind, &batch)?;
-        links.head.count += batch.num_rows() as u64;
-        links.head.hash = last;
-        links.batches.push((kind, batch));
+        link_kind(tick, kind, &batch, &mut links)?;
     }
     Ok(links)
 }
 
-/// Links one kind's records of one tick; gives the batch in chain order and its last link.
+/// Links one kind's records of one tick.
 fn link_kind(
-    previous: &Hash,
     tick: Timestamp,
     kind: Kind,
     batch: &RecordBatch,
-) -> Result<(RecordBatch, Hash), ChainError> {
+    links: &mut Links,
+) -> Result<(), ChainError> {
     check_common(tick, kind, batch)?;
     let contents = Contents::new(kind, batch)?;
     let subjects = batch.column_by_name(SUBJECT).expect("checked above").as_string::<i32>();
@@ -204,7 +207,7 @@ fn link_kind(
     let mut sequences = Vec::with_capacity(order.len());
     let mut hashes = Vec::with_capacity(order.len());
     let mut last: Option<(usize, i64)> = None;
-    let mut hash = *previous;
+    let mut hash = links.head.hash;
     for &row in &order {
         let before = last.filter(|(other, _)| subjects.value(*other) == subjects.value(row));
         let sequence = match (given.is_valid(row).then(|| given.value(row)), before) {
@@ -222,9 +225,16 @@ fn link_kind(
         hashes.push(hash);
         last = Some((row, sequence));
     }
-    let linked = with_links(batch, &order, sequences, previous, &hashes)
-        .map_err(|source| ChainError::Arrow { kind, source })?;
-    Ok((linked, hash))
+    let arrow = |source| ChainError::Arrow { kind, source };
+    let previous = links.head.hash;
+    let (fields, columns) = in_order(batch, &order, sequences).map_err(arrow)?;
+    let shown = shown(fields.clone(), columns.clone(), &previous, &hashes).map_err(arrow)?;
+    links.batches.push((kind, shown));
+    let stored = stored(fields, columns, &hashes).map_err(arrow)?;
+    links.stored.push((kind, previous, stored));
+    links.head.count += hashes.len() as u64;
+    links.head.hash = hash;
+    Ok(())
 }
 
 /// The common columns are there, first, typed, without NULL where none may be, all of `tick`.
@@ -262,14 +272,15 @@ fn check_common(tick: Timestamp, kind: Kind, batch: &RecordBatch) -> Result<(), 
     }
 }
 
-/// The rows in `order`, with sequences, previous links and links.
-fn with_links(
+/// Columns with their fields.
+pub(super) type Columns = (Vec<Arc<Field>>, Vec<ArrayRef>);
+
+/// The columns with their rows in `order`, numbered.
+fn in_order(
     batch: &RecordBatch,
     order: &[usize],
     sequences: Vec<i64>,
-    previous: &Hash,
-    hashes: &[Hash],
-) -> Result<RecordBatch, ArrowError> {
+) -> Result<Columns, ArrowError> {
     let sorted = order.windows(2).all(|pair| pair[0] < pair[1]);
     let indices = UInt64Array::from_iter_values(order.iter().map(|row| *row as u64));
     let mut fields: Vec<Arc<Field>> = Vec::with_capacity(batch.num_columns() + 2);
@@ -286,22 +297,35 @@ fn with_links(
         fields.push(field.clone());
         columns.push(if sorted { column.clone() } else { take(column, &indices, None)? });
     }
-    push_hex(&mut fields, &mut columns, previous, hashes);
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+    Ok((fields, columns))
 }
 
-pub(super) fn push_hex(
-    fields: &mut Vec<Arc<Field>>,
-    columns: &mut Vec<ArrayRef>,
+/// The readers' spelling: both links in hexadecimal.
+pub(super) fn shown(
+    mut fields: Vec<Arc<Field>>,
+    mut columns: Vec<ArrayRef>,
     previous: &Hash,
     hashes: &[Hash],
-) {
+) -> Result<RecordBatch, ArrowError> {
     let texts: Vec<String> =
         std::iter::once(previous).chain(hashes).map(|hash| hash.to_string()).collect();
     for (name, shown) in [(PREVIOUS_HASH, &texts[..hashes.len()]), (HASH, &texts[1..])] {
         fields.push(Arc::new(Field::new(name, DataType::Utf8, false)));
         columns.push(Arc::new(StringArray::from_iter_values(shown)));
     }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// The store's spelling: the link as bytes, the previous one left out.
+pub(super) fn stored(
+    mut fields: Vec<Arc<Field>>,
+    mut columns: Vec<ArrayRef>,
+    hashes: &[Hash],
+) -> Result<RecordBatch, ArrowError> {
+    let links = FixedSizeBinaryArray::try_from_iter(hashes.iter().map(|hash| hash.0))?;
+    fields.push(Arc::new(Field::new(HASH, links.data_type().clone(), false)));
+    columns.push(Arc::new(links));
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 /// The canonical encodings of a batch's rows, without sequence and hashes, in one buffer.

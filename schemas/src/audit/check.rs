@@ -10,19 +10,14 @@
 //! It does not say who did it: a break names the first record at which the chain does not hold. A
 //! record taken out shows at the one that followed it.
 
-use std::sync::Arc;
-
 use arrow_array::Array;
 use arrow_array::ArrayRef;
-use arrow_array::FixedSizeBinaryArray;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_cast::cast;
 use arrow_schema::DataType;
-use arrow_schema::Field;
-use arrow_schema::Schema;
 
 use super::HASH;
 use super::Hash;
@@ -34,9 +29,11 @@ use super::SEQUENCE;
 use super::SUBJECT;
 use super::TICK_AT;
 use super::chain::ChainError;
+use super::chain::Columns;
 use super::chain::Contents;
 use super::chain::link;
-use super::chain::push_hex;
+use super::chain::shown;
+use super::chain::stored;
 use crate::relation::timestamp_type;
 use crate::time::Timestamp;
 
@@ -196,13 +193,8 @@ pub fn compact(kind: Kind, batch: &RecordBatch) -> Result<(Hash, RecordBatch), C
     let previous = hashes(kind, batch, PREVIOUS_HASH)?.ok_or_else(|| missing(PREVIOUS_HASH))?;
     let links = hashes(kind, batch, HASH)?.ok_or_else(|| missing(HASH))?;
     let first = previous.first().copied().ok_or_else(|| missing(PREVIOUS_HASH))?;
-    let links = FixedSizeBinaryArray::try_from_iter(links.iter().map(|hash| hash.0));
-    let links = links.map_err(|source| ChainError::Arrow { kind, source })?;
-    let (mut fields, mut columns) = without_hashes(batch);
-    let data_type = DataType::FixedSizeBinary(Hash::LEN as i32);
-    fields.push(Arc::new(Field::new(HASH, data_type, false)));
-    columns.push(Arc::new(links));
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
+    let (fields, columns) = without_hashes(batch);
+    let batch = stored(fields, columns, &links);
     Ok((first, batch.map_err(|source| ChainError::Arrow { kind, source })?))
 }
 
@@ -213,13 +205,12 @@ pub fn compact(kind: Kind, batch: &RecordBatch) -> Result<(Hash, RecordBatch), C
 pub fn expand(kind: Kind, previous: &Hash, batch: &RecordBatch) -> Result<RecordBatch, ChainError> {
     let missing = ChainError::HashColumn { kind, column: HASH, state: "missing" };
     let links = hashes(kind, batch, HASH)?.ok_or(missing)?;
-    let (mut fields, mut columns) = without_hashes(batch);
-    push_hex(&mut fields, &mut columns, previous, &links);
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
+    let (fields, columns) = without_hashes(batch);
+    let batch = shown(fields, columns, previous, &links);
     batch.map_err(|source| ChainError::Arrow { kind, source })
 }
 
-fn without_hashes(batch: &RecordBatch) -> (Vec<Arc<Field>>, Vec<ArrayRef>) {
+fn without_hashes(batch: &RecordBatch) -> Columns {
     batch
         .schema_ref()
         .fields()

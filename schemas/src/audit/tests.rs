@@ -144,6 +144,7 @@ fn both_spellings_check_and_lead_to_each_other() {
     let (kind, shown) = &links.batches[0];
     let (first, stored) = compact(*kind, shown).unwrap();
     assert_eq!(first, head().hash);
+    assert_eq!(links.stored, [(*kind, first, stored.clone())]);
     for batch in [shown, &stored] {
         let checked = check(&head().hash, None, *kind, batch).unwrap();
         assert_eq!(checked.breaks, []);

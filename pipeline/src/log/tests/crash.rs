@@ -85,6 +85,21 @@ fn a_segment_that_was_only_begun_is_removed() {
 }
 
 #[test]
+fn a_segment_without_a_commit_is_no_harm() {
+    let room = room();
+    written(room.path(), 2);
+    let (mut log, _) = open(room.path());
+    log.append(&commit(3)).unwrap();
+    drop(log);
+    let path = segment::path_of(room.path(), 1);
+    let (mut reader, _) = segment::SegmentReader::open(&path).unwrap();
+    let segment::NextCommit::Commit(first) = reader.commit().unwrap() else { panic!() };
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(first.offset).unwrap();
+    assert_recovers(room.path(), 2, 0);
+    assert_eq!(segment_files(room.path()).len(), 3);
+}
+
+#[test]
 fn a_head_that_came_back_empty_is_not_believed() {
     let origin = room();
     written(origin.path(), 3);

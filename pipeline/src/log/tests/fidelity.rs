@@ -184,6 +184,23 @@ fn a_stream_may_change_its_schema_and_use_dictionaries() {
 }
 
 #[test]
+fn a_failed_write_closes_the_log_until_it_is_opened_again() {
+    let room = room();
+    let (mut log, _) = open(room.path());
+    std::fs::create_dir(segment::path_of(room.path(), 0)).unwrap();
+    let error = log.append(&commit(1)).unwrap_err();
+    assert!(matches!(error, LogError::Io { action: "create", .. }), "{error}");
+    assert!(matches!(log.append(&commit(1)), Err(LogError::Poisoned { .. })));
+    assert!(matches!(log.sync(), Err(LogError::Poisoned { .. })));
+    drop(log);
+    std::fs::remove_dir(segment::path_of(room.path(), 0)).unwrap();
+    let (mut log, _) = open(room.path());
+    log.append(&commit(1)).unwrap();
+    log.close().unwrap();
+    assert!(verify(room.path()).unwrap().intact());
+}
+
+#[test]
 fn a_refused_append_leaves_the_log_as_it_was() {
     let room = room();
     let (mut log, _) = open(room.path());
@@ -200,9 +217,16 @@ fn a_refused_append_leaves_the_log_as_it_was() {
     assert!(verify(room.path()).unwrap().intact());
 }
 
-fn any_commit() -> impl Strategy<Value = (Vec<(String, Option<f64>)>, usize, Vec<u8>)> {
+/// Records as subject and value, rows of input, meta.
+type AnyCommit = (Vec<(String, Option<f64>)>, usize, Vec<u8>);
+
+fn any_commit() -> impl Strategy<Value = AnyCommit> {
     let row = ("[a-c]{1,2}", proptest::option::of(any::<f64>()));
-    (proptest::collection::vec(row, 0..12), 0..20_usize, proptest::collection::vec(any::<u8>(), 0..40))
+    (
+        proptest::collection::vec(row, 0..12),
+        0..20_usize,
+        proptest::collection::vec(any::<u8>(), 0..40),
+    )
 }
 
 proptest! {
@@ -236,7 +260,8 @@ proptest! {
             }
             head = appended.head;
             commit.inputs.retain(|(_, batch)| batch.num_rows() > 0);
-            expected.push(Committed { commit: TickCommit { audit: appended.audit, ..commit }, head });
+            commit.audit = appended.audit;
+            expected.push(Committed { commit, head });
             if sync {
                 log.sync().unwrap();
             }
