@@ -1,2 +1,74 @@
-//! Placeholder until the room is built.
-fn main() {}
+//! The yard's tools: `cargo xtask test` runs every test against the real components it needs.
+//!
+//! The tests need an Apache Kafka broker. This resolves its jars once (Maven), starts it on loopback,
+//! runs the tests with its address in the environment, stops it whatever happened, and prints the
+//! totals. A broker that cannot start is a failure, never a reason to skip.
+//!
+//! It depends on nothing that needs a C compiler, so that it can name what is missing before the build
+//! of the workspace fails for it.
+
+mod kafka;
+mod needs;
+mod paths;
+mod suite;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use anyhow::bail;
+
+use crate::paths::Paths;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test [ARGS…]   start a broker, run `cargo test ARGS…` (default: --workspace --no-fail-fast),
+                 stop it, print the totals
+  kafka start    start a broker that stays until it is stopped, and print how to use it
+  kafka stop     stop it
+  needs          say which system packages are missing";
+
+#[expect(clippy::print_stderr, reason = "this is a command-line tool")]
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well; an error where the command itself could not do its work.
+#[expect(clippy::print_stdout, reason = "this is a command-line tool")]
+fn run(args: &[String]) -> anyhow::Result<bool> {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test", rest @ ..] => {
+            needs::check()?;
+            suite::run(&Paths::find()?, rest)
+        }
+        ["kafka", "start"] => {
+            needs::check()?;
+            let paths = Paths::find()?;
+            let addresses =
+                kafka::start_for_developers(&paths).context("the broker did not start")?;
+            for (name, value) in addresses.environment() {
+                println!("export {name}={value}");
+            }
+            Ok(true)
+        }
+        ["kafka", "stop"] => {
+            kafka::stop_for_developers(&Paths::find()?)?;
+            Ok(true)
+        }
+        ["needs"] => needs::check().map(|()| true),
+        [] | ["help" | "-h" | "--help"] => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        other => bail!("there is no command {:?}\n\n{USAGE}", other.join(" ")),
+    }
+}
