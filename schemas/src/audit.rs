@@ -21,6 +21,7 @@ pub mod canonical;
 pub mod chain;
 pub mod check;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -319,20 +320,35 @@ pub fn payload_of(batch: &RecordBatch, without: &[&str]) -> Vec<(Field, ArrayRef
 #[derive(Debug)]
 pub struct Records {
     tick: Timestamp,
+    /// Records so far by subject, where the order of adding is the order of happening.
+    counts: Option<BTreeMap<String, u32>>,
     sequence: Int64Builder,
     texts: [StringBuilder; 6],
 }
 
 impl Records {
-    /// No records yet, of `tick`.
+    /// No records yet, of `tick`. What is pushed is a set: [`chain`] orders records of one subject by
+    /// their content. For things whose order nobody knows, such as refusals by several workers.
     pub fn new(tick: Timestamp) -> Records {
         let texts = std::array::from_fn(|_| StringBuilder::new());
-        Records { tick, sequence: Int64Builder::new(), texts }
+        Records { tick, counts: None, sequence: Int64Builder::new(), texts }
     }
 
-    /// Adds a record; its sequence is given when it is linked.
+    /// No records yet, of `tick`. What is pushed is a story: records of one subject are numbered as
+    /// they come, so proposed stays before sent. Whoever pushes answers for one order on any number
+    /// of workers.
+    pub fn in_order(tick: Timestamp) -> Records {
+        Records { counts: Some(BTreeMap::new()), ..Records::new(tick) }
+    }
+
+    /// Adds a record; its sequence is given when it is linked, or here where order counts.
     pub fn push(&mut self, entry: &Entry<'_>) {
-        self.add(None, entry);
+        let sequence = self.counts.as_mut().map(|counts| {
+            let next = counts.entry(entry.subject.to_owned()).or_default();
+            *next += 1;
+            *next - 1
+        });
+        self.add(sequence, entry);
     }
 
     /// Adds a record that has its sequence already (an action's identifier may hold it).

@@ -9,6 +9,7 @@ use arrow_array::StringViewArray;
 use arrow_array::TimestampMicrosecondArray;
 use arrow_array::UInt16Array;
 use arrow_array::UInt64Array;
+use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 
 use super::canonical::Encoder;
@@ -64,6 +65,21 @@ fn records_are_numbered_within_their_subject() {
         &[("b", None, "", None), ("a", None, "x", None), ("a", None, "w", None)],
         &[("a", 0), ("a", 1), ("b", 0)],
     );
+}
+
+#[test]
+fn records_in_order_keep_it_within_their_subject() {
+    let mut records = Records::in_order(TICK);
+    for (subject, reason) in [("b", "proposed"), ("a", "proposed"), ("b", "cleared")] {
+        records.push(&Entry { subject, reason, ..Entry::default() });
+    }
+    let links = link(&[(Kind::Action, records.finish(Vec::new()).unwrap())]);
+    let batch = &links.batches[0].1;
+    let reasons = batch.column_by_name(REASON).unwrap().as_string::<i32>();
+    let found: Vec<&str> = reasons.iter().flatten().collect();
+    assert_eq!(found, ["proposed", "proposed", "cleared"]);
+    let ids = record_ids(Kind::Action, batch).unwrap();
+    assert_eq!(ids.iter().map(|id| id.sequence).collect::<Vec<_>>(), [0, 0, 1]);
 }
 
 #[test]
