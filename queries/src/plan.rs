@@ -1,0 +1,135 @@
+//! The planner: from the text of a view to the plan that is maintained.
+//!
+//! ```text
+//! text ─ statement ─ survey ─ context ──────────────────────── lower ─ join ─ prune ─ retain ─ emit ─ ViewPlan
+//!        (our DDL)   (first   (DataFusion: canonical, analyse,  (rel)  (order)        (expiry)
+//!                    refusals) nodes, temporal, optimise)
+//! ```
+//!
+//! Every choice is made here and stands in the plan; rendering decides nothing. The same text over the same catalog
+//! gives the same plan, in every process.
+
+pub(crate) mod aggregate;
+pub mod canonical;
+pub(crate) mod context;
+pub(crate) mod emit;
+pub(crate) mod expr;
+pub(crate) mod join;
+pub(crate) mod lower;
+pub(crate) mod nodes;
+pub mod order;
+pub(crate) mod prune;
+pub mod refuse;
+pub(crate) mod rel;
+pub(crate) mod retain;
+pub mod statement;
+pub(crate) mod survey;
+pub(crate) mod temporal;
+
+use datafusion::execution::session_state::SessionState;
+use schemas::catalog::Catalog;
+use schemas::catalog::RelationInfo;
+use schemas::catalog::RelationKind;
+use schemas::plan::OnError;
+use schemas::plan::ViewPlan;
+
+use self::lower::Lower;
+use self::refuse::PlanError;
+use self::statement::ViewStatement;
+
+/// Plans views over a catalog that grows with them.
+pub struct Planner {
+    catalog: Catalog,
+    state: SessionState,
+}
+
+impl Planner {
+    /// A planner over the relations of `catalog`.
+    pub fn new(catalog: Catalog) -> Planner {
+        Planner { catalog, state: crate::session::state() }
+    }
+
+    /// The relations that views may read by now.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The plan of one `CREATE MATERIALIZED VIEW`.
+    ///
+    /// # Errors
+    /// The text is not such a statement, names what there is not, or cannot be maintained.
+    pub fn view(&self, sql: &str) -> Result<ViewPlan, PlanError> {
+        let statement = statement::view(sql)?;
+        if let Some(info) = self.catalog.get(&statement.name)
+            && info.kind != RelationKind::View
+        {
+            let what = if info.kind == RelationKind::Table { "table" } else { "stream" };
+            return Err(PlanError::DuplicateName { name: statement.name, what });
+        }
+        self.plan(statement, sql)
+    }
+
+    /// The plan of a SELECT, without a name of its own.
+    ///
+    /// # Errors
+    /// As for [`Planner::view`].
+    pub fn select(&self, sql: &str) -> Result<ViewPlan, PlanError> {
+        let statement = ViewStatement {
+            name: QUERY.to_owned(),
+            on_error: OnError::default(),
+            allow_unbounded_state: true,
+            query: statement::query(sql)?,
+        };
+        self.plan(statement, sql)
+    }
+
+    /// Makes a planned view readable by later ones.
+    pub fn add_view(&mut self, plan: &ViewPlan) {
+        let schema = plan.root.schema.clone();
+        self.catalog.add(&plan.name, RelationInfo { schema, kind: RelationKind::View });
+    }
+
+    /// The views in an order in which each comes after those it reads, as positions in `texts`.
+    ///
+    /// # Errors
+    /// Every text that is no view, names what there is not, or reads itself, with its position.
+    pub fn order(&self, texts: &[&str]) -> Result<Vec<usize>, Vec<(usize, PlanError)>> {
+        order::order(&self.catalog, texts)
+    }
+
+    fn plan(&self, statement: ViewStatement, sql: &str) -> Result<ViewPlan, PlanError> {
+        survey::survey(&statement.query)?;
+        let logical = context::logical(&self.state, &self.catalog, statement.query)?;
+        let rel = Lower::new(&self.state).rel(&logical)?;
+        distinct_names(&rel)?;
+        let rel = join::order(rel, &self.catalog)?;
+        let all: Vec<usize> = (0..rel.width()).collect();
+        let mut rel = prune::prune(rel, &all);
+        retain::place(&mut rel, &self.catalog);
+        if !statement.allow_unbounded_state {
+            retain::refuse_unbounded(&rel, &self.catalog)?;
+            if let Some(relation) = retain::grows_for_ever(&rel, &self.catalog) {
+                let clause = "the view".to_owned();
+                return Err(PlanError::Unbounded { clause, relation });
+            }
+        }
+        Ok(ViewPlan {
+            name: statement.name,
+            sql: sql.to_owned(),
+            reads: emit::reads(&rel),
+            root: emit::emit(&rel, &self.catalog, statement.on_error),
+            on_error: statement.on_error,
+        })
+    }
+}
+
+/// What a SELECT without a view is called.
+pub const QUERY: &str = "query";
+
+fn distinct_names(rel: &rel::Rel) -> Result<(), PlanError> {
+    let mut seen = std::collections::BTreeSet::new();
+    match rel.fields.iter().find(|field| !seen.insert(field.name().as_str())) {
+        None => Ok(()),
+        Some(field) => Err(PlanError::DuplicateColumn { name: field.name().clone() }),
+    }
+}

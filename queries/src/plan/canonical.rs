@@ -1,0 +1,104 @@
+//! Total orders: what SQL leaves to chance is decided here, for maintained views and for queries asked once alike.
+//!
+//! `DISTINCT ON`, `ORDER BY … LIMIT` and aggregates that depend on order (`array_agg`, `first_value`, …) may choose
+//! among rows that their ORDER BY calls equal. Both ways of computing must choose the same row, so the remaining
+//! columns are appended to each such order, ascending with NULLs last: rows that still tie are equal.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::logical_expr::Distinct;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::Limit;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::Sort;
+use datafusion::logical_expr::SortExpr;
+use datafusion::logical_expr::expr::AggregateFunction;
+
+/// The plan with total orders.
+pub(crate) fn canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let plan = plan.transform_up_with_subqueries(|plan| {
+        let plan = match plan {
+            LogicalPlan::Distinct(Distinct::On(mut on)) => {
+                let first = on.sort_expr.take().unwrap_or_else(|| {
+                    on.on_expr.iter().map(|expr| ascending(expr.clone())).collect()
+                });
+                let rest = on.select_expr.iter().map(|expr| expr.clone().unalias());
+                on.sort_expr = Some(extended(first, rest));
+                LogicalPlan::Distinct(Distinct::On(on))
+            }
+            LogicalPlan::Limit(limit) => {
+                let Some(input) = sorted_below(&limit.input) else {
+                    return Ok(Transformed::no(LogicalPlan::Limit(limit)));
+                };
+                LogicalPlan::Limit(Limit { input: Arc::new(input), ..limit })
+            }
+            aggregate @ LogicalPlan::Aggregate(_) => {
+                let names = aggregate.schema().clone();
+                let ordered = aggregate.map_expressions(|expr| {
+                    let name = expr.schema_name().to_string();
+                    let changed = expr.transform_up(order_arguments)?;
+                    let kept = names.has_column_with_unqualified_name(&name);
+                    changed.map_data(|e| {
+                        let renamed = kept && e.schema_name().to_string() != name;
+                        Ok(if renamed { e.alias(name) } else { e })
+                    })
+                })?;
+                return ordered.map_data(LogicalPlan::recompute_schema);
+            }
+            other => return Ok(Transformed::no(other)),
+        };
+        Ok(Transformed::yes(plan))
+    })?;
+    Ok(plan.data)
+}
+
+/// The plan below a LIMIT with a total order, if it is one of `Sort` or `Projection(Sort)`.
+fn sorted_below(plan: &LogicalPlan) -> Option<LogicalPlan> {
+    match plan {
+        LogicalPlan::Sort(sort) => {
+            let rest = sort.input.schema().columns().into_iter().map(Expr::Column);
+            let expr = extended(sort.expr.clone(), rest);
+            Some(LogicalPlan::Sort(Sort { expr, ..sort.clone() }))
+        }
+        LogicalPlan::Projection(projection) => {
+            let mut projection = projection.clone();
+            projection.input = Arc::new(sorted_below(&projection.input)?);
+            Some(LogicalPlan::Projection(projection))
+        }
+        _ => None,
+    }
+}
+
+/// Aggregates whose value depends on the order of rows.
+const ORDERED: [&str; 5] = ["array_agg", "first_value", "last_value", "nth_value", "string_agg"];
+
+fn order_arguments(expr: Expr) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::AggregateFunction(AggregateFunction { func, mut params })
+            if ORDERED.contains(&func.name()) =>
+        {
+            let arguments =
+                params.args.iter().filter(|arg| !matches!(arg, Expr::Literal(..))).cloned();
+            params.order_by = extended(params.order_by, arguments);
+            Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params })))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// An order with the remaining expressions appended.
+fn extended(mut order: Vec<SortExpr>, rest: impl IntoIterator<Item = Expr>) -> Vec<SortExpr> {
+    for expr in rest {
+        if !order.iter().any(|sort| sort.expr == expr) {
+            order.push(ascending(expr));
+        }
+    }
+    order
+}
+
+fn ascending(expr: Expr) -> SortExpr {
+    SortExpr { expr, asc: true, nulls_first: false }
+}

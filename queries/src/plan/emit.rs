@@ -1,0 +1,84 @@
+//! The finished plan, handed to floor 0.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Schema;
+use schemas::catalog::Catalog;
+use schemas::plan::Node;
+use schemas::plan::OnError;
+use schemas::plan::Op;
+
+use super::expr::shared;
+use super::rel::Rel;
+use super::rel::RelOp;
+use super::retain::only_grows;
+
+/// The node for floor 0. Where failing columns become NULL, every computed column may be NULL.
+pub(crate) fn emit(rel: &Rel, catalog: &Catalog, on_error: OnError) -> Node {
+    let next = |rel: &Rel| Box::new(emit(rel, catalog, on_error));
+    let op = match &rel.op {
+        RelOp::Get { relation, columns, expire } => {
+            Op::Get { relation: relation.clone(), columns: columns.clone(), expire: *expire }
+        }
+        RelOp::Mfp { input, filters, outputs } => Op::MapFilterProject {
+            input: next(input),
+            filters: filters.iter().map(shared).collect(),
+            projections: outputs.iter().map(shared).collect(),
+        },
+        RelOp::Join(join) => Op::Join {
+            left: next(&join.left),
+            right: next(&join.right),
+            left_key: join.left_key.clone(),
+            right_key: join.right_key.clone(),
+            kind: join.kind,
+            outputs: join.outputs.clone(),
+        },
+        RelOp::Reduce { input, group, aggregates, expire } => Op::Reduce {
+            input: next(input),
+            group: group.clone(),
+            aggregates: aggregates.clone(),
+            expire: *expire,
+        },
+        RelOp::Distinct { input } => Op::Distinct { input: next(input) },
+        RelOp::TopK(top) => Op::TopK {
+            input: next(&top.input),
+            group: top.group.clone(),
+            order: top.order.clone(),
+            limit: top.limit,
+            expire: top.expire,
+        },
+        RelOp::Union { inputs } => Op::Union { inputs: inputs.iter().map(|i| *next(i)).collect() },
+        RelOp::Temporal { input, from, until } => Op::Temporal {
+            input: next(input),
+            from: from.as_ref().map(shared),
+            until: until.as_ref().map(shared),
+        },
+        RelOp::Constant { rows } => Op::Constant { rows: rows.clone() },
+    };
+    let read = matches!(op, Op::Get { .. } | Op::Constant { .. });
+    let loose = on_error == OnError::Null && !read;
+    let fields = rel.fields.iter().map(|field| {
+        let nullable = loose || field.is_nullable();
+        Arc::new(field.as_ref().clone().with_nullable(nullable).with_metadata(Default::default()))
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    Node { schema, append_only: only_grows(rel, catalog), op }
+}
+
+/// The relations that a plan reads, in name order.
+pub(crate) fn reads(rel: &Rel) -> Vec<String> {
+    let mut names = Vec::new();
+    collect(rel, &mut names);
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn collect(rel: &Rel, names: &mut Vec<String>) {
+    if let RelOp::Get { relation, .. } = &rel.op {
+        names.push(relation.clone());
+    }
+    for input in rel.inputs() {
+        collect(input, names);
+    }
+}

@@ -1,0 +1,197 @@
+//! The plan while it is being made: the nodes of [`schemas::plan`], with expressions that can still be rewritten.
+//!
+//! [`Rel::mfp`] keeps one form: no two adjacent stateless nodes that could be one, no projection above a join or a
+//! read that the join or the read could do itself. Every pass builds through it, so no pass has to tidy up.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::FieldRef;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use schemas::plan::Aggregate;
+use schemas::plan::Expiry;
+use schemas::plan::JoinKind;
+use schemas::plan::OrderBy;
+
+use super::expr::Scalar;
+use super::expr::as_column;
+use super::expr::column;
+use super::expr::replace;
+use super::expr::uses;
+
+/// A node and the columns it puts out.
+#[derive(Clone, Debug)]
+pub(crate) struct Rel {
+    pub(crate) fields: Vec<FieldRef>,
+    pub(crate) op: RelOp,
+}
+
+/// As in [`schemas::plan::Op`].
+#[derive(Clone, Debug)]
+pub(crate) enum RelOp {
+    Get { relation: String, columns: Vec<usize>, expire: Option<Expiry> },
+    Mfp { input: Box<Rel>, filters: Vec<Scalar>, outputs: Vec<Scalar> },
+    Join(JoinRel),
+    Reduce { input: Box<Rel>, group: Vec<usize>, aggregates: Vec<Aggregate>, expire: Option<Expiry> },
+    Distinct { input: Box<Rel> },
+    TopK(TopKRel),
+    Union { inputs: Vec<Rel> },
+    Temporal { input: Box<Rel>, from: Option<Scalar>, until: Option<Scalar> },
+    Constant { rows: RecordBatch },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct JoinRel {
+    pub(crate) left: Box<Rel>,
+    pub(crate) right: Box<Rel>,
+    pub(crate) left_key: Vec<usize>,
+    pub(crate) right_key: Vec<usize>,
+    pub(crate) kind: JoinKind,
+    pub(crate) outputs: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TopKRel {
+    pub(crate) input: Box<Rel>,
+    pub(crate) group: Vec<usize>,
+    pub(crate) order: Vec<OrderBy>,
+    pub(crate) limit: usize,
+    pub(crate) expire: Option<Expiry>,
+}
+
+impl Rel {
+    /// The columns as a schema.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.fields.clone()))
+    }
+
+    /// How many columns it puts out.
+    pub(crate) fn width(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// The expression for one of its columns.
+    pub(crate) fn col(&self, index: usize) -> Scalar {
+        column(index, self.fields[index].name())
+    }
+
+    /// All its columns, each as itself.
+    pub(crate) fn cols(&self) -> Vec<Scalar> {
+        (0..self.width()).map(|i| self.col(i)).collect()
+    }
+
+    /// The same rows under other column names.
+    pub(crate) fn renamed(self, fields: Vec<FieldRef>) -> Rel {
+        let outputs = self.cols();
+        Rel::mfp(self, Vec::new(), outputs, fields)
+    }
+
+    /// Only the rows for which all filters hold.
+    pub(crate) fn filtered(self, filters: Vec<Scalar>) -> Rel {
+        let (outputs, fields) = (self.cols(), self.fields.clone());
+        Rel::mfp(self, filters, outputs, fields)
+    }
+
+    /// The input's rows filtered and projected, fused with what is below.
+    pub(crate) fn mfp(
+        input: Rel,
+        filters: Vec<Scalar>,
+        outputs: Vec<Scalar>,
+        fields: Vec<FieldRef>,
+    ) -> Rel {
+        let identity = filters.is_empty()
+            && outputs.len() == input.width()
+            && outputs.iter().enumerate().all(|(i, e)| as_column(e) == Some(i));
+        if identity && same_names(&input.fields, &fields) {
+            return Rel { fields, op: input.op };
+        }
+        match input.op {
+            RelOp::Mfp { input: below, filters: first, outputs: inner }
+                if inlines(&inner, &filters, &outputs) =>
+            {
+                let with = |i: usize| inner[i].clone();
+                let then = filters.iter().map(|e| replace(e, &with));
+                let filters = first.into_iter().chain(then).collect();
+                let outputs = outputs.iter().map(|e| replace(e, &with)).collect();
+                Rel::mfp(*below, filters, outputs, fields)
+            }
+            RelOp::Get { relation, columns, expire }
+                if filters.is_empty() && repeats(&outputs, &input.fields, &fields) =>
+            {
+                let columns = outputs.iter().filter_map(as_column).map(|i| columns[i]).collect();
+                Rel { fields, op: RelOp::Get { relation, columns, expire } }
+            }
+            RelOp::Join(join)
+                if filters.is_empty() && outputs.iter().all(|e| as_column(e).is_some()) =>
+            {
+                let picked = outputs.iter().filter_map(as_column).map(|i| join.outputs[i]);
+                let outputs = picked.collect();
+                Rel { fields, op: RelOp::Join(JoinRel { outputs, ..join }) }
+            }
+            op if identity && !matches!(op, RelOp::Get { .. } | RelOp::Mfp { .. }) => {
+                Rel { fields, op }
+            }
+            op => {
+                let input = Rel { fields: input.fields, op };
+                Rel { fields, op: RelOp::Mfp { input: Box::new(input), filters, outputs } }
+            }
+        }
+    }
+
+    /// Exactly these columns, in this order.
+    pub(crate) fn picked(self, columns: &[usize]) -> Rel {
+        let outputs = columns.iter().map(|i| self.col(*i)).collect();
+        let fields = columns.iter().map(|i| self.fields[*i].clone()).collect();
+        Rel::mfp(self, Vec::new(), outputs, fields)
+    }
+
+    /// The nodes it reads.
+    pub(crate) fn inputs(&self) -> Vec<&Rel> {
+        match &self.op {
+            RelOp::Get { .. } | RelOp::Constant { .. } => Vec::new(),
+            RelOp::Mfp { input, .. }
+            | RelOp::Reduce { input, .. }
+            | RelOp::Distinct { input }
+            | RelOp::Temporal { input, .. } => vec![input],
+            RelOp::TopK(top) => vec![&top.input],
+            RelOp::Join(join) => vec![&join.left, &join.right],
+            RelOp::Union { inputs } => inputs.iter().collect(),
+        }
+    }
+
+    /// The nodes it reads, to be changed.
+    pub(crate) fn inputs_mut(&mut self) -> Vec<&mut Rel> {
+        match &mut self.op {
+            RelOp::Get { .. } | RelOp::Constant { .. } => Vec::new(),
+            RelOp::Mfp { input, .. }
+            | RelOp::Reduce { input, .. }
+            | RelOp::Distinct { input }
+            | RelOp::Temporal { input, .. } => vec![input],
+            RelOp::TopK(top) => vec![&mut top.input],
+            RelOp::Join(join) => vec![&mut join.left, &mut join.right],
+            RelOp::Union { inputs } => inputs.iter_mut().collect(),
+        }
+    }
+}
+
+fn same_names(a: &[FieldRef], b: &[FieldRef]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a.name() == b.name())
+}
+
+/// Whether each output is an input column under its own name.
+fn repeats(outputs: &[Scalar], input: &[FieldRef], fields: &[FieldRef]) -> bool {
+    outputs
+        .iter()
+        .zip(fields)
+        .all(|(e, field)| as_column(e).is_some_and(|i| input[i].name() == field.name()))
+}
+
+/// Whether putting the inner expressions in place computes none of them twice.
+fn inlines(inner: &[Scalar], filters: &[Scalar], outputs: &[Scalar]) -> bool {
+    let mut counts = vec![0_usize; inner.len()];
+    for index in filters.iter().chain(outputs).flat_map(uses) {
+        counts[index] += 1;
+    }
+    inner.iter().zip(counts).all(|(expr, n)| n <= 1 || expr.children().is_empty())
+}

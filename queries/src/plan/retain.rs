@@ -1,0 +1,203 @@
+//! What is forgotten, and where: every row of a stream goes when its event time is older than the stream retains.
+//!
+//! The expiry stands at the read, unless a node above can do the same exactly and more cheaply. A GROUP BY over bins
+//! of event time that divide the hour can drop whole groups, because the rows of a bin expire together; latest rows
+//! by event time can be dropped where they are kept, because everything they displaced is older. Only stateless
+//! nodes may lie between: a join has the rows in its arrangements, so they must be retracted before it.
+//!
+//! State over a stream that retains for ever is refused unless the view allows it.
+
+use datafusion::common::ScalarValue;
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::Literal;
+use schemas::catalog::Catalog;
+use schemas::catalog::DEFAULT_RETAIN_MS;
+use schemas::catalog::RelationKind;
+use schemas::event::Envelope;
+use schemas::plan::Expiry;
+use schemas::time::HOUR_MS;
+
+use super::expr::Scalar;
+use super::expr::as_column;
+use super::refuse::PlanError;
+use super::rel::Rel;
+use super::rel::RelOp;
+
+/// What the catalog says of a relation whose rows grow old.
+#[derive(Clone, Copy)]
+struct Aging {
+    /// The position of its event time.
+    event_time: usize,
+    /// 0 for ever.
+    retain_ms: u64,
+}
+
+fn aging(catalog: &Catalog, relation: &str) -> Option<Aging> {
+    let info = catalog.get(relation)?;
+    match &info.kind {
+        RelationKind::Stream(settings) => {
+            let event_time = info.schema.index_of(&settings.def.event_time).ok()?;
+            Some(Aging { event_time, retain_ms: settings.retain_ms })
+        }
+        RelationKind::Decision { event_time } => {
+            Some(Aging { event_time: *event_time, retain_ms: DEFAULT_RETAIN_MS })
+        }
+        RelationKind::Table | RelationKind::View => None,
+    }
+}
+
+/// Puts every expiry in its place.
+pub(crate) fn place(rel: &mut Rel, catalog: &Catalog) {
+    match &mut rel.op {
+        RelOp::Get { relation, expire, .. } => {
+            *expire = aging(catalog, relation)
+                .filter(|aging| aging.retain_ms > 0)
+                .map(|a| Expiry { column: a.event_time, retain_ms: a.retain_ms });
+            return;
+        }
+        RelOp::Reduce { input, group, expire, .. } => {
+            let mut groups = group.iter().enumerate();
+            *expire = groups.find_map(|(position, column)| {
+                let (aging, _) = event_time(input, *column, catalog)?;
+                Some(Expiry { column: position, retain_ms: aging.retain_ms })
+            });
+            if expire.is_some() {
+                return;
+            }
+        }
+        RelOp::TopK(top) => {
+            let newest = top.order.first().filter(|o| o.descending).and_then(|o| {
+                let (aging, exact) = event_time(&top.input, o.column, catalog)?;
+                let in_place = exact && only_grows(&top.input, catalog);
+                in_place.then_some(Expiry { column: o.column, retain_ms: aging.retain_ms })
+            });
+            top.expire = newest;
+            if top.expire.is_some() {
+                return;
+            }
+        }
+        _ => {}
+    }
+    for input in rel.inputs_mut() {
+        place(input, catalog);
+    }
+}
+
+/// Whether a column is the event time of a stream that forgets, or a bin of it that divides the hour; and whether it
+/// is the event time itself. Only stateless nodes may lie between.
+fn event_time(rel: &Rel, column: usize, catalog: &Catalog) -> Option<(Aging, bool)> {
+    match &rel.op {
+        RelOp::Get { relation, columns, .. } => {
+            let aging = aging(catalog, relation)?;
+            (columns[column] == aging.event_time && aging.retain_ms > 0).then_some((aging, true))
+        }
+        RelOp::Mfp { input, outputs, .. } => {
+            let expr = &outputs[column];
+            if let Some(below) = as_column(expr) {
+                return event_time(input, below, catalog);
+            }
+            let (aging, _) = event_time(input, binned(expr)?, catalog)?;
+            Some((aging, false))
+        }
+        _ => None,
+    }
+}
+
+/// The column that an expression cuts into bins that divide the hour.
+fn binned(expr: &Scalar) -> Option<usize> {
+    let call = expr.downcast_ref::<ScalarFunctionExpr>()?;
+    let [width, of] = call.args() else { return None };
+    let width = width.downcast_ref::<Literal>()?.value();
+    let divides = match (call.name(), width) {
+        ("date_bin", ScalarValue::IntervalMonthDayNano(Some(v))) => {
+            let hour = HOUR_MS as i64 * 1_000_000;
+            v.months == 0 && v.days == 0 && v.nanoseconds > 0 && hour % v.nanoseconds == 0
+        }
+        ("date_trunc", ScalarValue::Utf8(Some(unit))) => {
+            matches!(unit.to_lowercase().as_str(), "millisecond" | "second" | "minute" | "hour")
+        }
+        _ => false,
+    };
+    if !divides {
+        return None;
+    }
+    as_column(of).or_else(|| binned(of))
+}
+
+/// Whether rows are never taken back, apart from an expiry that this node does itself.
+pub(crate) fn only_grows(rel: &Rel, catalog: &Catalog) -> bool {
+    match &rel.op {
+        RelOp::Get { relation, expire, .. } => {
+            let appends = match catalog.get(relation).map(|info| &info.kind) {
+                Some(RelationKind::Stream(s)) => s.def.envelope == Envelope::Append,
+                Some(RelationKind::Decision { .. }) => true,
+                _ => false,
+            };
+            appends && expire.is_none()
+        }
+        RelOp::Constant { .. } => true,
+        RelOp::Mfp { .. } | RelOp::Union { .. } => {
+            rel.inputs().into_iter().all(|input| only_grows(input, catalog))
+        }
+        RelOp::Join(join) => {
+            join.kind == schemas::plan::JoinKind::Inner
+                && only_grows(&join.left, catalog)
+                && only_grows(&join.right, catalog)
+        }
+        RelOp::Temporal { input, until, .. } => until.is_none() && only_grows(input, catalog),
+        RelOp::Reduce { .. } | RelOp::Distinct { .. } | RelOp::TopK(_) => false,
+    }
+}
+
+/// Refuses state that grows for ever.
+///
+/// # Errors
+/// A node keeps rows of a stream that forgets nothing.
+pub(crate) fn refuse_unbounded(rel: &Rel, catalog: &Catalog) -> Result<(), PlanError> {
+    let fail = |clause: &str, relation: String| {
+        Err(PlanError::Unbounded { clause: clause.to_owned(), relation })
+    };
+    for input in rel.inputs() {
+        refuse_unbounded(input, catalog)?;
+    }
+    let clause = match &rel.op {
+        RelOp::Join(_) => "a JOIN",
+        RelOp::Distinct { .. } => "DISTINCT",
+        RelOp::Temporal { .. } => "a comparison with now()",
+        RelOp::TopK(top) if !only_grows(&top.input, catalog) => "ORDER BY … LIMIT",
+        RelOp::Reduce { aggregates, .. }
+            if aggregates.iter().any(|a| !a.function.accumulable()) =>
+        {
+            "an aggregate that keeps its values"
+        }
+        _ => return Ok(()),
+    };
+    match rel.inputs().into_iter().find_map(|input| grows_for_ever(input, catalog)) {
+        Some(relation) => fail(clause, relation),
+        None => Ok(()),
+    }
+}
+
+/// The stream whose rows never leave a node's output, if there is one.
+pub(crate) fn grows_for_ever(rel: &Rel, catalog: &Catalog) -> Option<String> {
+    match &rel.op {
+        RelOp::Get { relation, .. } => {
+            let for_ever = aging(catalog, relation).is_some_and(|aging| aging.retain_ms == 0);
+            for_ever.then(|| relation.clone())
+        }
+        RelOp::Reduce { input, group, .. } => {
+            let timed = group.iter().any(|column| is_time(input, *column));
+            timed.then(|| grows_for_ever(input, catalog)).flatten()
+        }
+        RelOp::TopK(top) => {
+            let timed = top.group.iter().any(|column| is_time(&top.input, *column));
+            timed.then(|| grows_for_ever(&top.input, catalog)).flatten()
+        }
+        _ => rel.inputs().into_iter().find_map(|input| grows_for_ever(input, catalog)),
+    }
+}
+
+/// Keys are few, instants are not.
+fn is_time(rel: &Rel, column: usize) -> bool {
+    rel.fields[column].data_type().is_temporal()
+}

@@ -1,0 +1,6 @@
+//! The desk, tested by its texts: plans as EXPLAIN prints them, refusals as sentences, answers as rows.
+
+mod answers;
+mod plans;
+mod refusals;
+mod shipped;

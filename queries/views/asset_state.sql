@@ -1,0 +1,7 @@
+-- Each controllable device, its limits, and what it said last; NULL while it has not spoken.
+CREATE MATERIALIZED VIEW asset_state AS
+SELECT
+  a.asset_id, a.bus_id, a.feeder_id, a.kind, a.power_kw_min, a.power_kw_max, a.ramp_kw_max,
+  a.energy_kwh_max, a.efficiency, l.measured_at, l.active_power_kw, l.state_of_charge_kwh
+FROM assets a
+LEFT JOIN asset_latest l ON l.asset_id = a.asset_id;
