@@ -3,8 +3,8 @@
 //!
 //! A commit's audit part is one Arrow batch a [`Kind`]. Its first columns are the same for every
 //! kind ([`common_fields`]); the kind's own typed columns follow; [`PREVIOUS_HASH`] and [`HASH`]
-//! end it once [`chain`] has linked it. Typed columns, not one JSON text: a question about actions
-//! is then a plain SQL query, and a value has one spelling to hash.
+//! end it once [`chain()`] has linked it. Typed columns, not one JSON text: a question about
+//! actions is then a plain SQL query, and a value has one spelling to hash.
 //!
 //! There is one chain an instance. Its order is (tick, kind, subject, sequence), kinds by name, so
 //! it does not depend on which worker produced a record first. A link covers the link before it and
@@ -327,8 +327,9 @@ pub struct Records {
 }
 
 impl Records {
-    /// No records yet, of `tick`. What is pushed is a set: [`chain`] orders records of one subject by
-    /// their content. For things whose order nobody knows, such as refusals by several workers.
+    /// No records yet, of `tick`. What is pushed is a set: [`chain()`] orders records of one
+    /// subject by their content. For things whose order nobody knows, such as refusals by several
+    /// workers.
     pub fn new(tick: Timestamp) -> Records {
         let texts = std::array::from_fn(|_| StringBuilder::new());
         Records { tick, counts: None, sequence: Int64Builder::new(), texts }
