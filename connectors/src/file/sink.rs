@@ -48,27 +48,28 @@ impl FileSink {
         schema: &SchemaRef,
         config: FileSinkConfig,
     ) -> Result<FileSink, ConnectorError> {
-        Decoder::json(schema, RECORD_BYTES_MAX).map_err(|message| ConnectorError::Config {
-            connector: name.to_owned(),
-            findings: vec![Finding { key: None, message, hint: None }],
-        })?;
-        let file = open(&config.path).map_err(|error| {
-            let (connector, place) = (name.to_owned(), config.path.display().to_string());
-            let detail = error.to_string();
-            match error.kind() {
-                io::ErrorKind::NotFound => ConnectorError::Missing {
-                    connector,
-                    what: format!("the folder of {place}"),
-                    hint: "make the folder, or correct `path`".to_owned(),
-                },
-                io::ErrorKind::PermissionDenied => {
-                    ConnectorError::Forbidden { connector, place, detail }
-                }
-                _ => ConnectorError::NotWritten { connector, place, detail },
-            }
-        })?;
+        decodable(name, schema)?;
+        let file = open(&config.path).map_err(|error| cannot_open(name, &config, &error))?;
         let (name, schema) = (name.to_owned(), schema.clone());
         Ok(FileSink { name, config, schema, file, unwritten: String::new() })
+    }
+
+    /// Whether the file could be opened, without making it or changing it.
+    ///
+    /// # Errors
+    /// It could not.
+    pub fn check(
+        name: &str,
+        schema: &SchemaRef,
+        config: &FileSinkConfig,
+    ) -> Result<(), ConnectorError> {
+        decodable(name, schema)?;
+        let folder = folder_of(&config.path);
+        let found = match config.path.exists() {
+            true => OpenOptions::new().read(true).append(true).open(&config.path).map(drop),
+            false => std::fs::metadata(folder).map(drop),
+        };
+        found.map_err(|error| cannot_open(name, config, &error))
     }
 
     fn place(&self) -> String {
@@ -76,14 +77,41 @@ impl FileSink {
     }
 }
 
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn decodable(name: &str, schema: &SchemaRef) -> Result<(), ConnectorError> {
+    Decoder::json(schema, RECORD_BYTES_MAX).map(drop).map_err(|message| ConnectorError::Config {
+        connector: name.to_owned(),
+        findings: vec![Finding { key: None, message, hint: None }],
+    })
+}
+
+fn cannot_open(name: &str, config: &FileSinkConfig, error: &io::Error) -> ConnectorError {
+    let (connector, place) = (name.to_owned(), config.path.display().to_string());
+    let detail = error.to_string();
+    match error.kind() {
+        io::ErrorKind::NotFound => ConnectorError::Missing {
+            connector,
+            what: format!("the folder of {place}"),
+            hint: "make the folder, or correct `path`".to_owned(),
+        },
+        io::ErrorKind::PermissionDenied => ConnectorError::Forbidden { connector, place, detail },
+        _ => ConnectorError::NotWritten { connector, place, detail },
+    }
+}
+
 fn open(path: &Path) -> io::Result<File> {
     let is_new = !path.exists();
     let mut file =
         OpenOptions::new().read(true).append(true).create(true).truncate(false).open(path)?;
-    if is_new && let Some(folder) = path.parent() {
+    if is_new {
         // The file's name must survive a crash as its content does.
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder)?.sync_all()?;
+        File::open(folder_of(path))?.sync_all()?;
     }
     let length = file.metadata()?.len();
     let whole = line_start(&mut file, length, 0)?;

@@ -1,0 +1,260 @@
+//! Rows sent to a topic as JSON records, none twice, none out of order within its key.
+//!
+//! The producer is idempotent and never gives a record up by itself: what a broker does not take is tried again until
+//! [`Sink::flush`] has waited for `timeout_ms`, and is then reported as not written, though it may still arrive.
+//! [`Sink::tail`] reads the ends of all partitions as they are at that moment.
+//!
+//! What it does not do: fence off a producer of ours that was killed. What that one had handed to the network can still
+//! arrive in the moments after its end, before the broker notices that it is gone.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use arrow_array::Array;
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMillisecondType;
+use arrow_schema::SchemaRef;
+use arrow_select::concat::concat_batches;
+use rdkafka::error::KafkaError;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::Header;
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::BaseProducer;
+use rdkafka::producer::BaseRecord;
+use rdkafka::producer::Producer;
+use schemas::relation::timestamp_type;
+use schemas::time::Timestamp;
+
+use crate::error::ConnectorError;
+use crate::error::Finding;
+use crate::format::Decoder;
+use crate::format::RECORD_BYTES_MAX;
+use crate::format::json;
+use crate::kafka::MARK_HEADER;
+use crate::kafka::client;
+use crate::kafka::client::Ear;
+use crate::kafka::config::KafkaSinkConfig;
+use crate::kafka::read::Reading;
+use crate::options::nearest;
+use crate::sink::Sink;
+use crate::source::Position;
+
+/// The column that keys rows if the relation has it and the configuration names none.
+const DEFAULT_KEY: &str = "asset_id";
+
+/// By how much the piece that is read back grows while it holds too few rows.
+const WINDOW_GROWTH: i64 = 4;
+
+/// A sink that writes to one topic.
+pub struct KafkaSink {
+    name: String,
+    config: KafkaSinkConfig,
+    schema: SchemaRef,
+    /// The column that keys rows.
+    key: Option<usize>,
+    /// The column that becomes the message's timestamp.
+    timestamp: Option<usize>,
+    /// The topic's partitions.
+    partitions: Vec<i32>,
+
+    producer: BaseProducer<Ear>,
+}
+
+impl KafkaSink {
+    /// Connects and asks for the topic's partitions.
+    ///
+    /// # Errors
+    /// The brokers do not answer or refuse us, there is no such topic, or the columns named are not there.
+    pub fn open(
+        name: &str,
+        schema: &SchemaRef,
+        config: KafkaSinkConfig,
+    ) -> Result<KafkaSink, ConnectorError> {
+        let mut findings = Vec::new();
+        if let Err(message) = Decoder::json(schema, RECORD_BYTES_MAX) {
+            findings.push(Finding { key: None, message, hint: None });
+        }
+        let mut column = |key: &str, name: &Option<String>, is_time: bool| {
+            let name = name.as_ref()?;
+            match schema.index_of(name) {
+                Ok(index) if (*schema.field(index).data_type() == timestamp_type()) == is_time => {
+                    return Some(index);
+                }
+                Ok(_) if is_time => {
+                    findings.push(Finding::at(key, format!("column {name} is no timestamp")));
+                }
+                Ok(_) => findings.push(Finding::at(key, format!("column {name} is no text"))),
+                Err(_) => {
+                    let names = schema.fields().iter().map(|field| field.name().as_str());
+                    let finding = Finding::at(key, format!("there is no column {name}"));
+                    findings.push(match nearest(name, names) {
+                        Some(near) => finding.hint(format!("did you mean `{near}`?")),
+                        None => finding,
+                    });
+                }
+            }
+            None
+        };
+        let key = column("key", &config.key, false);
+        let timestamp = column("timestamp", &config.timestamp, true);
+        let key = key.or_else(|| schema.index_of(DEFAULT_KEY).ok());
+        if !findings.is_empty() {
+            return Err(ConnectorError::Config { connector: name.to_owned(), findings });
+        }
+        let producer = client::producer(name, &config.kafka)?;
+        let serve = |wait: Duration| {
+            producer.poll(wait);
+        };
+        let partitions = client::partitions(name, &config.kafka, producer.client(), serve)?;
+        let (name, schema) = (name.to_owned(), schema.clone());
+        Ok(KafkaSink { name, config, schema, key, timestamp, partitions, producer })
+    }
+
+    fn not_written(&self, detail: String) -> ConnectorError {
+        ConnectorError::NotWritten {
+            connector: self.name.clone(),
+            place: format!("topic {:?} on {}", self.config.kafka.topic, self.config.kafka.brokers),
+            detail,
+        }
+    }
+
+    /// Sends one record, making room first if there is none.
+    fn send_one(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), ConnectorError> {
+        let began = Instant::now();
+        let mut record = record;
+        loop {
+            record = match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => back,
+                Err((error, _)) => return Err(self.not_written(error.to_string())),
+            };
+            if began.elapsed() > self.config.kafka.timeout {
+                return Err(self.not_written("the broker takes nothing more".to_owned()));
+            }
+            self.producer.poll(Duration::from_millis(10));
+        }
+    }
+
+    /// The last `records` rows of one partition that ends at `end`, read back in growing pieces.
+    fn tail_of(
+        &self,
+        partition: i32,
+        (first, end): (Position, Position),
+        records: usize,
+    ) -> Result<RecordBatch, ConnectorError> {
+        let mut window = i64::try_from(records).unwrap_or(i64::MAX).max(1);
+        loop {
+            let start = end.saturating_sub(window).max(first);
+            let rows = self.read_back(partition, start, end)?;
+            if rows.num_rows() >= records || start == first {
+                let kept = rows.num_rows().min(records);
+                return Ok(rows.slice(rows.num_rows() - kept, kept));
+            }
+            window = window.saturating_mul(WINDOW_GROWTH);
+        }
+    }
+
+    fn read_back(
+        &self,
+        partition: i32,
+        start: Position,
+        end: Position,
+    ) -> Result<RecordBatch, ConnectorError> {
+        let mut decoder = Decoder::json(&self.schema, RECORD_BYTES_MAX)
+            .expect("the schema was tried when the sink was opened");
+        let mut reading = Reading::assign(&self.name, &self.config.kafka, &[(partition, start)])?;
+        let mut heard_at = Instant::now();
+        // Records may be missing at the end of what was written (a compacted topic): its end tells as well.
+        while reading.next_offset(0) < end && !reading.at_end(0) {
+            reading.listen()?;
+            let taken = reading.take(0, |raw| {
+                if raw.mark.is_none() && raw.offset < end {
+                    decoder.push(raw.offset, None, raw.payload.unwrap_or_default());
+                }
+            })?;
+            if taken.is_some() {
+                heard_at = Instant::now();
+            } else if heard_at.elapsed() > self.config.kafka.timeout {
+                return Err(ConnectorError::Unreachable {
+                    connector: self.name.clone(),
+                    place: self.config.kafka.brokers.clone(),
+                    detail: format!("partition {partition} could not be read back to {end}"),
+                });
+            } else if !reading.at_end(0) {
+                reading.wait(Duration::from_millis(20));
+            }
+        }
+        Ok(decoder.finish().rows)
+    }
+}
+
+impl Sink for KafkaSink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn send(&mut self, rows: &RecordBatch) -> Result<(), ConnectorError> {
+        let column = |index: Option<usize>| index.and_then(|index| rows.columns().get(index));
+        let keys = column(self.key).map(|column| column.as_string::<i32>());
+        let times =
+            column(self.timestamp).map(|column| column.as_primitive::<TimestampMillisecondType>());
+        let topic = self.config.kafka.topic.as_str();
+        let mut payload = String::new();
+        for row in 0..rows.num_rows() {
+            payload.clear();
+            json::encode_row(rows, row, &mut payload);
+            let mut record = BaseRecord::<[u8], [u8]>::to(topic).payload(payload.as_bytes());
+            if let Some(keys) = keys.filter(|keys| keys.is_valid(row)) {
+                record = record.key(keys.value(row).as_bytes());
+            }
+            if let Some(times) = times.filter(|times| times.is_valid(row)) {
+                record = record.timestamp(times.value(row));
+            }
+            self.send_one(record)?;
+        }
+        // Lets the library tell of what has arrived.
+        self.producer.poll(Duration::ZERO);
+        Ok(())
+    }
+
+    fn mark(&mut self, at: Timestamp) -> Result<(), ConnectorError> {
+        let value = at.millis().to_string();
+        for partition in &self.partitions {
+            let header = Header { key: MARK_HEADER, value: Some(value.as_bytes()) };
+            let record = BaseRecord::<[u8], [u8]>::to(&self.config.kafka.topic)
+                .partition(*partition)
+                .headers(OwnedHeaders::new().insert(header));
+            self.send_one(record)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ConnectorError> {
+        let flushed = self.producer.flush(self.config.kafka.timeout);
+        if let Some(detail) = self.producer.context().take_undelivered() {
+            return Err(self.not_written(detail));
+        }
+        let told = |error: KafkaError| {
+            let heard =
+                client::tell(&self.name, &self.config.kafka, self.producer.context(), &error);
+            match heard {
+                ConnectorError::Unreachable { detail, .. } => self.not_written(detail),
+                other => other,
+            }
+        };
+        flushed.map_err(told)
+    }
+
+    fn tail(&mut self, records: usize) -> Result<RecordBatch, ConnectorError> {
+        let consumer = client::consumer(&self.name, &self.config.kafka)?;
+        let mut tails = Vec::new();
+        for partition in &self.partitions {
+            let bounds = client::bounds(&self.name, &self.config.kafka, &consumer, *partition)?;
+            if bounds.0 < bounds.1 && records > 0 {
+                tails.push(self.tail_of(*partition, bounds, records)?);
+            }
+        }
+        Ok(concat_batches(&self.schema, &tails).expect("all are batches of one schema"))
+    }
+}

@@ -1,0 +1,258 @@
+//! A topic as a source: each of its partitions is one of ours, named by its number; a position is an offset.
+//!
+//! The partitions are those that the topic had when it was opened; ones added later are read from the next start on.
+//! A record's arrival is the message's timestamp. A broker that goes away while reading is waited for: nothing
+//! comes, and a warning is logged; it is an error only when the source is opened.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use std::time::Instant;
+
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::Consumer;
+use schemas::event::StreamDef;
+use schemas::time::Timestamp;
+
+use crate::error::ConnectorError;
+use crate::error::Finding;
+use crate::format::Decoder;
+use crate::kafka::client;
+use crate::kafka::client::Ear;
+use crate::kafka::config::KafkaSourceConfig;
+use crate::kafka::read::Raw;
+use crate::kafka::read::Reading;
+use crate::source::Fetched;
+use crate::source::Guarantee;
+use crate::source::PartitionId;
+use crate::source::Polled;
+use crate::source::Position;
+use crate::source::Reason;
+use crate::source::Refusal;
+use crate::source::Refused;
+use crate::source::Source;
+
+/// How many bytes of records make a piece, even if they are few rows.
+const PIECE_BYTES_MAX: usize = 16 << 20;
+
+/// A source that reads one topic.
+pub struct KafkaSource {
+    name: String,
+    stream: String,
+    config: KafkaSourceConfig,
+    /// The topic's partitions, in order.
+    partitions: Vec<i32>,
+    /// Asked for offsets and metadata; reads nothing.
+    consumer: BaseConsumer<Ear>,
+
+    decoder: Decoder,
+    /// `None` until the first poll or resume.
+    reading: Option<Reading>,
+    held: Vec<bool>,
+    /// What follows the piece that a partition gave: a mark ends a piece, and so does an error.
+    follows: Vec<Option<Result<Polled, ConnectorError>>>,
+    /// The partition that is asked first.
+    turn: usize,
+}
+
+/// What one record turned out to be.
+enum Took {
+    Record(usize),
+    Mark(Timestamp),
+}
+
+impl KafkaSource {
+    /// Connects and asks for the topic's partitions.
+    ///
+    /// # Errors
+    /// The brokers do not answer or refuse us, or there is no such topic.
+    pub fn open(
+        name: &str,
+        stream: &StreamDef,
+        config: KafkaSourceConfig,
+    ) -> Result<KafkaSource, ConnectorError> {
+        let decoder =
+            Decoder::json(&stream.schema, config.record_bytes_max).map_err(|message| {
+                let findings = vec![Finding::at("stream", message)];
+                ConnectorError::Config { connector: name.to_owned(), findings }
+            })?;
+        let consumer = client::consumer(name, &config.kafka)?;
+        let serve = |wait| client::serve(&consumer, wait);
+        let partitions = client::partitions(name, &config.kafka, consumer.client(), serve)?;
+        let held = vec![false; partitions.len()];
+        let follows = partitions.iter().map(|_| None).collect();
+        Ok(KafkaSource {
+            name: name.to_owned(),
+            stream: stream.name.clone(),
+            config,
+            partitions,
+            consumer,
+            decoder,
+            reading: None,
+            held,
+            follows,
+            turn: 0,
+        })
+    }
+
+    fn id(&self, part: usize) -> PartitionId {
+        PartitionId::new(&self.name, self.partitions[part])
+    }
+
+    /// Reads on from these positions.
+    fn start(&mut self, positions: &BTreeMap<PartitionId, Position>) -> Result<(), ConnectorError> {
+        let known = self.partitions();
+        if let Some(unknown) = positions.keys().find(|id| !known.contains(id)) {
+            return Err(ConnectorError::Missing {
+                connector: self.name.clone(),
+                what: format!(
+                    "partition {} of topic {:?}, which was read before,",
+                    unknown.partition, self.config.kafka.topic
+                ),
+                hint: "the topic was made anew; start with an empty data folder".to_owned(),
+            });
+        }
+        let mut from = Vec::new();
+        for (id, partition) in known.iter().zip(&self.partitions) {
+            let (first, next) =
+                client::bounds(&self.name, &self.config.kafka, &self.consumer, *partition)?;
+            let wanted = positions.get(id).copied().unwrap_or(first);
+            if !(first..=next).contains(&wanted) {
+                let (connector, partition) = (self.name.clone(), partition.to_string());
+                return Err(ConnectorError::Gone { connector, partition, wanted, first, next });
+            }
+            from.push((*partition, wanted));
+        }
+        self.reading = None;
+        self.reading = Some(Reading::assign(&self.name, &self.config.kafka, &from)?);
+        self.follows.fill_with(|| None);
+        drop(self.decoder.finish());
+        Ok(())
+    }
+
+    /// The next piece of one partition, if anything of it is here.
+    fn piece(&mut self, part: usize) -> Result<Option<Polled>, ConnectorError> {
+        if let Some(follows) = self.follows[part].take() {
+            return follows.map(Some);
+        }
+        let partition = self.id(part);
+        let reading = self.reading.as_mut().expect("poll starts the reading");
+        let (decoder, mut bytes) = (&mut self.decoder, 0);
+        while decoder.records() < self.config.batch_rows && bytes < PIECE_BYTES_MAX {
+            let took = reading.take(part, |raw| take(decoder, raw));
+            let follows = match took {
+                Ok(None) => break,
+                Ok(Some(Took::Record(length))) => {
+                    bytes += length;
+                    continue;
+                }
+                Ok(Some(Took::Mark(at))) => {
+                    let position = reading.next_offset(part);
+                    Ok(Polled::Mark { partition: partition.clone(), at, position })
+                }
+                Err(error) => Err(error),
+            };
+            if decoder.records() == 0 {
+                return follows.map(Some);
+            }
+            self.follows[part] = Some(follows);
+            break;
+        }
+        if decoder.records() == 0 {
+            return Ok(None);
+        }
+        let decoded = decoder.finish();
+        let next = match &self.follows[part] {
+            Some(Ok(Polled::Mark { position, .. })) => position - 1,
+            _ => reading.next_offset(part),
+        };
+        Ok(Some(Polled::Batch(Fetched {
+            partition,
+            stream: self.stream.clone(),
+            rows: decoded.rows,
+            positions: decoded.positions,
+            next,
+            arrived_at: decoded.arrived_at,
+            refused: decoded.refused,
+        })))
+    }
+}
+
+/// Takes in one record of the topic.
+fn take(decoder: &mut Decoder, raw: &Raw<'_>) -> Took {
+    let payload = raw.payload.unwrap_or_default();
+    let Some(mark) = raw.mark else {
+        decoder.push(raw.offset, raw.arrived_at, payload);
+        return Took::Record(payload.len());
+    };
+    let at = std::str::from_utf8(mark).ok().and_then(|text| text.trim().parse().ok());
+    match at {
+        Some(at) if payload.is_empty() => Took::Mark(Timestamp(at)),
+        _ => {
+            let detail = "a mark's header must hold milliseconds since the epoch, and a mark has \
+                          no payload";
+            let refusal = Refusal::new(Reason::Malformed, detail);
+            decoder.refuse(Refused::new(raw.offset, refusal, payload));
+            Took::Record(payload.len())
+        }
+    }
+}
+
+impl Source for KafkaSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    fn partitions(&self) -> Vec<PartitionId> {
+        (0..self.partitions.len()).map(|part| self.id(part)).collect()
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
+    fn resume(
+        &mut self,
+        positions: &BTreeMap<PartitionId, Position>,
+    ) -> Result<(), ConnectorError> {
+        self.held.fill(false);
+        self.start(positions)
+    }
+
+    fn hold(&mut self, partitions: &BTreeSet<PartitionId>) {
+        for part in 0..self.held.len() {
+            self.held[part] = partitions.contains(&self.id(part));
+        }
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<Polled, ConnectorError> {
+        if self.reading.is_none() {
+            self.start(&BTreeMap::new())?;
+        }
+        let began = Instant::now();
+        loop {
+            let reading = self.reading.as_mut().expect("just started");
+            reading.listen()?;
+            let count = reading.len();
+            for step in 0..count {
+                let part = (self.turn + step) % count;
+                if self.held[part] {
+                    continue;
+                }
+                if let Some(polled) = self.piece(part)? {
+                    self.turn = part + 1;
+                    return Ok(polled);
+                }
+            }
+            let left = wait.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Ok(Polled::Idle);
+            }
+            self.reading.as_ref().expect("just started").wait(left);
+        }
+    }
+}
