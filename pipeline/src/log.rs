@@ -128,7 +128,10 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Whether bodies are compressed.
     pub compress: bool,
-    /// Milliseconds between two syncs of the signed head itself.
+    /// Milliseconds between two signed heads, at least: replacing a file costs as much as a sync.
+    /// An instance in real time signs after every sync; a fast replay leaves this much unsigned.
+    pub head_ms: u64,
+    /// Milliseconds between two syncs of the signed head itself, at least.
     pub head_sync_ms: u64,
     /// What tells those milliseconds.
     pub clock: Clock,
@@ -136,8 +139,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        let segment_bytes = 64 << 20;
-        Options { segment_bytes, compress: true, head_sync_ms: 1_000, clock: Clock::Wall }
+        Options {
+            segment_bytes: 64 << 20,
+            compress: true,
+            head_ms: 50,
+            head_sync_ms: 1_000,
+            clock: Clock::Wall,
+        }
     }
 }
 
@@ -227,7 +235,8 @@ pub struct Log {
     buffer: Vec<u8>,
     body: Vec<u8>,
     unsynced: bool,
-    head_synced_at: Option<Timestamp>,
+    head_signed_at: Timestamp,
+    head_synced_at: Timestamp,
     poisoned: bool,
 }
 
@@ -259,9 +268,11 @@ impl Log {
             let bytes = resume.dropped_bytes;
             tracing::warn!(bytes, tick = %resume.head.tick, "dropped an uncommitted tail");
         }
+        let now = options.clock.now();
         let log = Log {
             frames: frame::Writer::new(options.compress),
-            head_synced_at: Some(options.clock.now()),
+            head_signed_at: now,
+            head_synced_at: now,
             folder,
             options,
             head: resume.head,
@@ -315,7 +326,7 @@ impl Log {
         Ok(Appended { head: links.head, audit: links.batches })
     }
 
-    /// Makes everything appended durable, then says so in the signed head.
+    /// Makes everything appended durable, then says so in the signed head if that is due.
     ///
     /// # Errors
     /// The system could not sync; the log is unusable until it is opened again, since what a failed
@@ -330,10 +341,14 @@ impl Log {
             current.sync()?;
         }
         let now = self.options.clock.now();
-        let due = self.head_synced_at.is_none_or(|at| now >= at.plus(self.options.head_sync_ms));
-        self.folder.write_head(&self.head, due)?;
-        if due {
-            self.head_synced_at = Some(now);
+        // A clock that was set back must not keep the head unsigned.
+        let due = |at: Timestamp, every_ms| now < at || now >= at.plus(every_ms);
+        if due(self.head_synced_at, self.options.head_sync_ms) {
+            self.folder.write_head(&self.head, true)?;
+            (self.head_signed_at, self.head_synced_at) = (now, now);
+        } else if due(self.head_signed_at, self.options.head_ms) {
+            self.folder.write_head(&self.head, false)?;
+            self.head_signed_at = now;
         }
         self.unsynced = false;
         self.poisoned = false;

@@ -5,7 +5,7 @@
 //! ├── instance.json       whose folder, and the public key
 //! ├── key                 the secret key, hexadecimal, mode 0600; made at first start
 //! ├── lock                held by the process that writes
-//! ├── head.json           the signed head, replaced after each sync
+//! ├── head.json           the signed head, replaced after a sync
 //! ├── head-synced.json    the same, as of its last own sync: the one to believe after a power cut
 //! └── 00000000.segment …  commits
 //! ```

@@ -38,9 +38,9 @@ fn room() -> tempfile::TempDir {
     if memory.is_dir() { builder.tempdir_in(memory).unwrap() } else { builder.tempdir().unwrap() }
 }
 
-/// Options whose clock stands still: the signed head is synced at open and close only.
+/// Options whose clock stands still: the head is signed at each sync, and synced at open and close.
 fn options() -> Options {
-    Options { clock: Clock::held(Timestamp(0)), ..Options::default() }
+    Options { clock: Clock::held(Timestamp(0)), head_ms: 0, ..Options::default() }
 }
 
 fn open(dir: &Path) -> (Log, Recovered) {

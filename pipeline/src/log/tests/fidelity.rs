@@ -105,7 +105,7 @@ fn what_is_appended_after_a_sync_is_chained_but_unsigned() {
 }
 
 #[test]
-fn the_head_is_synced_once_a_second() {
+fn the_head_is_signed_and_synced_when_due() {
     let room = room();
     let clock = Clock::held(Timestamp(0));
     let options = Options { clock: clock.clone(), ..Options::default() };
@@ -113,14 +113,19 @@ fn the_head_is_synced_once_a_second() {
     let read = |name: &str| -> SignedHead {
         serde_json::from_slice(&std::fs::read(room.path().join(name)).unwrap()).unwrap()
     };
-    log.append(&commit(1)).unwrap();
-    log.sync().unwrap();
-    assert_eq!(read("head.json").tick, tick(1));
-    assert_eq!(read("head-synced.json").tick, Timestamp(0));
-    clock.advance(1_000);
-    log.append(&commit(2)).unwrap();
-    log.sync().unwrap();
-    assert_eq!(read("head-synced.json").tick, tick(2));
+    let heads = || [read("head.json").tick, read("head-synced.json").tick];
+    for (number, wait, expected) in
+        [(1, 49, [0, 0]), (2, 1, [2, 0]), (3, 10, [2, 0]), (4, 939, [4, 0]), (5, 1, [5, 5])]
+    {
+        clock.advance(wait);
+        log.append(&commit(number)).unwrap();
+        log.sync().unwrap();
+        assert_eq!(heads(), expected.map(tick), "tick {number}");
+        assert!(verify(room.path()).unwrap().intact());
+    }
+    log.append(&commit(6)).unwrap();
+    log.close().unwrap();
+    assert_eq!([read("head.json").tick, read("head-synced.json").tick], [6, 6].map(tick));
 }
 
 #[test]
