@@ -8,7 +8,7 @@
 //!
 //! **Invariant:** what comes out is in the chain's order, and each record's identity is its own.
 //!
-//! Checking links is [`check`](super::check)'s work.
+//! Checking links is [`check`](super::check())'s work.
 
 use std::sync::Arc;
 
