@@ -68,12 +68,8 @@ pub fn build<'s>(
     settings: &Settings,
     first_tick: Option<u64>,
 ) -> Result<ControlOutputs<'s>, HostError> {
-    let path = Path {
-        scope,
-        views,
-        settings,
-        clock: TickClock { step_ms: settings.step_ms, first_tick },
-    };
+    let path =
+        Path { scope, views, settings, clock: TickClock { step_ms: settings.step_ms, first_tick } };
     let [forecasts] = path.agent("forecast", ForecastKernel::new, BTreeMap::new())?;
     let own = BTreeMap::from([(Forecast::NAME, output::<Forecast>(&forecasts))]);
     let [wishes] = path.agent("dispatch", DispatchKernel::new, own)?;

@@ -8,8 +8,8 @@
 //! While stored energy is short of what the forecast puts above the limit (see [`reserve`]), batteries give only
 //! above 0.99 of the limit: the margin is spent before the energy.
 //!
-//! [`fill`] splits the total. A command leaves when the wish moved by more than 0.1 kW and, unless it is 0, again
-//! before it runs out.
+//! [`fill`] splits the total. A command leaves when the wish moved by more than 0.1 kW, when the device visibly
+//! does something else (the command was lost), and, unless it is 0, again before it runs out.
 //!
 //! # Frontiers
 //!

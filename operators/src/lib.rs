@@ -21,15 +21,15 @@
 //!
 //! Read in this order: [`kernel`], [`table`], [`settings`], [`control`], then the agents, then [`host`].
 
-pub mod kernel;
-pub mod table;
-pub mod settings;
 pub mod control;
-pub mod forecast;
-pub mod dispatch;
-pub mod request;
-pub mod guard;
 pub mod detect;
+pub mod dispatch;
 pub mod emit;
-pub mod host;
 pub mod error;
+pub mod forecast;
+pub mod guard;
+pub mod host;
+pub mod kernel;
+pub mod request;
+pub mod settings;
+pub mod table;

@@ -27,8 +27,9 @@ pub struct Settings {
     /// A command leaves when the wish moved by more than this, in kW. Smaller: more traffic; greater: the sum
     /// over a feeder's devices is further off for a refresh.
     pub hysteresis_kw: f64,
-    /// The least power a battery is asked for, in kW: a small total is given to few batteries, because shares
-    /// below `hysteresis_kw` would never leave.
+    /// The power that is worth waking a battery for, in kW: a total is split over no more batteries than get so
+    /// much each, where they can give it. Smaller: more commands for the same energy, down to shares below
+    /// `hysteresis_kw`, which would never leave; greater: a lost command costs more.
     pub power_kw_min: f64,
     /// Ticks for which a command stands unless refreshed. A device that hears nothing for so long goes to 0.
     pub valid_ticks: u64,
@@ -68,7 +69,7 @@ impl Default for Settings {
             charge_share: 0.92,
             reserve: true,
             hysteresis_kw: 0.1,
-            power_kw_min: 0.3,
+            power_kw_min: 1.0,
             valid_ticks: 3,
             refresh_ticks: 2,
             stale_ticks: 3,

@@ -85,8 +85,8 @@ impl DetectKernel {
                 None => "its voltage is no longer measured".to_owned(),
             },
         };
-        let (v, min, max) =
-            row.map_or((f64::NAN, 0.0, 0.0), |r| (r.voltage_pu, r.voltage_pu_min, r.voltage_pu_max));
+        let (v, min, max) = row
+            .map_or((f64::NAN, 0.0, 0.0), |r| (r.voltage_pu, r.voltage_pu_min, r.voltage_pu_max));
         [
             reading("voltage-low", min, min - v, min + inside - v),
             reading("voltage-high", max, v - max, v - (max - inside)),

@@ -64,10 +64,22 @@ impl Device {
         (at < until).then_some(*last)
     }
 
+    /// What it said of the step that ends at `tick`, in kW.
+    pub fn said_kw(&self, tick: Timestamp) -> Option<f64> {
+        self.said.iter().find(|m| m.tick == tick).map(|m| m.kw)
+    }
+
+    /// What it says it does at `at` instead of the command that stands; `None` if it obeys, or was not heard.
+    pub fn strays_to_kw(&self, at: Timestamp, settings: &Settings) -> Option<f64> {
+        let began = at.minus(settings.step_ms);
+        let asked = self.standing(began, settings)?;
+        self.said_kw(at).filter(|said| (said - asked.kw).abs() > settings.confirm_kw)
+    }
+
     /// Power during the step that ends at `tick`, in kW: as said, else as asked, else as last said.
     pub fn power_kw(&self, tick: Timestamp, settings: &Settings) -> f64 {
-        if let Some(said) = self.said.iter().find(|m| m.tick == tick) {
-            return said.kw;
+        if let Some(kw) = self.said_kw(tick) {
+            return kw;
         }
         let began = tick.minus(settings.step_ms);
         if self.asked.iter().any(|m| m.tick <= began) {
@@ -167,6 +179,15 @@ mod tests {
     fn a_device_never_asked_does_what_it_did() {
         power(&device(&[(6, -1.0)], &[]), 8, -1.0);
         power(&device(&[], &[]), 8, 0.0);
+    }
+
+    #[test]
+    fn a_device_that_does_something_else_strays() {
+        let strays = |device: &Device| device.strays_to_kw(Timestamp(35_000), &Settings::default());
+        assert_eq!(strays(&device(&[(7, 0.0)], &[(6, 2.0)])), Some(0.0));
+        assert_eq!(strays(&device(&[(7, 1.9)], &[(6, 2.0)])), None);
+        assert_eq!(strays(&device(&[(6, 0.0)], &[(6, 2.0)])), None);
+        assert_eq!(strays(&device(&[(7, 3.0)], &[])), None);
     }
 
     fn battery(soc_kwh: f64, power_kw: f64, ramp_kw_max: f64) -> AssetState {

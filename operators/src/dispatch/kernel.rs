@@ -111,7 +111,7 @@ impl DispatchKernel {
             }
             let known = |hour_at| outlook.hours.binary_search_by_key(&hour_at, |(at, _)| *at);
             if let (true, Err(place)) = (row.issued_at == outlook.issued_at, known(row.target_at)) {
-                outlook.hours.insert(place, (row.target_at, row.p90_kw));
+                outlook.hours.insert(place, (row.target_at, row.p50_kw));
             }
         }
     }
@@ -197,7 +197,8 @@ fn target(
     } else if load_kw < charge_kw {
         let room_kw = charge_kw - load_kw;
         let share = settings.charge_share;
-        let reason = format!("load {load_kw:.2} kW leaves {room_kw:.2} kW under {share} of the limit");
+        let reason =
+            format!("load {load_kw:.2} kW leaves {room_kw:.2} kW under {share} of the limit");
         (-room_kw, "charge", reason)
     } else {
         (0.0, "rest", format!("load {load_kw:.2} kW asks for nothing"))
@@ -217,7 +218,8 @@ fn target(
 fn wishes(total_kw: f64, live: &[Live<'_>], settings: &Settings) -> Vec<f64> {
     let gives = total_kw >= 0.0;
     let energy = |b: &Live<'_>| if gives { b.reach.usable_kwh } else { b.reach.room_kwh };
-    let most = |b: &Live<'_>| if gives { b.reach.kw_max.max(0.0) } else { -b.reach.kw_min.min(0.0) };
+    let most =
+        |b: &Live<'_>| if gives { b.reach.kw_max.max(0.0) } else { -b.reach.kw_min.min(0.0) };
     let works = |b: &Live<'_>| b.standing_kw != 0.0 && (b.standing_kw > 0.0) == gives;
     let tenth = |b: &Live<'_>| (10.0 * energy(b) / b.asset.energy_kwh_max.max(1e-9)) as u64;
     let mut order: Vec<usize> = (0..live.len()).collect();
@@ -241,7 +243,8 @@ fn wishes(total_kw: f64, live: &[Live<'_>], settings: &Settings) -> Vec<f64> {
         weight,
     };
     let shares: Vec<Share> = live.iter().zip(weights).map(share).collect();
-    let watts = |kw: f64| (kw * 1_000.0).trunc() / 1_000.0 + 0.0;
+    // Whole watts, never more than may be; a billionth is rounding, not power.
+    let watts = |kw: f64| (kw * 1_000.0 + 1e-6 * kw.signum()).trunc() / 1_000.0 + 0.0;
     fill(total_kw, &shares).into_iter().map(watts).collect()
 }
 
@@ -255,10 +258,12 @@ fn leaves(
     if (wish_kw - battery.standing_kw).abs() > settings.hysteresis_kw {
         return true;
     }
+    let strays = device.strays_to_kw(at, settings);
+    if strays.is_some_and(|kw| (wish_kw - kw).abs() > settings.hysteresis_kw) {
+        return true;
+    }
     let due = |last: Mark| at.0 - last.tick.0 >= settings.refresh_ticks * settings.step_ms;
-    wish_kw != 0.0
-        && battery.standing_kw != 0.0
-        && device.standing(at, settings).is_some_and(due)
+    wish_kw != 0.0 && battery.standing_kw != 0.0 && device.standing(at, settings).is_some_and(due)
 }
 
 fn proposal(

@@ -10,9 +10,10 @@
 //! headroom of that hour (and give back later), and `C` what they hold at most. So a peak behind a night in
 //! which everything can be charged again does not claim today's energy.
 //!
-//! The forecast's **p90** is used, not its p50: an hour's mean hides the minutes above it, and energy kept too
-//! long costs a narrower margin (the head is held at 0.99 of the limit, not at 0.96), while energy spent too
-//! early costs the peak.
+//! The forecast's **p50** is used. With the p90 the plain forecast sees a reserve nearly always: where energy is
+//! plentiful the head is then held at 0.99 of the limit for nothing, and lost messages push it over (on the test
+//! plant's day, 57 batteries and a tenth of all messages lost: 101 minutes above the limit, with the p50 none).
+//! Where energy is scarce it hardly helps more (100 against 104 minutes; without any reserve 139).
 
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
@@ -24,7 +25,7 @@ use serde::Serialize;
 pub struct Outlook {
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// Start of each hour and the p90 of its mean in kW, in time order.
+    /// Start of each hour and the p50 of its mean in kW, in time order.
     pub hours: Vec<(Timestamp, f64)>,
 }
 

@@ -178,7 +178,8 @@ impl Kernel for GuardKernel {
         let (mut actions, mut alarms) = (Vec::new(), Vec::new());
         for (feeder_id, proposals) in proposed {
             for case in self.feeder(at, &feeder_id, proposals) {
-                if let Some(refusal) = case.refusal.as_ref().filter(|_| case.action.actor != DISPATCH)
+                if let Some(refusal) =
+                    case.refusal.as_ref().filter(|_| case.action.actor != DISPATCH)
                 {
                     alarms.push(alarm(at, &case.action, refusal));
                 }

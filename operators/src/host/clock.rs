@@ -146,16 +146,22 @@ mod tests {
 
     #[test]
     fn closed_inputs_are_stepped_to_the_last_data_and_no_further() {
-        check(true, None, &[(&[7], Some(8)), (&[10], None), (&[], None)], &[&[7], &[8, 9, 10], &[]]);
+        check(
+            true,
+            None,
+            &[(&[7], Some(8)), (&[10], None), (&[], None)],
+            &[&[7], &[8, 9, 10], &[]],
+        );
     }
 
     #[test]
     fn a_clock_that_was_moved_is_not_followed_tick_by_tick() {
         let far = DAY_MS;
-        check(true, None, &[(&[7], Some(8)), (&[], Some(far)), (&[far], Some(far + 1))], &[
-            &[7],
-            &[],
-            &[far],
-        ]);
+        check(
+            true,
+            None,
+            &[(&[7], Some(8)), (&[], Some(far)), (&[far], Some(far + 1))],
+            &[&[7], &[], &[far]],
+        );
     }
 }

@@ -93,7 +93,11 @@ impl Reader {
                 if !self.warned {
                     self.warned = true;
                     let view = self.spec.view;
-                    tracing::warn!(agent, view, "rows with NULL where a value is needed are left out");
+                    tracing::warn!(
+                        agent,
+                        view,
+                        "rows with NULL where a value is needed are left out"
+                    );
                 }
                 let kept = diffs.iter().zip(whole.values()).filter(|(_, keep)| *keep);
                 let diffs = kept.map(|(diff, _)| *diff).collect();

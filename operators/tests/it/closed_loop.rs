@@ -13,6 +13,7 @@ use schemas::time::Timestamp;
 
 use crate::path::Path;
 use crate::path::Shown;
+use crate::path::Told;
 use crate::path::came;
 use crate::path::silence;
 use crate::plant::DAY_AT;
@@ -124,12 +125,7 @@ impl Views {
         }
     }
 
-    fn told(
-        &mut self,
-        plant: &mut Plant,
-        tick: Timestamp,
-        measured: &Measured,
-    ) -> crate::path::Told {
+    fn told(&mut self, plant: &mut Plant, tick: Timestamp, measured: &Measured) -> Told {
         let mut told = silence();
         let measured_at = tick.minus(1_000);
         if !plant.fate().0 {
@@ -159,7 +155,7 @@ impl Views {
         told
     }
 
-    fn hours(&mut self, tick: Timestamp, load_kw: f64, told: &mut crate::path::Told) {
+    fn hours(&mut self, tick: Timestamp, load_kw: f64, told: &mut Told) {
         if !std::mem::replace(&mut self.loaded, true) {
             let hour = |hour| LoadHistory {
                 bus_id: "bus-1".to_owned(),
@@ -211,18 +207,93 @@ fn hours(from: u64, to: u64) -> std::ops::Range<u64> {
     from * 720..to * 720
 }
 
+/// Every action that was sent has come to one end, but for those of the last two ticks.
+#[track_caller]
+fn each_ends_once(outcome: &Outcome) {
+    assert!(outcome.ends.values().all(|ends| *ends == 1));
+    let open = outcome.count("sent") - outcome.ends.len();
+    assert!(open <= 2 * 57, "{open} have not ended");
+    assert_eq!(outcome.count("proposed"), outcome.count("cleared") + outcome.count("refused"));
+    assert_eq!(outcome.count("cleared"), outcome.count("sent"));
+}
+
 #[test]
-fn explore() {
-    let s = Settings::default();
-    for (b, soc, lost) in [(57, 0.5, 0.0), (57, 0.5, 0.02), (57,0.5,0.1), (23, 0.5, 0.0), (23, 0.5, 0.02), (17, 0.0, 0.0), (17, 0.0, 0.02)] {
-        for r in [true, false] {
-            let s = Settings { reserve: r, ..s.clone() };
-            let t = std::time::Instant::now();
-            let o = run(plant(b, soc, lost), Some(&s), hours(0, 24), &[]);
-            let multi = o.ends.values().filter(|n| **n != 1).count();
-            println!("{b} {soc} {lost} reserve {r}: over {} min {:.2} kWh jumps {} {:?} {:?} multi {multi} in {:?}", o.minutes_over, o.over_kwh, o.jumps, o.states, o.notes, t.elapsed());
-        }
-    }
-    let o = run(plant(0, 0.0, 0.0), None, hours(0, 24), &[]);
-    println!("none: {} {:.1}", o.minutes_over, o.over_kwh);
+fn around_the_limit_for_an_hour_57_batteries() {
+    // Five o'clock: the load climbs from 80 to 155 kW.
+    let idle = run(plant(57, 0.5, 0.0), None, hours(16, 18), &[]);
+    assert!(idle.minutes_over > 60, "{idle:?}");
+    let settings = Settings::default();
+    let held = run(plant(57, 0.5, 0.0), Some(&settings), hours(16, 18), &[]);
+    assert_eq!(held.minutes_over, 0);
+    assert!(held.over_kwh < 0.05, "{} kWh", held.over_kwh);
+    assert_eq!(held.count("refused"), 0);
+    each_ends_once(&held);
+}
+
+#[test]
+fn lost_and_late_messages_do_not_make_it_swing_57_batteries() {
+    let settings = Settings::default();
+    let held = run(plant(57, 0.5, 0.1), Some(&settings), hours(16, 18), &[]);
+    assert_eq!(held.minutes_over, 0);
+    assert!(held.jumps <= 20, "{} of 1,440 steps swing by more than 10 kW", held.jumps);
+    assert!(held.count("failed") + held.count("superseded") > 0);
+    each_ends_once(&held);
+}
+
+#[test]
+fn two_homes_in_five_are_enough_for_the_evening_23_batteries() {
+    let settings = Settings::default();
+    let held = run(plant(23, 0.95, 0.02), Some(&settings), hours(15, 24), &[]);
+    assert_eq!(held.minutes_over, 0);
+    each_ends_once(&held);
+}
+
+#[test]
+fn where_batteries_are_scarce_the_reserve_helps_17_batteries_empty_at_midnight() {
+    let run = |reserve| {
+        let settings = Settings { reserve, ..Settings::default() };
+        run(plant(17, 0.0, 0.0), Some(&settings), hours(0, 24), &[])
+    };
+    let (with, without) = (run(true), run(false));
+    assert!(
+        with.minutes_over * 10 < without.minutes_over * 9 && with.over_kwh < 0.9 * without.over_kwh,
+        "{} minutes and {:.1} kWh with, {} and {:.1} without",
+        with.minutes_over,
+        with.over_kwh,
+        without.minutes_over,
+        without.over_kwh
+    );
+    each_ends_once(&with);
+}
+
+#[test]
+fn charging_makes_no_excess_57_batteries() {
+    // Five in the morning: 72 kW at most, and empty batteries that could take 285.
+    let settings = Settings::default();
+    let held = run(plant(57, 0.1, 0.0), Some(&settings), hours(4, 6), &[]);
+    assert_eq!(held.over_kwh, 0.0);
+    assert!(held.count("confirmed") > 1_000);
+    assert_eq!(held.notes, BTreeMap::new());
+}
+
+#[test]
+fn a_foreign_command_of_9_kw_is_refused_and_one_of_2_kw_is_sent() {
+    let command = |id: &str, asset: &str, kw| Command {
+        command_id: id.to_owned(),
+        actor: "trader".to_owned(),
+        asset_id: asset.to_owned(),
+        requested_at: DAY_AT.plus(2 * HOUR_MS + 61_000),
+        active_power_kw: kw,
+    };
+    let commands = [
+        command("c1", "battery-00", 9.0),
+        command("c2", "battery-01", 2.0),
+        command("c3", "battery-99", 1.0),
+    ];
+    let settings = Settings { charge_share: 0.0, ..Settings::default() };
+    let told = run(plant(3, 0.5, 0.0), Some(&settings), hours(2, 3), &commands);
+    assert_eq!((told.count("refused"), told.count("sent"), told.count("confirmed")), (2, 1, 1));
+    assert_eq!(told.notes["box"], 1);
+    assert_eq!(told.notes["unknown-asset"], 1);
+    assert_eq!(told.notes["command-refused raised"], 2);
 }

@@ -28,18 +28,18 @@ use schemas::state::StaleSensor;
 use schemas::time::Timestamp;
 
 /// A view that is restated whole at each tick; gives what changed.
-pub struct Shown<R> {
+pub(crate) struct Shown<R> {
     key: fn(&R) -> String,
     rows: BTreeMap<String, R>,
 }
 
 impl<R: Relation + Clone + PartialEq> Shown<R> {
-    pub fn new(key: fn(&R) -> String) -> Shown<R> {
+    pub(crate) fn new(key: fn(&R) -> String) -> Shown<R> {
         Shown { key, rows: BTreeMap::new() }
     }
 
     /// The changes from the rows shown last to these; keys that are not named stay as they were.
-    pub fn show(&mut self, rows: impl IntoIterator<Item = R>) -> Change {
+    pub(crate) fn show(&mut self, rows: impl IntoIterator<Item = R>) -> Change {
         let (mut changed, mut diffs) = (Vec::new(), Vec::new());
         for row in rows {
             let before = self.rows.insert((self.key)(&row), row.clone());
@@ -56,30 +56,32 @@ impl<R: Relation + Clone + PartialEq> Shown<R> {
 }
 
 /// Rows that came.
-pub fn came<R: Relation>(rows: &[R]) -> Change {
+pub(crate) fn came<R: Relation>(rows: &[R]) -> Change {
     Change::of(rows, vec![1; rows.len()])
 }
 
 /// What is told to the path at a tick.
-pub struct Told {
-    pub feeder_now: Change,
-    pub asset_state: Change,
-    pub load_history: Change,
-    pub node_hour: Change,
-    pub commands: Vec<Command>,
+pub(crate) struct Told {
+    pub(crate) feeder_now: Change,
+    pub(crate) asset_state: Change,
+    pub(crate) load_history: Change,
+    pub(crate) node_hour: Change,
+    pub(crate) bus_voltage: Change,
+    pub(crate) stale_sensors: Change,
+    pub(crate) commands: Vec<Command>,
 }
 
 /// What the path says at a tick.
 #[derive(Default)]
-pub struct Said {
-    pub forecasts: Vec<Forecast>,
-    pub actions: Vec<Action>,
-    pub alarms: Vec<Alarm>,
-    pub setpoints: Vec<Setpoint>,
+pub(crate) struct Said {
+    pub(crate) forecasts: Vec<Forecast>,
+    pub(crate) actions: Vec<Action>,
+    pub(crate) alarms: Vec<Alarm>,
+    pub(crate) setpoints: Vec<Setpoint>,
 }
 
 /// All kernels.
-pub struct Path {
+pub(crate) struct Path {
     forecast: ForecastKernel,
     dispatch: DispatchKernel,
     request: RequestKernel,
@@ -89,7 +91,7 @@ pub struct Path {
 }
 
 impl Path {
-    pub fn new(settings: &Settings) -> Path {
+    pub(crate) fn new(settings: &Settings) -> Path {
         Path {
             forecast: ForecastKernel::new(settings.clone()),
             dispatch: DispatchKernel::new(settings.clone()),
@@ -100,8 +102,8 @@ impl Path {
         }
     }
 
-    pub fn step(&mut self, at: Timestamp, told: &Told) -> Said {
-        let Told { feeder_now, asset_state, load_history, node_hour, commands } = told;
+    pub(crate) fn step(&mut self, at: Timestamp, told: &Told) -> Said {
+        let Told { feeder_now, asset_state, load_history, node_hour, commands, .. } = told;
         let out = self.forecast.step(at, &[load_history.clone(), node_hour.clone()]);
         let forecasts = Forecast::from_batch(&out[0]).unwrap();
         let inputs = [feeder_now.clone(), asset_state.clone(), came(&forecasts)];
@@ -126,8 +128,8 @@ impl Path {
         let mut actions = proposed;
         actions.extend(judged);
         actions.extend(rows::<Action>(&out[0]));
-        let none = (Change::none(BusVoltage::schema()), Change::none(StaleSensor::schema()));
-        let out = self.detect.step(at, &[none.0, feeder_now.clone(), none.1]);
+        let limits = [told.bus_voltage.clone(), feeder_now.clone(), told.stale_sensors.clone()];
+        let out = self.detect.step(at, &limits);
         alarms.extend(rows::<Alarm>(&out[0]));
         Said { forecasts, actions, alarms, setpoints }
     }
@@ -144,17 +146,19 @@ fn narrow<A: Relation, B: Relation>(change: &Change, to: fn(A) -> B) -> Change {
 }
 
 /// Nothing of a relation.
-pub fn nothing<R: Relation>() -> Change {
+pub(crate) fn nothing<R: Relation>() -> Change {
     Change::none(R::schema())
 }
 
 /// The views' empty changes.
-pub fn silence() -> Told {
+pub(crate) fn silence() -> Told {
     Told {
         feeder_now: nothing::<FeederNow>(),
         asset_state: nothing::<AssetState>(),
         load_history: nothing::<LoadHistory>(),
         node_hour: nothing::<NodeHour>(),
+        bus_voltage: nothing::<BusVoltage>(),
+        stale_sensors: nothing::<StaleSensor>(),
         commands: Vec::new(),
     }
 }

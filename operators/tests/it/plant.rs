@@ -9,14 +9,14 @@ use schemas::event::Setpoint;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 
-pub const STEP_MS: u64 = 5_000;
+pub(crate) const STEP_MS: u64 = 5_000;
 /// The day that is played, and the seven before it, begin here: 24 August 2016.
-pub const HISTORY_AT: Timestamp = Timestamp(1_471_996_800_000);
-pub const DAY_AT: Timestamp = Timestamp(HISTORY_AT.0 + 7 * 24 * HOUR_MS);
+pub(crate) const HISTORY_AT: Timestamp = Timestamp(1_471_996_800_000);
+pub(crate) const DAY_AT: Timestamp = Timestamp(HISTORY_AT.0 + 7 * 24 * HOUR_MS);
 
 /// Net load of five homes scaled to 57, mean kW by hour, 24 August to 1 September 2016: the homes of
 /// `citylearn_challenge_2022_phase_1` (CityLearn 2.1.2, MIT), buildings 1 to 5, load less PV, rounded.
-pub const PROFILE_KW: [[i32; 24]; 9] = [
+pub(crate) const PROFILE_KW: [[i32; 24]; 9] = [
     [
         64, 47, 40, 71, 47, 39, 24, 45, -7, -9, -28, -58, -91, -92, -75, -13, 0, 81, 57, 42, 73,
         114, 96, 98,
@@ -56,22 +56,22 @@ pub const PROFILE_KW: [[i32; 24]; 9] = [
 ];
 
 /// The profile in hour `hour` since [`HISTORY_AT`].
-pub fn hour_kw(hour: u64) -> f64 {
+pub(crate) fn hour_kw(hour: u64) -> f64 {
     f64::from(PROFILE_KW[(hour / 24) as usize][(hour % 24) as usize])
 }
 
 /// The profile at an instant: hourly means at the middle of their hours, linear between.
-pub fn profile_kw(at: Timestamp) -> f64 {
+pub(crate) fn profile_kw(at: Timestamp) -> f64 {
     let hours = (at.0 - HISTORY_AT.0) as f64 / HOUR_MS as f64 - 0.5;
     let (hour, part) = (hours.floor(), hours - hours.floor());
     hour_kw(hour as u64) * (1.0 - part) + hour_kw(hour as u64 + 1) * part
 }
 
 /// Seeded numbers: Vigna's splitmix64.
-pub struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub fn new(seed: u64) -> Chance {
+    pub(crate) fn new(seed: u64) -> Chance {
         Chance(seed)
     }
 
@@ -84,58 +84,58 @@ impl Chance {
     }
 
     /// Even in [0, 1).
-    pub fn even(&mut self) -> f64 {
+    pub(crate) fn even(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Nearly normal, mean 0, deviation 1: twelve even numbers summed.
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.even()).sum::<f64>() - 6.0
     }
 }
 
 /// One battery.
 #[derive(Clone, Debug)]
-pub struct Battery {
-    pub soc_kwh: f64,
-    pub kw: f64,
-    pub until: Timestamp,
+pub(crate) struct Battery {
+    pub(crate) soc_kwh: f64,
+    pub(crate) kw: f64,
+    pub(crate) until: Timestamp,
 }
 
 /// What the plant is made of.
-pub struct PlantConfig {
-    pub batteries: usize,
-    pub soc_share: f64,
+pub(crate) struct PlantConfig {
+    pub(crate) batteries: usize,
+    pub(crate) soc_share: f64,
     /// Deviation of the feeder's load around its profile, in kW.
-    pub noise_kw: f64,
+    pub(crate) noise_kw: f64,
     /// Share of telemetry, and of setpoints, that is lost.
-    pub lost: f64,
+    pub(crate) lost: f64,
     /// Share of telemetry that comes a tick late.
-    pub late: f64,
-    pub seed: u64,
+    pub(crate) late: f64,
+    pub(crate) seed: u64,
 }
 
 /// The feeder.
-pub struct Plant {
+pub(crate) struct Plant {
     config: PlantConfig,
     chance: Chance,
     walk: f64,
-    pub batteries: BTreeMap<String, Battery>,
+    pub(crate) batteries: BTreeMap<String, Battery>,
 }
 
-pub const ENERGY_KWH: f64 = 6.4;
-pub const EFFICIENCY: f64 = 0.95;
+pub(crate) const ENERGY_KWH: f64 = 6.4;
+pub(crate) const EFFICIENCY: f64 = 0.95;
 
 /// What was measured in a step.
-pub struct Measured {
-    pub load_kw: f64,
-    pub head_kw: f64,
+pub(crate) struct Measured {
+    pub(crate) load_kw: f64,
+    pub(crate) head_kw: f64,
     /// Of each battery: power and state of charge.
-    pub batteries: BTreeMap<String, (f64, f64)>,
+    pub(crate) batteries: BTreeMap<String, (f64, f64)>,
 }
 
 impl Plant {
-    pub fn new(config: PlantConfig) -> Plant {
+    pub(crate) fn new(config: PlantConfig) -> Plant {
         let soc_kwh = config.soc_share * ENERGY_KWH;
         let battery = Battery { soc_kwh, kw: 0.0, until: Timestamp(0) };
         let batteries =
@@ -143,7 +143,7 @@ impl Plant {
         Plant { chance: Chance::new(config.seed), config, walk: 0.0, batteries }
     }
 
-    pub fn obey(&mut self, setpoint: &Setpoint) {
+    pub(crate) fn obey(&mut self, setpoint: &Setpoint) {
         if self.chance.even() < self.config.lost {
             return;
         }
@@ -153,13 +153,13 @@ impl Plant {
     }
 
     /// Whether a message is lost, and whether it is late.
-    pub fn fate(&mut self) -> (bool, bool) {
+    pub(crate) fn fate(&mut self) -> (bool, bool) {
         let (lost, late) = (self.config.lost, self.config.late);
         (self.chance.even() < lost, self.chance.even() < late)
     }
 
     /// Runs the step that ends at `tick`.
-    pub fn run(&mut self, tick: Timestamp, profile_kw: f64) -> Measured {
+    pub(crate) fn run(&mut self, tick: Timestamp, profile_kw: f64) -> Measured {
         let began = tick.minus(STEP_MS);
         let hours = STEP_MS as f64 / HOUR_MS as f64;
         // 0.98 a step: a memory of some four minutes.
