@@ -1,8 +1,8 @@
 //! The contract of [`crate::source`], as a test that every source passes.
 //!
-//! A test says what its source holds, partition by partition, and how to open it; everything else is the same for all doors:
-//! order, nothing lost, nothing twice after resuming at any position, refusals and marks where they stand, holding,
-//! and positions that are gone.
+//! A test says what its source holds, partition by partition, and how to open it; everything else
+//! is the same for all doors: order, nothing lost, nothing twice after resuming at any position,
+//! refusals and marks where they stand, holding, and positions that are gone.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

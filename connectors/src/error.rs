@@ -1,8 +1,9 @@
 //! What can go wrong at a door, as one enum: what, where, and how to mend it.
 //!
-//! A *record* that cannot be read is never an error here: it is data (see [`crate::source::Refused`]). An error
-//! means that the door itself does not work. `Display` says what happened and where; [`ConnectorError::hint`] says
-//! what to do about it; [`ConnectorError::retry`] whether trying again may help.
+//! A *record* that cannot be read is never an error here: it is data (see
+//! [`crate::source::Refused`]). An error means that the door itself does not work. `Display` says
+//! what happened and where; [`ConnectorError::hint`] says what to do about it;
+//! [`ConnectorError::retry`] whether trying again may help.
 
 use crate::source::Position;
 
@@ -49,7 +50,8 @@ pub enum ConnectorError {
     },
     /// The records that come next were there, and are not any more.
     #[error(
-        "{connector}: partition {partition} should go on at {wanted}, but holds only records {first} to {next}"
+        "{connector}: partition {partition} should go on at {wanted}, but holds only records \
+         {first} to {next}"
     )]
     Gone {
         /// The connector's name.
@@ -88,7 +90,8 @@ pub enum ConnectorError {
 /// One mistake in a connector's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The key it concerns, so that the reader of the file can name the line; `None` for the whole entry.
+    /// The key it concerns, so that the reader of the file can name the line; `None` for the whole
+    /// entry.
     pub key: Option<String>,
     /// What is wrong.
     pub message: String,

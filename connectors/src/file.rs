@@ -1,7 +1,8 @@
 //! The file door: recorded days, replayed; and a file that rows are appended to.
 //!
-//! A source reads one or more files of one format, each a partition named by its file name. A sink appends JSON
-//! lines. Neither follows a file that something else still writes to: a source's files are complete.
+//! A source reads one or more files of one format, each a partition named by its file name. A sink
+//! appends JSON lines. Neither follows a file that something else still writes to: a source's files
+//! are complete.
 
 pub mod config;
 mod reader;

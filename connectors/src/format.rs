@@ -1,15 +1,16 @@
 //! What records mean: bytes become rows of a stream, rows become bytes.
 //!
-//! There are two families. In a *record* format ([`json`], [`csv`]) one record is a run of bytes, and a [`Decoder`]
-//! takes in record after record and gives a batch: typed rows, and beside them every record that
-//! is not one. In a *column* format ([`arrow_ipc`], [`parquet`]) whole batches are read and fitted to the stream's columns. Both
-//! give a [`Decoded`].
+//! There are two families. In a *record* format ([`json`], [`csv`]) one record is a run of bytes,
+//! and a [`Decoder`] takes in record after record and gives a batch: typed rows, and beside them
+//! every record that is not one. In a *column* format ([`arrow_ipc`], [`parquet`]) whole batches
+//! are read and fitted to the stream's columns. Both give a [`Decoded`].
 //!
-//! **Invariant:** every record pushed is either a row or refused, never both, never neither; rows never hold what the
-//! schema forbids. Nothing is rounded to fit: a number that a column cannot hold exactly as an integer is refused.
+//! **Invariant:** every record pushed is either a row or refused, never both, never neither; rows
+//! never hold what the schema forbids. Nothing is rounded to fit: a number that a column cannot
+//! hold exactly as an integer is refused.
 //!
-//! What a record's columns are is matched by name. Fields that the stream does not have are ignored, except
-//! [`ARRIVED_AT`].
+//! What a record's columns are is matched by name. Fields that the stream does not have are
+//! ignored, except [`ARRIVED_AT`].
 
 pub mod arrow_ipc;
 pub(crate) mod columns;
@@ -29,11 +30,12 @@ use crate::source::Reason;
 use crate::source::Refusal;
 use crate::source::Refused;
 
-/// A column that no stream has, but a file may: when the record arrived. Future event times are judged by it.
+/// A column that no stream has, but a file may: when the record arrived. Future event times are
+/// judged by it.
 pub const ARRIVED_AT: &str = "arrived_at";
 
-/// The longest record that is looked into, in bytes. A reading has some hundreds; a greater one is a mistake or an attack, and
-/// is kept out of memory.
+/// The longest record that is looked into, in bytes. A reading has some hundreds; a greater one is
+/// a mistake or an attack, and is kept out of memory.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
 /// Records made into rows.
@@ -79,7 +81,8 @@ impl Decoder {
     /// A decoder of CSV records under this header line.
     ///
     /// # Errors
-    /// A column's type is not one that streams have, or the header lacks a column that must have a value.
+    /// A column's type is not one that streams have, or the header lacks a column that must have a
+    /// value.
     pub fn csv(
         schema: &SchemaRef,
         header: &[u8],
@@ -100,7 +103,8 @@ impl Decoder {
         }
     }
 
-    /// Takes in one record. `arrived_at` is what the medium knows; what the record itself says goes before it.
+    /// Takes in one record. `arrived_at` is what the medium knows; what the record itself says goes
+    /// before it.
     pub fn push(&mut self, position: Position, arrived_at: Option<Timestamp>, record: &[u8]) {
         match self.read(record) {
             Ok(own) => {

@@ -1,13 +1,15 @@
 //! The Kafka door: topics of JSON records, read by offset and written idempotently.
 //!
-//! A source reads all partitions of one topic. It takes no part in consumer groups and commits no offsets: where it has
-//! read to is written down with each tick by the engine, and only there. A sink writes with `acks=all` and an
-//! idempotent producer, keyed so that one device's setpoints keep their order.
+//! A source reads all partitions of one topic. It takes no part in consumer groups and commits no
+//! offsets: where it has read to is written down with each tick by the engine, and only there. A
+//! sink writes with `acks=all` and an idempotent producer, keyed so that one device's setpoints
+//! keep their order.
 //!
 //! # Marks
 //!
-//! A record without payload and with a header [`MARK_HEADER`] holding milliseconds since the epoch in decimal is a mark:
-//! its writer promises that nothing on time before that instant follows in that partition.
+//! A record without payload and with a header [`MARK_HEADER`] holding milliseconds since the epoch
+//! in decimal is a mark: its writer promises that nothing on time before that instant follows in
+//! that partition.
 
 pub mod admin;
 mod client;

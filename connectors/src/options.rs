@@ -1,7 +1,7 @@
 //! A connector's options, read from configuration with every mistake found at once.
 //!
-//! Each connector asks for the keys it knows; what is left over is unknown, and is reported with the nearest right
-//! name. So a person mends a file once, not key by key.
+//! Each connector asks for the keys it knows; what is left over is unknown, and is reported with
+//! the nearest right name. So a person mends a file once, not key by key.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -171,7 +171,8 @@ impl<'a> Options<'a> {
     }
 }
 
-/// The candidate that was most likely meant, if one is near enough: a third of the letters may differ.
+/// The candidate that was most likely meant, if one is near enough: a third of the letters may
+/// differ.
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |candidate: &str| strsim::damerau_levenshtein(text, candidate);
     candidates

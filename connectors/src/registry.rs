@@ -1,7 +1,8 @@
-//! From configuration to doors: which kinds there are, what they make, and what is wrong, all at once.
+//! From configuration to doors: which kinds there are, what they make, and what is wrong, all at
+//! once.
 //!
-//! The binary reads the file and knows where each key stands; this knows what the keys mean. A [`Finding`] names its key,
-//! so that the two together name the line.
+//! The binary reads the file and knows where each key stands; this knows what the keys mean. A
+//! [`Finding`] names its key, so that the two together name the line.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -188,7 +189,8 @@ mod tests {
     #[test]
     fn a_right_source_has_no_findings() {
         check(
-            json!({"name": "s", "kind": "file", "stream": "switch_positions", "path": "switches.ndjson"}),
+            json!({"name": "s", "kind": "file", "stream": "switch_positions",
+                "path": "switches.ndjson"}),
             &[],
         );
     }
@@ -197,9 +199,8 @@ mod tests {
     fn an_unknown_kind_names_the_kinds_and_the_nearest() {
         check(
             json!({"name": "s", "kind": "kafak", "stream": "switch_positions"}),
-            &[
-                "`kind`: there is no source kind \"kafak\"; there are file, kafka (did you mean \"kafka\"?)",
-            ],
+            &["`kind`: there is no source kind \"kafak\"; there are file, kafka (did you mean \
+                 \"kafka\"?)"],
         );
         check(
             json!({"name": "s", "kind": "carrier-pigeon", "stream": "switch_positions"}),
@@ -210,9 +211,11 @@ mod tests {
     #[test]
     fn all_mistakes_of_a_source_are_found_at_once() {
         check(
-            json!({"name": "s", "kind": "file", "stream": "switch_positions", "path": "gone.csv", "sped": 1}),
+            json!({"name": "s", "kind": "file", "stream": "switch_positions",
+                "path": "gone.csv", "sped": 1}),
             &[
-                "`path`: DIR/gone.csv does not exist (relative paths start at the folder of the configuration file)",
+                "`path`: DIR/gone.csv does not exist (relative paths start at the folder of \
+                 the configuration file)",
                 "`sped`: is not an option of this kind (did you mean `speed`?)",
             ],
         );
@@ -232,8 +235,10 @@ mod tests {
                 "`topic`: is missing: the topic's name",
                 "`timeout_ms`: expected a whole number, 100 to 600000, found 5",
                 "`options.acks`: is not yours to set (what is sent must be durable)",
-                "`options.sasl.mechanisn`: No such configuration property: \"sasl.mechanisn\" (did you mean `sasl.mechanism`?)",
-                "`options.security.protocol`: Invalid value \"tls\" for configuration property \"security.protocol\"",
+                "`options.sasl.mechanisn`: No such configuration property: \"sasl.mechanisn\" \
+                 (did you mean `sasl.mechanism`?)",
+                "`options.security.protocol`: Invalid value \"tls\" for configuration property \
+                 \"security.protocol\"",
             ],
         );
     }

@@ -1,29 +1,33 @@
 //! Where readings come from: the one trait that every source keeps, and what it owes the engine.
 //!
-//! A source is one entry of the configuration, feeds one stream, and consists of *partitions*: sequences of records that
-//! keep their order. A partition's records are numbered by [`Position`]; the engine writes down with each tick
-//! how far it has read, so no source keeps its own bookkeeping of what was consumed.
+//! A source is one entry of the configuration, feeds one stream, and consists of *partitions*:
+//! sequences of records that keep their order. A partition's records are numbered by [`Position`];
+//! the engine writes down with each tick how far it has read, so no source keeps its own
+//! bookkeeping of what was consumed.
 //!
 //! # The contract
 //!
-//! 1. **Order.** A source MUST give each partition's records in the partition's order, and MUST give them in the same order
-//!    on every run. How partitions interleave is free.
-//! 2. **Once.** After [`Source::resume`] at a position it gave, a source MUST go on with exactly the record at that
-//!    position: none lost, none twice. That holds for every position between two records, wherever a batch ended before.
-//!    ([`Guarantee::ExactlyOnce`]; a source that cannot MUST say so.)
-//! 3. **Nothing vanishes.** A record that cannot be read MUST be reported as [`Refused`], with its position, among the
-//!    records of the batch it stands in. It MUST NOT stop those around it.
-//! 4. **Typed.** `rows` MUST have exactly the columns of the stream's schema, no NULL where the schema forbids it, no NaN
-//!    and no infinity, no instant before 1970.
-//! 5. **Pulled.** A source MUST NOT give anything that was not asked for by [`Source::poll`], and MUST bound what it
-//!    prefetches. What is not polled waits where it is: a file, a broker. `poll` MAY wait up to `wait`, not longer.
-//! 6. **Held.** `poll` MUST NOT give anything of a partition named in the last [`Source::hold`]; it goes on later
-//!    where it was. So one partition can wait for another without either being lost.
-//! 7. **Marks.** [`Polled::Mark`] says that nothing on time before `at` follows in that partition. Marks
-//!    are part of the partition's order, and MUST be given again when it is read again.
-//!    [`Polled::End`] is the last word of a partition: nothing follows at all. An ended partition's `poll` is idle.
-//! 8. **Errors.** An `Err` means that the door is broken, not a record. The engine MAY poll again if
-//!    [`ConnectorError::retry`] says so; nothing may be lost by that.
+//! 1. **Order.** A source MUST give each partition's records in the partition's order, and MUST
+//!    give them in the same order on every run. How partitions interleave is free.
+//! 2. **Once.** After [`Source::resume`] at a position it gave, a source MUST go on with exactly
+//!    the record at that position: none lost, none twice. That holds for every position between two
+//!    records, wherever a batch ended before. ([`Guarantee::ExactlyOnce`]; a source that cannot
+//!    MUST say so.)
+//! 3. **Nothing vanishes.** A record that cannot be read MUST be reported as [`Refused`], with its
+//!    position, among the records of the batch it stands in. It MUST NOT stop those around it.
+//! 4. **Typed.** `rows` MUST have exactly the columns of the stream's schema, no NULL where the
+//!    schema forbids it, no NaN and no infinity, no instant before 1970.
+//! 5. **Pulled.** A source MUST NOT give anything that was not asked for by [`Source::poll`], and
+//!    MUST bound what it prefetches. What is not polled waits where it is: a file, a broker. `poll`
+//!    MAY wait up to `wait`, not longer.
+//! 6. **Held.** `poll` MUST NOT give anything of a partition named in the last [`Source::hold`]; it
+//!    goes on later where it was. So one partition can wait for another without either being lost.
+//! 7. **Marks.** [`Polled::Mark`] says that nothing on time before `at` follows in that partition.
+//!    Marks are part of the partition's order, and MUST be given again when it is read again.
+//!    [`Polled::End`] is the last word of a partition: nothing follows at all. An ended partition's
+//!    `poll` is idle.
+//! 8. **Errors.** An `Err` means that the door is broken, not a record. The engine MAY poll again
+//!    if [`ConnectorError::retry`] says so; nothing may be lost by that.
 //!
 //! This crate's `contract` tests hold every source to this.
 
@@ -40,8 +44,8 @@ use sha2::Sha256;
 
 use crate::error::ConnectorError;
 
-/// The number of a record within its partition: offset, row or line, counted from 0. To *resume at* a position is
-/// to go on with that very record.
+/// The number of a record within its partition: offset, row or line, counted from 0. To *resume at*
+/// a position is to go on with that very record.
 pub type Position = i64;
 
 /// A partition of a source.
@@ -79,7 +83,8 @@ pub enum Guarantee {
     None,
     /// Nothing is lost; some may come twice. Obliges to keep records until they are asked past.
     AtLeastOnce,
-    /// Nothing is lost and nothing comes twice. Obliges to positions that mean the same record for ever.
+    /// Nothing is lost and nothing comes twice. Obliges to positions that mean the same record for
+    /// ever.
     ExactlyOnce,
 }
 
@@ -97,10 +102,12 @@ pub trait Source: Send {
     /// What a restart may do to its records.
     fn guarantee(&self) -> Guarantee;
 
-    /// Goes on at these positions; a partition that is not named goes on at its beginning. Forgets what was held or ended.
+    /// Goes on at these positions; a partition that is not named goes on at its beginning. Forgets
+    /// what was held or ended.
     ///
     /// # Errors
-    /// A position is no longer there ([`ConnectorError::Gone`]), a partition is unknown, or the door is broken.
+    /// A position is no longer there ([`ConnectorError::Gone`]), a partition is unknown, or the
+    /// door is broken.
     fn resume(&mut self, positions: &BTreeMap<PartitionId, Position>)
     -> Result<(), ConnectorError>;
 

@@ -1,8 +1,10 @@
-//! A real Apache Kafka broker on loopback: one node, KRaft, as the files in `xtask/kafka` describe it.
+//! A real Apache Kafka broker on loopback: one node, KRaft, as the files in `xtask/kafka` describe
+//! it.
 //!
-//! It listens on three free ports: plain text, TLS with SASL SCRAM, and its own controller. For tests it
-//! lives as long as its [`Broker`] value, and dies with this process however that ends: the shell that
-//! started it waits for our end of a pipe to close. For developers it stays until it is stopped.
+//! It listens on three free ports: plain text, TLS with SASL SCRAM, and its own controller. For
+//! tests it lives as long as its [`Broker`] value, and dies with this process however that ends:
+//! the shell that started it waits for our end of a pipe to close. For developers it stays until it
+//! is stopped.
 //!
 //! **Invariant:** [`Broker::start`] returns only a broker that has answered a request.
 
@@ -42,8 +44,8 @@ const USER: &str = "gridloom";
 /// That user's password. The broker holds test data and listens on loopback only.
 const PASSWORD: &str = "gridloom-test";
 
-/// Starts the broker and takes it down when our end of its standard input closes. Interrupts are for us: the
-/// pipe closes when we end.
+/// Starts the broker and takes it down when our end of its standard input closes. Interrupts are
+/// for us: the pipe closes when we end.
 const WATCHED: &str =
     r#"trap "" INT TERM; "$@" </dev/null & pid=$!; cat >/dev/null; kill "$pid"; wait "$pid""#;
 
@@ -159,8 +161,8 @@ fn developers(paths: &Paths) -> PathBuf {
     paths.kafka.join("developers")
 }
 
-/// The process of the developers' broker, if it lives. A process that took over its number is not it: the command
-/// line tells.
+/// The process of the developers' broker, if it lives. A process that took over its number is not
+/// it: the command line tells.
 fn running(paths: &Paths) -> anyhow::Result<Option<u32>> {
     let folder = developers(paths);
     let Ok(pid) = fs::read_to_string(folder.join("pid")) else { return Ok(None) };

@@ -1,11 +1,11 @@
 //! The yard's tools: `cargo xtask test` runs every test against the real components it needs.
 //!
-//! The tests need an Apache Kafka broker. This resolves its jars once (Maven), starts it on loopback,
-//! runs the tests with its address in the environment, stops it whatever happened, and prints the
-//! totals. A broker that cannot start is a failure, never a reason to skip.
+//! The tests need an Apache Kafka broker. This resolves its jars once (Maven), starts it on
+//! loopback, runs the tests with its address in the environment, stops it whatever happened, and
+//! prints the totals. A broker that cannot start is a failure, never a reason to skip.
 //!
-//! It depends on nothing that needs a C compiler, so that it can name what is missing before the build
-//! of the workspace fails for it.
+//! It depends on nothing that needs a C compiler, so that it can name what is missing before the
+//! build of the workspace fails for it.
 
 mod kafka;
 mod needs;

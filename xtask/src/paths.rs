@@ -1,7 +1,7 @@
 //! Where things lie: the workspace, and a folder for what is downloaded and run.
 //!
-//! Everything made here lies in the target directory, wherever that was moved to, so that `cargo clean` takes
-//! all of it away.
+//! Everything made here lies in the target directory, wherever that was moved to, so that `cargo
+//! clean` takes all of it away.
 
 use std::path::PathBuf;
 use std::process::Command;

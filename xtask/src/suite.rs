@@ -91,8 +91,8 @@ mod tests {
             "running 2 tests",
             "test a ... ok",
             "test b::c ... FAILED",
-            "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
-            "test result: ok. 41 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 1.25s",
+            "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; finished in 0.00s",
+            "test result: ok. 41 passed; 0 failed; 1 ignored; 0 measured; finished in 1.25s",
         ] {
             totals.read(line);
         }

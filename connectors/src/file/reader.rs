@@ -1,7 +1,7 @@
 //! One open file as a sequence of pieces, from any record on.
 //!
-//! What is wrong with the file as a whole (not there, another format, a column that cannot fit) is found when it is opened;
-//! what is wrong with one record is part of its piece.
+//! What is wrong with the file as a whole (not there, another format, a column that cannot fit) is
+//! found when it is opened; what is wrong with one record is part of its piece.
 
 use std::fs::File;
 use std::path::Path;

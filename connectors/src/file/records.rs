@@ -1,8 +1,8 @@
 //! Cuts a file's bytes into records: lines, or lines that go on while a quote is open.
 //!
-//! No record longer than the limit is held in memory: what is longer is read past, hashed, and handed on as a digest. A quote
-//! that is opened and never closed would swallow the rest of the file; when it runs into the limit or the end, only the
-//! line it stands in is given up.
+//! No record longer than the limit is held in memory: what is longer is read past, hashed, and
+//! handed on as a digest. A quote that is opened and never closed would swallow the rest of the
+//! file; when it runs into the limit or the end, only the line it stands in is given up.
 //!
 //! # Bounds
 //!

@@ -1,7 +1,8 @@
 //! Rows appended to a file as JSON lines.
 //!
-//! Rows are gathered in memory and written at [`Sink::flush`], which syncs the file. A crash may leave the last line torn; it is
-//! cut off when the file is opened, since a record whose line end is not there was never acknowledged.
+//! Rows are gathered in memory and written at [`Sink::flush`], which syncs the file. A crash may
+//! leave the last line torn; it is cut off when the file is opened, since a record whose line end
+//! is not there was never acknowledged.
 
 use std::fs::File;
 use std::fs::OpenOptions;
@@ -122,7 +123,8 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Where the last `lines` whole lines before `end` begin; with 0 lines, where the last whole line ends.
+/// Where the last `lines` whole lines before `end` begin; with 0 lines, where the last whole line
+/// ends.
 fn line_start(file: &mut File, end: u64, lines: usize) -> io::Result<u64> {
     let (mut found, mut upper) = (0, end);
     let mut chunk = Vec::new();

@@ -1,9 +1,9 @@
 //! Recorded files, replayed in the order of each file.
 //!
-//! Of the files that are not held, the one whose next row is earliest in event time gives the next piece, so that none
-//! runs far ahead of the others. With a `speed`, a row is given when its event time has come: the first row given anchors
-//! event time to the clock, and from there event time runs `speed` times as fast. A row that is earlier than
-//! one before it in its file does not wait.
+//! Of the files that are not held, the one whose next row is earliest in event time gives the next
+//! piece, so that none runs far ahead of the others. With a `speed`, a row is given when its event
+//! time has come: the first row given anchors event time to the clock, and from there event time
+//! runs `speed` times as fast. A row that is earlier than one before it in its file does not wait.
 //!
 //! At its end a file says [`Polled::End`]: every tick its rows belong to may close.
 //!
@@ -60,8 +60,8 @@ impl FileSource {
     /// Opens the files at their beginning.
     ///
     /// # Errors
-    /// A file cannot be opened, is of another format, or its columns cannot be the stream's. All files are tried, and
-    /// everything that is wrong is reported at once.
+    /// A file cannot be opened, is of another format, or its columns cannot be the stream's. All
+    /// files are tried, and everything that is wrong is reported at once.
     pub fn open(
         name: &str,
         stream: &StreamDef,
@@ -144,7 +144,8 @@ impl FileSource {
         Ok(None)
     }
 
-    /// The pending piece that is earliest in event time, and that time; a piece without rows is not late for anything.
+    /// The pending piece that is earliest in event time, and that time; a piece without rows is not
+    /// late for anything.
     fn earliest(&self) -> Option<(usize, Timestamp)> {
         let parts = self.parts.iter().enumerate();
         let heads =

@@ -90,7 +90,7 @@ fn partition(file: &Path) -> PartitionId {
 
 /// Holds two files to the contract, read in pieces of 1, 3 and all rows.
 #[track_caller]
-fn check(files: [(&Path, Vec<Told>); 2]) {
+fn check(files: &[(&Path, Vec<Told>); 2]) {
     for batch_rows in [1, 3, 8_192] {
         let config = config(&files.each_ref().map(|(path, _)| *path), batch_rows);
         let told = files.iter().map(|(path, told)| (partition(path), told.clone())).collect();
@@ -123,7 +123,7 @@ fn ndjson_keeps_the_contract_with_bad_records_among_good_ones() {
         Told::Row(5, rows[2].clone(), None),
         Told::Row(6, s2.to_owned(), Some(Timestamp(7_000))),
     ];
-    check([(&a, told_a), (&b, told(&observations("s3", 2), false))]);
+    check(&[(&a, told_a), (&b, told(&observations("s3", 2), false))]);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn csv_keeps_the_contract_with_bad_records_among_good_ones() {
         Told::Refused(2, "malformed"),
         Told::Row(3, rows[1].clone(), Some(Timestamp(6_000))),
     ];
-    check([(&a, told_a), (&b, Vec::new())]);
+    check(&[(&a, told_a), (&b, Vec::new())]);
 }
 
 fn write_parquet(path: &Path, rows: &RecordBatch) {
@@ -167,7 +167,7 @@ fn parquet_keeps_the_contract() {
     let (rows_a, rows_b) = (observations("s1", 10), observations("s2", 1));
     write_parquet(&a, &with_arrival(&rows_a));
     write_parquet(&b, &rows_b);
-    check([(&a, told(&rows_a, true)), (&b, told(&rows_b, false))]);
+    check(&[(&a, told(&rows_a, true)), (&b, told(&rows_b, false))]);
 }
 
 fn write_ipc(path: &Path, rows: &RecordBatch, footer: bool) {
@@ -192,7 +192,7 @@ fn arrow_ipc_keeps_the_contract_as_file_and_as_stream() {
     let (rows_a, rows_b) = (observations("s1", 10), observations("s2", 5));
     write_ipc(&a, &with_arrival(&rows_a), true);
     write_ipc(&b, &rows_b, false);
-    check([(&a, told(&rows_a, true)), (&b, told(&rows_b, false))]);
+    check(&[(&a, told(&rows_a, true)), (&b, told(&rows_b, false))]);
 }
 
 #[test]
@@ -260,7 +260,8 @@ fn files_that_cannot_be_read_say_why() {
     fs::write(path("other.csv"), "station_id,temperature_c\n").unwrap();
     error_of(
         &path("other.csv"),
-        "weather: FILE cannot be read: the header lacks column observed_at (it has: station_id, temperature_c)",
+        "weather: FILE cannot be read: the header lacks column observed_at \
+         (it has: station_id, temperature_c)",
     );
     write_parquet(&path("other.parquet"), &observations("s1", 1).project(&[0, 1]).unwrap());
     error_of(

@@ -1,4 +1,5 @@
-//! Arrow IPC: the file format (with a footer) and the stream format (without), told apart by the first bytes.
+//! Arrow IPC: the file format (with a footer) and the stream format (without), told apart by the
+//! first bytes.
 
 use std::fs::File;
 use std::io::BufReader;

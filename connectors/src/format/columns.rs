@@ -1,8 +1,10 @@
-//! Batches from elsewhere, fitted to a stream: columns by name, types without loss, bad rows set aside.
+//! Batches from elsewhere, fitted to a stream: columns by name, types without loss, bad rows set
+//! aside.
 //!
-//! A file may hold 32-bit numbers, other text layouts, or instants in other units and of no zone (read as UTC); those are
-//! widened. What would lose something (a double into a whole number, text into a number) is refused
-//! before the first row, since it concerns them all. Instants finer than a millisecond are cut, as everywhere.
+//! A file may hold 32-bit numbers, other text layouts, or instants in other units and of no zone
+//! (read as UTC); those are widened. What would lose something (a double into a whole number, text
+//! into a number) is refused before the first row, since it concerns them all. Instants finer than
+//! a millisecond are cut, as everywhere.
 
 use std::sync::Arc;
 
@@ -106,7 +108,8 @@ pub(crate) fn fit(
     };
     refuse(&columns, wanted, &mut refusals);
     let positions: Vec<Position> = (first..).take(count).collect();
-    // NULL may stand in what is about to be left out, so that it cannot yet be a batch of the stream.
+    // NULL may stand in what is about to be left out, so that it cannot yet be a batch of the
+    // stream.
     let loose = Arc::new(Schema::new(
         wanted
             .fields()
@@ -143,7 +146,8 @@ pub(crate) fn fit(
     Ok(decoded)
 }
 
-/// An instant keeps its value: one without a zone is UTC, one with another zone is the same instant.
+/// An instant keeps its value: one without a zone is UTC, one with another zone is the same
+/// instant.
 fn cast(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
     if *to != timestamp_type() {
         return arrow_cast::cast(column, to).map_err(|error| error.to_string());

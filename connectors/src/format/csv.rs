@@ -1,8 +1,10 @@
-//! CSV as in RFC 4180: a header line with column names, then one record a line; fields may be quoted.
+//! CSV as in RFC 4180: a header line with column names, then one record a line; fields may be
+//! quoted.
 //!
-//! Columns are matched by the header's names. An empty field is NULL where the column may be, `""` is the empty
-//! text; an empty field of a text column that may not be NULL is the empty text too. Numbers are
-//! read as Rust reads them (correctly rounded), `nan` and `inf` in any spelling are `not-finite`.
+//! Columns are matched by the header's names. An empty field is NULL where the column may be, `""`
+//! is the empty text; an empty field of a text column that may not be NULL is the empty text too.
+//! Numbers are read as Rust reads them (correctly rounded), `nan` and `inf` in any spelling are
+//! `not-finite`.
 
 use arrow_schema::SchemaRef;
 use schemas::time::Timestamp;
@@ -206,7 +208,8 @@ impl Quotes {
         Quotes { quoted: false, at_start: true }
     }
 
-    /// Takes in the record's next line with its line end; returns whether the record goes on after it.
+    /// Takes in the record's next line with its line end; returns whether the record goes on after
+    /// it.
     pub(crate) fn feed(&mut self, line: &[u8]) -> bool {
         // Most records hold no quote at all.
         if !self.quoted && !line.contains(&b'"') {

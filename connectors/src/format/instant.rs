@@ -1,9 +1,10 @@
 //! Instants as text: ISO 8601 dates and times become milliseconds since the epoch.
 //!
-//! Read by hand because this is on the path of every record. Taken are `2016-08-31T12:00:05.250Z`, a space for the `T`,
-//! seconds left out, one to nine digits of a second (cut to milliseconds, as every instant here), an offset
-//! `+02:00`, `+0200` or `+02`, and a date alone. Without a zone it is UTC. Instants lie between 1970 and the end of 9999: what
-//! is outside was written in other units.
+//! Read by hand because this is on the path of every record. Taken are `2016-08-31T12:00:05.250Z`,
+//! a space for the `T`, seconds left out, one to nine digits of a second (cut to milliseconds, as
+//! every instant here), an offset `+02:00`, `+0200` or `+02`, and a date alone. Without a zone it
+//! is UTC. Instants lie between 1970 and the end of 9999: what is outside was written in other
+//! units.
 
 use schemas::time::DAY_MS;
 

@@ -1,10 +1,11 @@
 //! JSON: one object a record.
 //!
-//! A record is read once, straight into the batch's columns: no tree is built. Numbers are read with correct rounding
-//! (`1.1` is the double nearest to it, and prints as `1.1` again). A column of whole numbers takes `3` and `3.0`, not `3.5`
-//! and not what needs more than 64 bits. Text is not a number, a number is not text. Of two fields of one
-//! name the last counts. The text `"NaN"` and the bare word `NaN`, which some producers write although JSON has no such
-//! number, are refused as `not-finite` rather than as `malformed`, since that is what they are.
+//! A record is read once, straight into the batch's columns: no tree is built. Numbers are read
+//! with correct rounding (`1.1` is the double nearest to it, and prints as `1.1` again). A column
+//! of whole numbers takes `3` and `3.0`, not `3.5` and not what needs more than 64 bits. Text is
+//! not a number, a number is not text. Of two fields of one name the last counts. The text `"NaN"`
+//! and the bare word `NaN`, which some producers write although JSON has no such number, are
+//! refused as `not-finite` rather than as `malformed`, since that is what they are.
 
 mod encode;
 
@@ -75,7 +76,8 @@ fn refusal_of(error: &serde_json::Error, record: &[u8]) -> Refusal {
     }
 }
 
-/// A record being read. Values of the wrong type do not stop the reading: whether all of it is JSON is asked first.
+/// A record being read. Values of the wrong type do not stop the reading: whether all of it is JSON
+/// is asked first.
 struct Record<'a> {
     rows: &'a mut Rows,
     arrived_at: Option<Timestamp>,
@@ -123,7 +125,8 @@ impl<'de> Visitor<'de> for &mut Record<'_> {
     }
 }
 
-/// A field's name. Records name their fields in the same order most of the time, so the next column is tried first.
+/// A field's name. Records name their fields in the same order most of the time, so the next column
+/// is tried first.
 struct Key<'a> {
     rows: &'a Rows,
     guess: usize,

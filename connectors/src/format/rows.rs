@@ -1,7 +1,8 @@
 //! A batch under construction: one record at a time, whole or not at all.
 //!
-//! A record's values are first put aside, one slot a column; [`Rows::commit`] checks them against the schema and only then
-//! appends them. So a record that turns out to be bad in its last field leaves no trace in the columns.
+//! A record's values are first put aside, one slot a column; [`Rows::commit`] checks them against
+//! the schema and only then appends them. So a record that turns out to be bad in its last field
+//! leaves no trace in the columns.
 
 use arrow_array::ArrayRef;
 use arrow_array::RecordBatch;

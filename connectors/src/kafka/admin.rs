@@ -22,8 +22,8 @@ use crate::kafka::client;
 use crate::kafka::client::Ear;
 use crate::kafka::config::KafkaConfig;
 
-/// Makes the topic with that many partitions, one copy each, kept for ever. One that is there already is left as
-/// it is. `who` stands in errors.
+/// Makes the topic with that many partitions, one copy each, kept for ever. One that is there
+/// already is left as it is. `who` stands in errors.
 ///
 /// # Errors
 /// The brokers do not answer, refuse us, or refuse the topic.

@@ -1,8 +1,9 @@
-//! The one place where clients of the Kafka library are made, and where what they say becomes our errors.
+//! The one place where clients of the Kafka library are made, and where what they say becomes our
+//! errors.
 //!
-//! The library reports asynchronously: a refused password arrives as an event, while the call that waited
-//! for an answer only says that none came. So each client has an [`Ear`], which remembers what was said last, and errors
-//! are told with that.
+//! The library reports asynchronously: a refused password arrives as an event, while the call that
+//! waited for an answer only says that none came. So each client has an [`Ear`], which remembers
+//! what was said last, and errors are told with that.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;

@@ -1,7 +1,7 @@
 //! What the configuration says of a broker and a topic.
 //!
-//! Every option of the client library can be given under `options` and is passed through (TLS, SASL, buffers), except
-//! those on which the contract of sources and sinks stands.
+//! Every option of the client library can be given under `options` and is passed through (TLS,
+//! SASL, buffers), except those on which the contract of sources and sinks stands.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

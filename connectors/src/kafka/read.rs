@@ -1,8 +1,9 @@
 //! Partitions of one topic, assigned by hand, each with a queue of its own.
 //!
-//! A queue of its own means that a partition that is not asked is not read: the library stops fetching it
-//! when its queue is full, and nothing of it is thrown away while it waits. Records that the library had already
-//! put into the common queue before the queues were split come first; they are put aside here.
+//! A queue of its own means that a partition that is not asked is not read: the library stops
+//! fetching it when its queue is full, and nothing of it is thrown away while it waits. Records
+//! that the library had already put into the common queue before the queues were split come first;
+//! they are put aside here.
 //!
 //! # Bounds
 //!
@@ -136,14 +137,14 @@ impl Reading {
                         .early
                         .push_back(message.detach());
                 }
-                Some(Err(error)) => self.judge(error)?,
+                Some(Err(error)) => self.judge(&error)?,
             }
         }
         Ok(())
     }
 
-    /// Waits until something arrives or `wait` is over, whichever is first; not longer than it takes until
-    /// one should listen again.
+    /// Waits until something arrives or `wait` is over, whichever is first; not longer than it
+    /// takes until one should listen again.
     pub(crate) fn wait(&self, wait: Duration) {
         // Both outcomes mean: look again.
         self.woken.recv_timeout(wait.min(LISTEN_EVERY)).ok();
@@ -174,18 +175,19 @@ impl Reading {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
             return Err(self.gone(at)?);
         }
-        self.judge(error)?;
+        self.judge(&error)?;
         Ok(None)
     }
 
-    /// Errors that only an attendant can mend stop the reading; the rest mend themselves, and were logged.
-    fn judge(&self, error: KafkaError) -> Result<(), ConnectorError> {
-        if let KafkaError::PartitionEOF(_) = error {
+    /// Errors that only an attendant can mend stop the reading; the rest mend themselves, and were
+    /// logged.
+    fn judge(&self, error: &KafkaError) -> Result<(), ConnectorError> {
+        if matches!(error, KafkaError::PartitionEOF(_)) {
             return Ok(());
         }
         let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
         let told =
-            client::tell(&self.connector, &self.config, self.consumer.client().context(), &error);
+            client::tell(&self.connector, &self.config, self.consumer.client().context(), error);
         if fatal || !told.retry() {
             return Err(told);
         }

@@ -1,11 +1,13 @@
 //! Rows sent to a topic as JSON records, none twice, none out of order within its key.
 //!
-//! The producer is idempotent and never gives a record up by itself: what a broker does not take is tried again until
-//! [`Sink::flush`] has waited for `timeout_ms`, and is then reported as not written, though it may still arrive.
-//! [`Sink::tail`] reads the ends of all partitions as they are at that moment.
+//! The producer is idempotent and never gives a record up by itself: what a broker does not take is
+//! tried again until [`Sink::flush`] has waited for `timeout_ms`, and is then reported as not
+//! written, though it may still arrive. [`Sink::tail`] reads the ends of all partitions as they are
+//! at that moment.
 //!
-//! What it does not do: fence off a producer of ours that was killed. What that one had handed to the network can still
-//! arrive in the moments after its end, before the broker notices that it is gone.
+//! What it does not do: fence off a producer of ours that was killed. What that one had handed to
+//! the network can still arrive in the moments after its end, before the broker notices that it is
+//! gone.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -65,7 +67,8 @@ impl KafkaSink {
     /// Connects and asks for the topic's partitions.
     ///
     /// # Errors
-    /// The brokers do not answer or refuse us, there is no such topic, or the columns named are not there.
+    /// The brokers do not answer or refuse us, there is no such topic, or the columns named are not
+    /// there.
     pub fn open(
         name: &str,
         schema: &SchemaRef,
@@ -165,7 +168,8 @@ impl KafkaSink {
             .expect("the schema was tried when the sink was opened");
         let mut reading = Reading::assign(&self.name, &self.config.kafka, &[(partition, start)])?;
         let mut heard_at = Instant::now();
-        // Records may be missing at the end of what was written (a compacted topic): its end tells as well.
+        // Records may be missing at the end of what was written (a compacted topic): its end tells
+        // as well.
         while reading.next_offset(0) < end && !reading.at_end(0) {
             reading.listen()?;
             let taken = reading.take(0, |raw| {

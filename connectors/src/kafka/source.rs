@@ -1,8 +1,10 @@
-//! A topic as a source: each of its partitions is one of ours, named by its number; a position is an offset.
+//! A topic as a source: each of its partitions is one of ours, named by its number; a position is
+//! an offset.
 //!
-//! The partitions are those that the topic had when it was opened; ones added later are read from the next start on.
-//! A record's arrival is the message's timestamp. A broker that goes away while reading is waited for: nothing
-//! comes, and a warning is logged; it is an error only when the source is opened.
+//! The partitions are those that the topic had when it was opened; ones added later are read from
+//! the next start on. A record's arrival is the message's timestamp. A broker that goes away while
+//! reading is waited for: nothing comes, and a warning is logged; it is an error only when the
+//! source is opened.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -1,7 +1,8 @@
 //! Tests of the Kafka door against a real broker.
 //!
-//! `cargo xtask test` starts one and names it in `GRIDLOOM_TEST_KAFKA`; `cargo xtask kafka start` prints the variables for
-//! use by hand. Without a broker these tests fail: what was not tried does not work.
+//! `cargo xtask test` starts one and names it in `GRIDLOOM_TEST_KAFKA`; `cargo xtask kafka start`
+//! prints the variables for use by hand. Without a broker these tests fail: what was not tried does
+//! not work.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What a broker is made of: jars that Maven resolves, and a certificate for its secure door.
 //!
-//! Both are made once and kept in the target directory. They are made beside their place and moved there when whole, so that
-//! an interrupted run leaves nothing half done.
+//! Both are made once and kept in the target directory. They are made beside their place and moved
+//! there when whole, so that an interrupted run leaves nothing half done.
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Asks a broker whether it is there, in Kafka's own protocol.
 //!
-//! An open port is not enough: the port opens before the broker takes requests. The request is `ApiVersions` version 0
-//! (key 18, empty body), which every broker answers to anybody.
+//! An open port is not enough: the port opens before the broker takes requests. The request is
+//! `ApiVersions` version 0 (key 18, empty body), which every broker answers to anybody.
 //!
 //! Source: the *Kafka protocol guide*, sections *Protocol primitive types*, *Request header v1* and
 //! *ApiVersions API (Key: 18)*.

@@ -1,7 +1,8 @@
 //! Rows as JSON: one object a row, columns in schema order, as a decoder reads them back.
 //!
-//! Numbers are written with the fewest digits that read back to the same double; instants as ISO 8601. JSON has no NaN: it
-//! is written as the text `"NaN"`, which every decoder of ours refuses by name.
+//! Numbers are written with the fewest digits that read back to the same double; instants as ISO
+//! 8601. JSON has no NaN: it is written as the text `"NaN"`, which every decoder of ours refuses by
+//! name.
 
 use std::fmt::Write;
 

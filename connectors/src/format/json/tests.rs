@@ -10,6 +10,7 @@ use arrow_schema::DataType;
 use arrow_schema::Field;
 use arrow_schema::Schema;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use schemas::event::MeterReading;
 use schemas::relation::Relation;
 use schemas::relation::timestamp_type;
@@ -119,7 +120,8 @@ fn wrong_types_name_the_column() {
 fn instants_must_be_instants() {
     check(
         r#"{"id":"a","at":"noon"}"#,
-        r#"wrong-type: at: "noon" is not an instant; write 2016-08-31T12:00:00Z or milliseconds since the epoch"#,
+        "wrong-type: at: \"noon\" is not an instant; write 2016-08-31T12:00:00Z or milliseconds \
+         since the epoch",
     );
     check(
         r#"{"id":"a","at":-1}"#,
@@ -127,7 +129,8 @@ fn instants_must_be_instants() {
     );
     check(
         r#"{"id":"a","at":1472601605000000}"#,
-        "wrong-type: at: 1472601605000000 is after the year 9999; instants are milliseconds since the epoch, not micro- or nanoseconds",
+        "wrong-type: at: 1472601605000000 is after the year 9999; instants are milliseconds \
+         since the epoch, not micro- or nanoseconds",
     );
 }
 
@@ -198,14 +201,15 @@ fn bits(rows: &RecordBatch) -> Vec<u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), ..Default::default() })]
 
     /// Every finite double survives being written and read, bit by bit.
     #[test]
     fn doubles_survive_a_round_trip(raw in any::<u64>()) {
         let number = f64::from_bits(raw);
         prop_assume!(number.is_finite());
-        let record = format!(r#"{{"id":"a","at":0,"kw":{}}}"#, serde_json::Number::from_f64(number).unwrap());
+        let number = serde_json::Number::from_f64(number).unwrap();
+        let record = format!(r#"{{"id":"a","at":0,"kw":{number}}}"#);
         let decoded = decode(&[record.as_bytes()]);
         prop_assert_eq!(bits(&decoded.rows), vec![raw]);
     }
@@ -220,7 +224,12 @@ proptest! {
 
     /// A batch of readings survives being written and read.
     #[test]
-    fn readings_survive_a_round_trip(values in proptest::collection::vec((".{0,12}", 0..4_000_000_000_000_u64, -1e9..1e9_f64, any::<i64>()), 1..20)) {
+    fn readings_survive_a_round_trip(
+        values in proptest::collection::vec(
+            (".{0,12}", 0..4_000_000_000_000_u64, -1e9..1e9_f64, any::<i64>()),
+            1..20,
+        ),
+    ) {
         let readings: Vec<MeterReading> = values
             .into_iter()
             .map(|(meter_id, at, kw, revision)| MeterReading {
