@@ -1,10 +1,11 @@
 //! The decision path, wired: forecast → dispatch → guard → emit, with detect beside it.
 //!
-//! One function builds it on top of the views. Nothing goes round: what devices did comes back as telemetry, in
-//! the views. All agents are keyed by feeder, so a feeder's whole path runs on one worker, at one tick.
+//! One function builds it on top of the views. Nothing goes round: what devices did comes back as
+//! telemetry, in the views. All agents are keyed by feeder, so a feeder's whole path runs on one
+//! worker, at one tick.
 //!
-//! `actions` holds every step in the life of every action: what was proposed by `dispatch` and for others, what
-//! `guard` cleared or refused, what `emit` sent and how it ended.
+//! `actions` holds every step in the life of every action: what was proposed by `dispatch` and for
+//! others, what `guard` cleared or refused, what `emit` sent and how it ended.
 
 use std::collections::BTreeMap;
 
@@ -45,8 +46,8 @@ pub const READS: [&str; 7] = [
     StaleSensor::NAME,
 ];
 
-/// What the agents say, each as rows of its relation in [`schemas::decision`] and [`schemas::event`]. Rows only
-/// come; none is taken back.
+/// What the agents say, each as rows of its relation in [`schemas::decision`] and
+/// [`schemas::event`]. Rows only come; none is taken back.
 pub struct ControlOutputs<'s> {
     /// Rows of `forecasts`.
     pub forecasts: Rows<'s>,
@@ -70,16 +71,16 @@ pub fn build<'s>(
 ) -> Result<ControlOutputs<'s>, HostError> {
     let path =
         Path { scope, views, settings, clock: TickClock { step_ms: settings.step_ms, first_tick } };
-    let [forecasts] = path.agent("forecast", ForecastKernel::new, BTreeMap::new())?;
-    let own = BTreeMap::from([(Forecast::NAME, output::<Forecast>(&forecasts))]);
-    let [wishes] = path.agent("dispatch", DispatchKernel::new, own)?;
-    let [requests] = path.agent("request", RequestKernel::new, BTreeMap::new())?;
+    let [forecasts] = path.agent("forecast", ForecastKernel::new, &[])?;
+    let own = [(Forecast::NAME, output::<Forecast>(&forecasts))];
+    let [wishes] = path.agent("dispatch", DispatchKernel::new, &own)?;
+    let [requests] = path.agent("request", RequestKernel::new, &[])?;
     let proposed = wishes.concat(requests);
-    let own = BTreeMap::from([(Action::NAME, output::<Action>(&proposed))]);
-    let [judged, refusals] = path.agent("guard", GuardKernel::new, own)?;
-    let own = BTreeMap::from([(Action::NAME, output::<Action>(&judged))]);
-    let [followed, setpoints] = path.agent("emit", EmitKernel::new, own)?;
-    let [limits] = path.agent("detect", DetectKernel::new, BTreeMap::new())?;
+    let own = [(Action::NAME, output::<Action>(&proposed))];
+    let [judged, refusals] = path.agent("guard", GuardKernel::new, &own)?;
+    let own = [(Action::NAME, output::<Action>(&judged))];
+    let [followed, setpoints] = path.agent("emit", EmitKernel::new, &own)?;
+    let [limits] = path.agent("detect", DetectKernel::new, &[])?;
     Ok(ControlOutputs {
         forecasts,
         alarms: refusals.concat(limits),
@@ -106,12 +107,13 @@ impl<'s> Path<'_, 's> {
         &self,
         name: &str,
         make: fn(Settings) -> K,
-        own: BTreeMap<&str, HostInput<'s>>,
+        own: &[(&str, HostInput<'s>)],
     ) -> Result<[Rows<'s>; OUTPUTS], HostError> {
         let make = || Box::new(make(self.settings.clone())) as Box<dyn Kernel>;
         let mut inputs = Vec::new();
         for spec in make().inputs() {
-            let Some(input) = own.get(spec.view).or_else(|| self.views.get(spec.view)) else {
+            let mine = own.iter().find(|(name, _)| *name == spec.view).map(|(_, input)| input);
+            let Some(input) = mine.or_else(|| self.views.get(spec.view)) else {
                 let (agent, view) = (name.to_owned(), spec.view.to_owned());
                 return Err(HostError::View { agent, view });
             };

@@ -6,8 +6,9 @@
 //! | `feeder-overload` | the head above its limit | 2 % of the limit below it |
 //! | `stale-sensor` | in `stale_sensors` | no longer there |
 //!
-//! Each is raised once and cleared once, both under one `alarm_id`. An alarm whose row leaves its view is cleared
-//! too, and says so: what is not measured any more is another matter (`stale-sensor`).
+//! Each is raised once and cleared once, both under one `alarm_id`. An alarm whose row leaves its
+//! view is cleared too, and says so: what is not measured any more is another matter
+//! (`stale-sensor`).
 //!
 //! # Bounds
 //!

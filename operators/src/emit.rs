@@ -4,10 +4,11 @@
 //! cleared ──▶ sent ──▶ confirmed | superseded | failed
 //! ```
 //!
-//! A cleared action is `sent` at the tick that cleared it, with a row for `setpoints`. At each tick after, in this
-//! order, the first that holds ends it:
+//! A cleared action is `sent` at the tick that cleared it, with a row for `setpoints`. At each tick
+//! after, in this order, the first that holds ends it:
 //!
-//! 1. **confirmed**: the device's telemetry, measured at or after the send, is within 0.2 kW of the setpoint;
+//! 1. **confirmed**: the device's telemetry, measured at or after the send, is within 0.2 kW of the
+//!    setpoint;
 //! 2. **superseded**: a newer action for the device is sent at this tick;
 //! 3. **failed**: two ticks have passed since the send.
 //!
@@ -23,8 +24,8 @@
 //!
 //! # What it does not do
 //!
-//! It does not send: whoever writes the audit log sends a `setpoints` row once the tick is durable, and knows by
-//! its `action_id` what was sent before a restart.
+//! It does not send: whoever writes the audit log sends a `setpoints` row once the tick is durable,
+//! and knows by its `action_id` what was sent before a restart.
 
 pub mod kernel;
 

@@ -1,4 +1,5 @@
-//! What can be wrong with the views that agents are given: found when the dataflow is built, never later.
+//! What can be wrong with the views that agents are given: found when the dataflow is built, never
+//! later.
 
 use arrow_schema::DataType;
 

@@ -8,14 +8,14 @@
 //! | `not-a-number` | a power that is not finite |
 //! | `expired` | an action whose time is over before it could act |
 //! | `box` | a power outside the device's least and greatest |
-//! | `age` | a device that has said nothing, or not lately; a feeder's head not lately, where the action draws more |
-//! | `soc` | a power that its stored energy, or room for energy, cannot hold until the action runs out |
+//! | `age` | a device not heard lately; where the action draws more, a head not heard lately |
+//! | `soc` | a power for which energy, or room for it, does not last until the action runs out |
 //! | `ramp` | a change of power that is greater than the device's ramp |
 //! | `one-per-tick` | a second action for the device at this tick; dispatch goes first |
-//! | `feeder-limit` | what adds to an excess, once all that is left is summed; commands of others go first |
+//! | `feeder-limit` | what adds to an excess once all left is summed, others' commands first |
 //!
-//! A refused command of another agent also raises an alarm `command-refused`. It tells of a happening, not of a
-//! condition that lasts, so it is raised and never cleared.
+//! A refused command of another agent also raises an alarm `command-refused`. It tells of a
+//! happening, not of a condition that lasts, so it is raised and never cleared.
 //!
 //! # Frontiers
 //!

@@ -5,19 +5,20 @@
 //!  view ─▶ route ─┴▶ (exchange) ─▶ step ────┴─▶ output 1
 //! ```
 //!
-//! *Route* cuts the columns that the kernel reads out of each row (by name, as bytes, undecoded) and sends it to
-//! the worker that its key hashes to. It also tells every worker which ticks there are: a worker whose feeders
-//! were silent must step its every-tick kernels as often as the others, or the answer would depend on how many
-//! workers there are. *Step* keeps what came until its tick is complete, consolidates, decodes, and asks the
-//! kernel. Columns that the kernel does not read are gone before consolidation, so a change of them alone never
-//! reaches it.
+//! *Route* cuts the columns that the kernel reads out of each row (by name, as bytes, undecoded)
+//! and sends it to the worker that its key hashes to. It also tells every worker which ticks there
+//! are: a worker whose feeders were silent must step its every-tick kernels as often as the others,
+//! or the answer would depend on how many workers there are. *Step* keeps what came until its tick
+//! is complete, consolidates, decodes, and asks the kernel. Columns that the kernel does not read
+//! are gone before consolidation, so a change of them alone never reaches it.
 //!
 //! # Frontiers
 //!
-//! One capability, held at the least tick that may still be stepped: the input's frontier rounded up to a tick.
-//! A tick is stepped once the frontier has passed it, and its rows carry its time. Rows that came before the first
-//! tick (reference tables, at time 0) are given with it. When the inputs close, what is complete is stepped up to
-//! the last tick that any worker saw data of, and no further.
+//! One capability, held at the least tick that may still be stepped: the input's frontier rounded
+//! up to a tick. A tick is stepped once the frontier has passed it, and its rows carry its time.
+//! Rows that came before the first tick (reference tables, at time 0) are given with it. When the
+//! inputs close, what is complete is stepped up to the last tick that any worker saw data of, and
+//! no further.
 //!
 //! # Bounds
 //!
@@ -51,13 +52,15 @@ pub struct HostInput<'s> {
     pub schema: SchemaRef,
 }
 
-/// A row on its way to a kernel: where to, for which input, and the row. [`MARK`] says only that its tick is.
+/// A row on its way to a kernel: where to, for which input, and the row. [`MARK`] says only that
+/// its tick is.
 pub(crate) type Parcel = (u64, u8, Row);
 
 /// The input number of a parcel without a row.
 pub(crate) const MARK: u8 = u8::MAX;
 
-/// Hosts the kernel that `make` gives, one instance a worker; `inputs` in the order of its declaration.
+/// Hosts the kernel that `make` gives, one instance a worker; `inputs` in the order of its
+/// declaration.
 ///
 /// Gives one collection an output, rows encoded by a codec of the output's columns.
 ///

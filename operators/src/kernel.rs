@@ -1,11 +1,13 @@
 //! The contract of every agent: told what changed at a tick, it answers with rows.
 //!
-//! A kernel never sees the dataflow. It declares which views it reads (columns by name), which column routes a
-//! row to the worker that judges it, and what it gives. Then it is stepped: once a tick, in order, with the
-//! consolidated changes of each input. So it can be tested by table, replayed from the audit log, and rehearsed.
+//! A kernel never sees the dataflow. It declares which views it reads (columns by name), which
+//! column routes a row to the worker that judges it, and what it gives. Then it is stepped: once a
+//! tick, in order, with the consolidated changes of each input. So it can be tested by table,
+//! replayed from the audit log, and rehearsed.
 //!
-//! **Invariant:** the same changes at the same ticks give the same rows: no clock, no chance, no I/O, and no
-//! order but that of keys. Rows given at a tick are never taken back: they say what was decided, not what is.
+//! **Invariant:** the same changes at the same ticks give the same rows: no clock, no chance, no
+//! I/O, and no order but that of keys. Rows given at a tick are never taken back: they say what was
+//! decided, not what is.
 //!
 //! # Bounds
 //!
@@ -13,9 +15,10 @@
 //!
 //! # Memory
 //!
-//! [`Kernel::save`] holds what cannot be derived again: after a restart the views' rows come again as changes.
-//! It is one JSON text a key (a feeder), so that a restart with another number of workers hands each key to the
-//! worker that judges it. The texts are read by the version that wrote them only.
+//! [`Kernel::save`] holds what cannot be derived again: after a restart the views' rows come again
+//! as changes. It is one JSON text a key (a feeder), so that a restart with another number of
+//! workers hands each key to the worker that judges it. The texts are read by the version that
+//! wrote them only.
 
 use std::collections::BTreeMap;
 
@@ -111,7 +114,8 @@ pub trait Kernel {
     /// The relations it gives.
     fn outputs(&self) -> Vec<OutputSpec>;
 
-    /// Advances to tick `at` with one change an input, and gives one batch an output: the rows of this tick.
+    /// Advances to tick `at` with one change an input, and gives one batch an output: the rows of
+    /// this tick.
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch>;
 
     /// Whether it must be stepped at every tick, also where nothing changed: it acts on time alone.

@@ -1,9 +1,9 @@
 //! Turns what other agents ask of devices into proposed actions, so that all wishes take one path.
 //!
-//! A command names a device, not a feeder. This kernel is routed by device, looks up the feeder, and gives the
-//! command the life of an action: `proposed` by its sender, then judged by [`guard`](crate::guard) like our own.
-//! A command for a device that nobody knows is proposed too, without a feeder, and refused there: nothing is
-//! dropped in silence.
+//! A command names a device, not a feeder. This kernel is routed by device, looks up the feeder,
+//! and gives the command the life of an action: `proposed` by its sender, then judged by
+//! [`guard`](crate::guard) like our own. A command for a device that nobody knows is proposed too,
+//! without a feeder, and refused there: nothing is dropped in silence.
 //!
 //! # Bounds
 //!

@@ -1,6 +1,7 @@
 //! Every number the agents decide by, each with what breaks if it changes.
 //!
-//! They are read once at start; a change of one is a change of answers, so whoever loads them records them.
+//! They are read once at start; a change of one is a change of answers, so whoever loads them
+//! records them.
 
 use schemas::time::HOUR_MS;
 use serde::Deserialize;
@@ -13,25 +14,32 @@ pub struct Settings {
     /// Length of a tick in milliseconds; must be the instance's.
     pub step_ms: u64,
 
-    /// Share of a feeder's limit that `dispatch` holds the head under. The rest is for what changes between a
-    /// measurement and the next: one tick of control delay, noise, lost commands.
+    /// Share of a feeder's limit that `dispatch` holds the head under. The rest is for what changes
+    /// between a measurement and the next: one tick of control delay, noise, lost commands.
     pub limit_share: f64,
-    /// The same while stored energy is short of the reserve: nearer to the limit, so that energy lasts.
+    /// The same while stored energy is short of the reserve: nearer to the limit, so that energy
+    /// lasts.
     pub limit_share_reserve: f64,
-    /// Share of the limit up to which batteries may charge. Below `limit_share`, so that charging never makes
-    /// the excess that discharging then removes.
+    /// Share of the limit up to which batteries may charge. Below `limit_share`, so that charging
+    /// never makes the excess that discharging then removes.
     pub charge_share: f64,
+    /// The most that is asked for beyond the excess, as a share of the limit, because devices gave
+    /// less than asked of late: lost commands are a steady share, and would eat the margin. 0
+    /// leaves the excess as it is.
+    pub short_share_max: f64,
     /// Whether stored energy is kept for the peak that the forecast sees.
     pub reserve: bool,
 
-    /// A command leaves when the wish moved by more than this, in kW. Smaller: more traffic; greater: the sum
-    /// over a feeder's devices is further off for a refresh.
+    /// A command leaves when the wish moved by more than this, in kW. Smaller: more traffic;
+    /// greater: the sum over a feeder's devices is further off for a refresh.
     pub hysteresis_kw: f64,
-    /// The power that is worth waking a battery for, in kW: a total is split over no more batteries than get so
-    /// much each, where they can give it. Smaller: more commands for the same energy, down to shares below
-    /// `hysteresis_kw`, which would never leave; greater: a lost command costs more.
+    /// The power that is worth waking a battery for, in kW: a total is split over no more batteries
+    /// than get so much each, where they can give it. Smaller: more commands for the same energy,
+    /// down to shares below `hysteresis_kw`, which would never leave; greater: a lost command costs
+    /// more.
     pub power_kw_min: f64,
-    /// Ticks for which a command stands unless refreshed. A device that hears nothing for so long goes to 0.
+    /// Ticks for which a command stands unless refreshed. A device that hears nothing for so long
+    /// goes to 0.
     pub valid_ticks: u64,
     /// Ticks after which a command that still holds is sent again; less than `valid_ticks`.
     pub refresh_ticks: u64,
@@ -39,11 +47,13 @@ pub struct Settings {
     pub stale_ticks: u64,
     /// Share of a battery's energy that is never discharged.
     pub soc_share_min: f64,
-    /// Share of a battery's energy above which it is not charged; the last percent takes no steady power.
+    /// Share of a battery's energy above which it is not charged; the last percent takes no steady
+    /// power.
     pub soc_share_max: f64,
 
-    /// How much the sum of a tick's actions may add to a feeder that is over its limit before the guard refuses
-    /// what adds, as a share of the limit: measurements of one tick do not agree to the watt.
+    /// How much the sum of a tick's actions may add to a feeder that is over its limit before the
+    /// guard refuses what adds, as a share of the limit: measurements of one tick do not agree to
+    /// the watt.
     pub excess_share: f64,
 
     /// How near telemetry must be to a setpoint to confirm it, in kW.
@@ -53,7 +63,8 @@ pub struct Settings {
 
     /// How far inside its band a voltage must return before its alarm clears, per unit.
     pub voltage_hysteresis_pu: f64,
-    /// How far below its limit a feeder must return before its alarm clears, as a share of the limit.
+    /// How far below its limit a feeder must return before its alarm clears, as a share of the
+    /// limit.
     pub overload_hysteresis_share: f64,
 
     /// Event time between two forecasts, in milliseconds.
@@ -67,6 +78,7 @@ impl Default for Settings {
             limit_share: 0.96,
             limit_share_reserve: 0.99,
             charge_share: 0.92,
+            short_share_max: 0.02,
             reserve: true,
             hysteresis_kw: 0.1,
             power_kw_min: 1.0,

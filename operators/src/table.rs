@@ -1,8 +1,8 @@
 //! [`Table`]: a view as a kernel sees it, one row a key, kept current by changes.
 //!
-//! A view that an agent reads has at most one row a key (a bus, a device, a feeder). Within a tick the old row
-//! goes and the new one comes; goings are applied first, so that the order of the rows in a change is of no
-//! consequence.
+//! A view that an agent reads has at most one row a key (a bus, a device, a feeder). Within a tick
+//! the old row goes and the new one comes; goings are applied first, so that the order of the rows
+//! in a change is of no consequence.
 //!
 //! # Bounds
 //!

@@ -1,4 +1,5 @@
-//! The judgement of [`detect`](super): which conditions hold, and which alarms that opens and closes.
+//! The judgement of [`detect`](super): which conditions hold, and which alarms that opens and
+//! closes.
 
 use std::collections::BTreeMap;
 
@@ -131,15 +132,15 @@ impl DetectKernel {
     }
 
     /// Opens or closes the alarm of a reading, if that changes anything.
-    fn judge(&mut self, at: Timestamp, reading: Reading) -> Option<Alarm> {
+    fn judge(&mut self, at: Timestamp, reading: &Reading) -> Option<Alarm> {
         let open = self.open.entry(reading.feeder_id.clone()).or_default();
         let same = |o: &Open| o.kind == reading.kind && o.subject == reading.subject;
         match open.iter().position(same) {
             None if reading.crossed && reading.value.is_finite() => {
-                let Reading { value, limit, .. } = reading;
+                let Reading { value, limit, .. } = *reading;
                 let (kind, subject) = (reading.kind.to_owned(), reading.subject.clone());
                 let alarm = Open { kind, subject, raised_at: at, value, limit };
-                let row = row(at, "raised", &alarm, &reading);
+                let row = row(at, "raised", &alarm, reading);
                 open.push(alarm);
                 Some(row)
             }
@@ -148,7 +149,7 @@ impl DetectKernel {
                 if reading.value.is_finite() {
                     alarm.value = reading.value;
                 }
-                Some(row(at, "cleared", &alarm, &reading))
+                Some(row(at, "cleared", &alarm, reading))
             }
             _ => None,
         }
@@ -190,7 +191,7 @@ impl Kernel for DetectKernel {
         readings.extend(feeders.iter().map(|feeder_id| self.overload(feeder_id)));
         readings.extend(sensors.iter().map(|key| self.silence(at, key)));
         let alarms: Vec<Alarm> =
-            readings.into_iter().filter_map(|reading| self.judge(at, reading)).collect();
+            readings.iter().filter_map(|reading| self.judge(at, reading)).collect();
         self.open.retain(|_, open| !open.is_empty());
         vec![Alarm::to_batch(&alarms)]
     }

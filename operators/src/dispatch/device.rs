@@ -1,8 +1,10 @@
-//! One battery as dispatch knows it: what it said, what it was asked, and what it may be asked next.
+//! One battery as dispatch knows it: what it said, what it was asked, and what it may be asked
+//! next.
 //!
-//! What a device did in a past step is taken from its telemetry of that step. Where that was lost or is late,
-//! the command that stood then is the better guess than older telemetry: a device does what it was asked, mostly,
-//! and a guess that ignores our own commands would be answered by a second, opposite command: a limit cycle.
+//! What a device did in a past step is taken from its telemetry of that step. Where that was lost
+//! or is late, the command that stood then is the better guess than older telemetry: a device does
+//! what it was asked, mostly, and a guess that ignores our own commands would be answered by a
+//! second, opposite command: a limit cycle.
 //!
 //! # Bounds
 //!
@@ -69,11 +71,20 @@ impl Device {
         self.said.iter().find(|m| m.tick == tick).map(|m| m.kw)
     }
 
-    /// What it says it does at `at` instead of the command that stands; `None` if it obeys, or was not heard.
+    /// What it says it does at `at` instead of the command that stands; `None` if it obeys, or was
+    /// not heard.
     pub fn strays_to_kw(&self, at: Timestamp, settings: &Settings) -> Option<f64> {
         let began = at.minus(settings.step_ms);
         let asked = self.standing(began, settings)?;
         self.said_kw(at).filter(|said| (said - asked.kw).abs() > settings.confirm_kw)
+    }
+
+    /// How much less it gave than it was asked for, in the step that ends at `tick`, in kW; 0 if it
+    /// was not heard or not asked to give.
+    pub fn short_kw(&self, tick: Timestamp, settings: &Settings) -> f64 {
+        let asked = self.standing(tick.minus(settings.step_ms), settings);
+        let gives = asked.filter(|asked| asked.kw > 0.0).zip(self.said_kw(tick));
+        gives.map_or(0.0, |(asked, said)| asked.kw - said)
     }
 
     /// Power during the step that ends at `tick`, in kW: as said, else as asked, else as last said.
@@ -102,7 +113,8 @@ pub struct Reach {
     pub room_kwh: f64,
 }
 
-/// The tick that holds what the asset said last, if it said all that is needed, in numbers, and not too long ago.
+/// The tick that holds what the asset said last, if it said all that is needed, in numbers, and not
+/// too long ago.
 pub fn heard_at(at: Timestamp, asset: &AssetState, settings: &Settings) -> Option<Timestamp> {
     let step = Step::from_millis(settings.step_ms)?;
     let tick = step.tick_of(asset.measured_at?);
@@ -114,8 +126,8 @@ pub fn heard_at(at: Timestamp, asset: &AssetState, settings: &Settings) -> Optio
 
 /// What the battery can be asked at `at`, heard at tick `heard`.
 ///
-/// The command must be good until it runs out, and the state of charge is as old as it is: both are covered by
-/// the energy.
+/// The command must be good until it runs out, and the state of charge is as old as it is: both are
+/// covered by the energy.
 pub fn reach(
     at: Timestamp,
     asset: &AssetState,
@@ -188,6 +200,15 @@ mod tests {
         assert_eq!(strays(&device(&[(7, 1.9)], &[(6, 2.0)])), None);
         assert_eq!(strays(&device(&[(6, 0.0)], &[(6, 2.0)])), None);
         assert_eq!(strays(&device(&[(7, 3.0)], &[])), None);
+    }
+
+    #[test]
+    fn what_it_gives_less_than_asked_is_counted_only_while_it_is_asked_to_give() {
+        let short = |device: &Device| device.short_kw(Timestamp(35_000), &Settings::default());
+        assert_eq!(short(&device(&[(7, 0.5)], &[(6, 2.0)])), 1.5);
+        assert_eq!(short(&device(&[(7, 0.0)], &[(6, -2.0)])), 0.0);
+        assert_eq!(short(&device(&[(6, 0.0)], &[(6, 2.0)])), 0.0);
+        assert_eq!(short(&device(&[(7, 0.0)], &[(3, 2.0)])), 0.0);
     }
 
     fn battery(soc_kwh: f64, power_kw: f64, ramp_kw_max: f64) -> AssetState {

@@ -1,10 +1,10 @@
 //! Water filling: a total split over devices so that they run dry, or full, together.
 //!
-//! Each device `i` gets `p_i = clamp(λ·w_i, lo_i, hi_i)`, one level `λ` for all. The weight `w_i` is the energy
-//! it can give (for `λ > 0`) or take (for `λ < 0`), so that `1/λ` is the time until all run out at once: the
-//! whole fleet's power stays at hand for as long as there is energy. `Σ p_i(λ)` grows with `λ` and is straight
-//! between the levels at which a device meets a bound, so the level is found by bisecting those and
-//! interpolating: exact, without a tolerance.
+//! Each device `i` gets `p_i = clamp(λ·w_i, lo_i, hi_i)`, one level `λ` for all. The weight `w_i`
+//! is the energy it can give (for `λ > 0`) or take (for `λ < 0`), so that `1/λ` is the time until
+//! all run out at once: the whole fleet's power stays at hand for as long as there is energy. `Σ
+//! p_i(λ)` grows with `λ` and is straight between the levels at which a device meets a bound, so
+//! the level is found by bisecting those and interpolating: exact, without a tolerance.
 
 /// What one device may be given.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,12 +13,13 @@ pub struct Share {
     pub kw_min: f64,
     /// Greatest power in kW; not below `kw_min`.
     pub kw_max: f64,
-    /// Its weight: energy to give for a positive total, to take for a negative one. 0 leaves it out.
+    /// Its weight: energy to give for a positive total, to take for a negative one. 0 leaves it
+    /// out.
     pub weight: f64,
 }
 
-/// Power of each device in kW, in the order given. Sums to `total_kw` as nearly as the bounds allow; no device
-/// is driven against the sign of the total to make up for another.
+/// Power of each device in kW, in the order given. Sums to `total_kw` as nearly as the bounds
+/// allow; no device is driven against the sign of the total to make up for another.
 pub fn fill(total_kw: f64, shares: &[Share]) -> Vec<f64> {
     if total_kw < 0.0 {
         let mirrored: Vec<Share> = shares.iter().map(mirror).collect();

@@ -39,6 +39,9 @@ use crate::table::Table;
 /// Who proposes.
 pub const ACTOR: &str = "dispatch";
 
+/// How fast what devices give less than asked is followed, a tick: over some four minutes.
+const SHORT_RATE: f64 = 0.02;
+
 /// Keeps feeders under their limits; see [`super`].
 pub struct DispatchKernel {
     settings: Settings,
@@ -53,6 +56,9 @@ pub struct DispatchKernel {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct FeederMemory {
     load: Option<Mark>,
+    /// What devices give less than asked, in kW, over the last minutes; see
+    /// [`Settings::short_share_max`].
+    short_kw: f64,
     outlook: Outlook,
     devices: BTreeMap<String, Device>,
 }
@@ -125,6 +131,11 @@ impl DispatchKernel {
             let own_kw: f64 =
                 memory.devices.values().map(|device| device.power_kw(measured, settings)).sum();
             memory.load = Some(Mark { tick: measured, kw: feeder.head_kw + own_kw });
+            let most_kw = settings.short_share_max * feeder.limit_kw;
+            let shorts = memory.devices.values().map(|device| device.short_kw(measured, settings));
+            let now_kw = shorts.sum::<f64>();
+            memory.short_kw += SHORT_RATE * (now_kw - memory.short_kw);
+            memory.short_kw = memory.short_kw.clamp(0.0, most_kw);
         }
         let stale_ms = settings.stale_ticks * settings.step_ms;
         let fresh = memory.load.filter(|load| at.0.saturating_sub(load.tick.0) <= stale_ms);
@@ -132,7 +143,7 @@ impl DispatchKernel {
             let rows = self.assets.of_feeder(feeder_id);
             let live: Vec<Live<'_>> =
                 rows.filter_map(|row| live(at, row, &memory.devices, settings)).collect();
-            let target = target(at, feeder, load, &live, &memory.outlook, settings);
+            let target = target(at, feeder, load, &live, memory, settings);
             let wishes = wishes(target.total_kw, &live, settings);
             for (battery, wish_kw) in live.iter().zip(wishes) {
                 let device = memory.devices.entry(battery.asset.asset_id.clone()).or_default();
@@ -179,9 +190,10 @@ fn target(
     feeder: &FeederNow,
     load: Mark,
     live: &[Live<'_>],
-    outlook: &Outlook,
+    memory: &FeederMemory,
     settings: &Settings,
 ) -> Target {
+    let FeederMemory { outlook, short_kw, .. } = memory;
     let (limit_kw, load_kw) = (feeder.limit_kw, load.kw);
     let charge_kw = settings.charge_share * limit_kw;
     let fleet = fleet(live);
@@ -192,8 +204,12 @@ fn target(
     let (total_kw, rule, reason) = if load_kw > hold_kw {
         let over_kw = load_kw - hold_kw;
         let rule = if short { "shave-from-reserve" } else { "shave" };
-        let reason = format!("load {load_kw:.2} kW is {over_kw:.2} kW above {share} of the limit");
-        (over_kw, rule, reason)
+        let mut reason =
+            format!("load {load_kw:.2} kW is {over_kw:.2} kW above {share} of the limit");
+        if *short_kw >= 0.01 {
+            reason += &format!("; devices give {short_kw:.2} kW less than asked");
+        }
+        (over_kw + short_kw, rule, reason)
     } else if load_kw < charge_kw {
         let room_kw = charge_kw - load_kw;
         let share = settings.charge_share;
@@ -213,8 +229,8 @@ fn target(
 
 /// Splits a total: over few batteries where it is small, so that no share is too small to leave.
 ///
-/// The fuller (or emptier, when charging) come first, by tenths of their energy; among equals those that work
-/// already, so that the choice does not hop about with the noise.
+/// The fuller (or emptier, when charging) come first, by tenths of their energy; among equals those
+/// that work already, so that the choice does not hop about with the noise.
 fn wishes(total_kw: f64, live: &[Live<'_>], settings: &Settings) -> Vec<f64> {
     let gives = total_kw >= 0.0;
     let energy = |b: &Live<'_>| if gives { b.reach.usable_kwh } else { b.reach.room_kwh };

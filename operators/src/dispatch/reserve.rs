@@ -1,19 +1,21 @@
 //! The reserve: how much stored energy the forecast will need above the limit.
 //!
-//! Backwards over the forecast's hours, with `R_j` the energy that must be deliverable when hour `j` begins:
+//! Backwards over the forecast's hours, with `R_j` the energy that must be deliverable when hour
+//! `j` begins:
 //!
 //! ```text
 //! R_j = max(0, min(R_{j+1}, C) + x_j − c_j)
 //! ```
 //!
-//! where `x_j` is what the forecast puts above the limit in that hour, `c_j` what batteries can take from the
-//! headroom of that hour (and give back later), and `C` what they hold at most. So a peak behind a night in
-//! which everything can be charged again does not claim today's energy.
+//! where `x_j` is what the forecast puts above the limit in that hour, `c_j` what batteries can
+//! take from the headroom of that hour (and give back later), and `C` what they hold at most. So a
+//! peak behind a night in which everything can be charged again does not claim today's energy.
 //!
-//! The forecast's **p50** is used. With the p90 the plain forecast sees a reserve nearly always: where energy is
-//! plentiful the head is then held at 0.99 of the limit for nothing, and lost messages push it over (on the test
-//! plant's day, 57 batteries and a tenth of all messages lost: 101 minutes above the limit, with the p50 none).
-//! Where energy is scarce it hardly helps more (100 against 104 minutes; without any reserve 139).
+//! The forecast's **p50** is used. With the p90 the plain forecast sees a reserve nearly always:
+//! where energy is plentiful the head is then held at 0.99 of the limit for nothing, and lost
+//! messages push it over (on the test plant's day, 57 batteries and a tenth of all messages lost:
+//! 101 minutes above the limit, with the p50 none). Where energy is scarce it hardly helps more
+//! (100 against 104 minutes; without any reserve 139).
 
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;

@@ -148,14 +148,16 @@ fn zero_is_commanded_once_and_not_again() {
 fn a_device_that_did_not_hear_is_told_again() {
     let mut desk = desk();
     desk.check(10, 104.0, [0.0, 0.0], "b0 4, b1 4");
-    desk.check(11, 100.0, [4.0, 0.0], "b1 4");
+    // 4 kW were given less than asked: a fiftieth of that is asked for on top.
+    desk.check(11, 100.0, [4.0, 0.0], "b1 4.04");
 }
 
 #[test]
 fn lost_telemetry_is_not_answered_by_a_second_command() {
     let mut desk = desk();
     desk.check(10, 104.0, [0.0, 0.0], "b0 4, b1 4");
-    // The head shows what both give; b1 was not heard. Believing its old 0 kW would ask for 4 kW less.
+    // The head shows what both give; b1 was not heard. Believing its old 0 kW would ask for 4 kW
+    // less.
     assert_eq!(brief(&desk.tick(11, Some(96.0), [Some(4.0), None], &[])), "");
 }
 

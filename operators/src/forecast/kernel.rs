@@ -49,8 +49,8 @@ impl Hours {
     }
 }
 
-/// Adds a node's hours to its feeder's. A missing hour stands in by the same hour of the day before, or 0: one
-/// silent meter must not leave the feeder without a forecast.
+/// Adds a node's hours to its feeder's. A missing hour stands in by the same hour of the day
+/// before, or 0: one silent meter must not leave the feeder without a forecast.
 fn add(sum: &mut [f64], node: &[f64]) {
     let mut filled: Vec<f64> = Vec::with_capacity(node.len());
     for (hour, kw) in node.iter().enumerate() {
@@ -66,7 +66,8 @@ impl ForecastKernel {
         ForecastKernel { settings, feeders: BTreeMap::new() }
     }
 
-    /// Notes an hour that has begun. A row that only goes was let go by its view's retention; it stays here.
+    /// Notes an hour that has begun. A row that only goes was let go by its view's retention; it
+    /// stays here.
     fn note(&mut self, at: Timestamp, feeder: String, bus: String, hour_at: Timestamp, kw: f64) {
         if hour_at < at && kw.is_finite() {
             let hours = self.feeders.entry(feeder).or_default().entry(bus).or_default();

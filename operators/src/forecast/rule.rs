@@ -34,8 +34,8 @@ pub struct Point {
     pub p90_kw: f64,
 }
 
-/// The forecast from the hours before the present one, oldest first. Hours whose yesterday is unknown are left
-/// out.
+/// The forecast from the hours before the present one, oldest first. Hours whose yesterday is
+/// unknown are left out.
 pub fn points(past_kw: &[f64]) -> Vec<Point> {
     let past = Past(past_kw);
     let origin = past_kw.len() as isize;
@@ -123,12 +123,14 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_rules_own_errors() {
-        // Each day is 1 kW above the day before: the rule is short by nothing, for the bias holds the 1 kW.
+        // Each day is 1 kW above the day before: the rule is short by nothing, for the bias holds
+        // the 1 kW.
         let past: Vec<f64> = (0..HISTORY_HOURS).map(|h| (h / 24) as f64).collect();
         let point = points(&past)[0];
         assert_eq!((point.p50_kw, point.p90_kw), (8.0, 8.0));
-        // One day was 10 kW higher throughout. Twelve hours ahead that costs +10 before noon of that day and of
-        // the day after the next, and −20 before noon of the day between: 24 and 12 of the errors known.
+        // One day was 10 kW higher throughout. Twelve hours ahead that costs +10 before noon of
+        // that day and of the day after the next, and −20 before noon of the day between: 24 and 12
+        // of the errors known.
         let past: Vec<f64> =
             (0..HISTORY_HOURS).map(|h| if h / 24 == 4 { 10.0 } else { 0.0 }).collect();
         let points = points(&past);

@@ -1,4 +1,5 @@
-//! The judgement of [`guard`](super): each action by the rules of its device, then all of a feeder together.
+//! The judgement of [`guard`](super): each action by the rules of its device, then all of a feeder
+//! together.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

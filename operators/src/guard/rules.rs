@@ -1,7 +1,7 @@
 //! The rules that look at one device, each a question with a yes or a reason.
 //!
-//! They are written from the device's side and share nothing with dispatch's own arithmetic: a mistake there is
-//! not repeated here.
+//! They are written from the device's side and share nothing with dispatch's own arithmetic: a
+//! mistake there is not repeated here.
 
 use schemas::decision::Action;
 use schemas::state::AssetState;
@@ -80,7 +80,8 @@ fn in_box(kw: f64, asset: &AssetState) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Power and stored energy as last said, if that is fresh. What stores nothing needs to say nothing of it.
+/// Power and stored energy as last said, if that is fresh. What stores nothing needs to say nothing
+/// of it.
 fn heard(at: Timestamp, asset: &AssetState, settings: &Settings) -> Result<(f64, f64), Refusal> {
     let ticks = settings.stale_ticks;
     let refusal = |reason: String| Refusal::new("age", ticks as f64, reason);

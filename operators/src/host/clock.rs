@@ -9,7 +9,8 @@ use schemas::time::DAY_MS;
 pub struct TickClock {
     /// Length of a tick in milliseconds.
     pub step_ms: u64,
-    /// The first tick, if it is known beforehand; else the first that data is seen of, time 0 not counted.
+    /// The first tick, if it is known beforehand; else the first that data is seen of, time 0 not
+    /// counted.
     pub first_tick: Option<u64>,
 }
 
@@ -19,14 +20,15 @@ impl TickClock {
         time.div_ceil(self.step_ms).saturating_mul(self.step_ms)
     }
 
-    /// Whether data at this tick says that the tick is; before the first tick there is only reference data.
+    /// Whether data at this tick says that the tick is; before the first tick there is only
+    /// reference data.
     pub(crate) fn counts(&self, tick: u64) -> bool {
         tick >= self.first_tick.unwrap_or(self.step_ms)
     }
 }
 
-/// A silence after which ticks are not made up: the clock was moved, it did not tick so often. Every-tick kernels
-/// go on at the next data.
+/// A silence after which ticks are not made up: the clock was moved, it did not tick so often.
+/// Every-tick kernels go on at the next data.
 const SILENCE_MS_MAX: u64 = DAY_MS;
 
 /// Where the stepping stands.
@@ -54,7 +56,8 @@ impl Schedule {
         }
     }
 
-    /// The ticks to step now, in order: all that lie before `frontier`; `None` when the inputs are closed.
+    /// The ticks to step now, in order: all that lie before `frontier`; `None` when the inputs are
+    /// closed.
     pub(crate) fn due(&mut self, frontier: Option<u64>) -> Vec<u64> {
         let mut due = Vec::new();
         let open = match frontier {

@@ -72,7 +72,8 @@ fn alike(expected: &DataType, found: &DataType) -> bool {
     }
 }
 
-/// FNV-1a, then a finaliser so that the low bits, which choose the worker, depend on all. Never persisted.
+/// FNV-1a, then a finaliser so that the low bits, which choose the worker, depend on all. Never
+/// persisted.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let folded = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -30,6 +30,9 @@ use crate::kernel::Kernel;
 /// A row that a kernel gave: of which output, and the row.
 type Given = ((u8, Row), u64, i64);
 
+/// A row for an input, and how often it came.
+type Waiting = ((u8, Row), i64);
+
 /// A kernel with the codecs of its inputs and outputs.
 struct Stepper {
     name: String,
@@ -46,8 +49,9 @@ impl Stepper {
         Stepper { name: name.to_owned(), kernel, inputs, outputs }
     }
 
-    /// Gives the kernel the updates of one tick, which are consolidated and so in order of input and row.
-    fn step(&mut self, tick: u64, updates: &[((u8, Row), i64)], given: &mut Vec<Given>) {
+    /// Gives the kernel the updates of one tick, which are consolidated and so in order of input
+    /// and row.
+    fn step(&mut self, tick: u64, updates: &[Waiting], given: &mut Vec<Given>) {
         let mut changes = Vec::with_capacity(self.inputs.len());
         for (port, reader) in self.inputs.iter_mut().enumerate() {
             let from = updates.partition_point(|((of, _), _)| usize::from(*of) < port);
@@ -80,7 +84,7 @@ impl Reader {
         Reader { spec, codec: codec.expect("relations hold plain columns"), warned: false }
     }
 
-    fn change(&mut self, agent: &str, updates: &[((u8, Row), i64)]) -> Change {
+    fn change(&mut self, agent: &str, updates: &[Waiting]) -> Change {
         if updates.is_empty() {
             return Change::none(self.spec.schema.clone());
         }
@@ -138,7 +142,7 @@ pub(crate) fn step<'s>(
         name,
         move |capability, _| {
             let mut held = Some(capability);
-            let mut waiting: BTreeMap<u64, Vec<((u8, Row), i64)>> = BTreeMap::new();
+            let mut waiting: BTreeMap<u64, Vec<Waiting>> = BTreeMap::new();
             move |(input, frontier), output| {
                 input.for_each(|_, updates| {
                     for ((_, port, row), time, diff) in updates.drain(..) {
@@ -177,4 +181,42 @@ pub(crate) fn step<'s>(
             }
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::ArrayRef;
+    use arrow_array::Float64Array;
+    use arrow_array::StringArray;
+    use schemas::relation::Relation;
+    use schemas::state::FeederNow;
+
+    use super::*;
+
+    #[test]
+    fn rows_with_null_where_a_value_is_needed_are_left_out() {
+        let full = FeederNow::to_batch(&["f", "g"].map(|id| FeederNow {
+            feeder_id: id.to_owned(),
+            measured_at: Timestamp(4_000),
+            head_kw: 1.0,
+            limit_kw: 2.0,
+        }));
+        let mut columns = full.columns().to_vec();
+        columns[0] = Arc::new(StringArray::from(vec!["f", "g"])) as ArrayRef;
+        columns[2] = Arc::new(Float64Array::from(vec![None, Some(1.0)]));
+        let loose = full
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| f.as_ref().clone().with_nullable(true))
+            .collect::<Vec<_>>();
+        let view = RecordBatch::try_new(Arc::new(Schema::new(loose)), columns).unwrap();
+        let rows = RowCodec::new(view.schema()).unwrap().rows(&view).unwrap();
+        let updates: Vec<Waiting> = rows.into_iter().map(|row| ((0, row), 1)).collect();
+        let mut reader = Reader::new(InputSpec::by_feeder::<FeederNow>());
+        let change = reader.change("dispatch", &updates);
+        let left: Vec<FeederNow> = change.events().collect();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].feeder_id, "g");
+    }
 }

@@ -21,7 +21,8 @@ use crate::settings::Settings;
 use crate::table::Table;
 
 relation! {
-    /// Where a device lies: all of `asset_state` that is needed here, so that telemetry does not come along.
+    /// Where a device lies: all of `asset_state` that is needed here, so that telemetry does not
+    /// come along.
     pub struct AssetPlace in "asset_state" {
         /// The device.
         pub asset_id: String,

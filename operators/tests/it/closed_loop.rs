@@ -1,4 +1,5 @@
-//! The loop closed over the plant: the feeder stays under its limit, and each action comes to one end.
+//! The loop closed over the plant: the feeder stays under its limit, and each action comes to one
+//! end.
 
 use std::collections::BTreeMap;
 
@@ -171,7 +172,7 @@ impl Views {
         }
         self.hour.1 += load_kw;
         self.hour.2 += 1;
-        if tick.0 % (HOUR_MS / 12) == 0 {
+        if tick.0.is_multiple_of(HOUR_MS / 12) {
             told.node_hour = self.nodes.show([NodeHour {
                 bus_id: "bus-1".to_owned(),
                 feeder_id: "feeder-1".to_owned(),
@@ -242,10 +243,15 @@ fn lost_and_late_messages_do_not_make_it_swing_57_batteries() {
 
 #[test]
 fn two_homes_in_five_are_enough_for_the_evening_23_batteries() {
-    let settings = Settings::default();
-    let held = run(plant(23, 0.95, 0.02), Some(&settings), hours(15, 24), &[]);
+    let run = |short_share_max| {
+        let settings = Settings { short_share_max, ..Settings::default() };
+        run(plant(23, 0.95, 0.05), Some(&settings), hours(16, 24), &[])
+    };
+    let held = run(Settings::default().short_share_max);
     assert_eq!(held.minutes_over, 0);
     each_ends_once(&held);
+    // A twentieth of the commands is lost: what that leaves short must be asked for on top.
+    assert!(run(0.0).minutes_over > 5);
 }
 
 #[test]

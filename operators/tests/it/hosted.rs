@@ -268,7 +268,8 @@ fn collect<'s, R: Relation + std::fmt::Debug + 'static>(
     rows.clone().inspect(tell).probe_with(probe);
 }
 
-/// The path hosted by workers. `jump`: the inputs' clock goes to the end at once, without a stop at each tick.
+/// The path hosted by workers. `jump`: the inputs' clock goes to the end at once, without a stop at
+/// each tick.
 fn hosted(story: &BTreeMap<Timestamp, Told>, workers: usize, jump: bool) -> Said {
     let said = Arc::new(Mutex::new(Said::new()));
     let (feed, into) = (feed(story), said.clone());

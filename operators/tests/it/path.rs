@@ -1,4 +1,5 @@
-//! The decision path without a dataflow: kernels stepped by hand, in the order that `control` wires them.
+//! The decision path without a dataflow: kernels stepped by hand, in the order that `control` wires
+//! them.
 
 use std::collections::BTreeMap;
 

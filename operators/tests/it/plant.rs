@@ -1,7 +1,8 @@
 //! A feeder with homes and batteries, small enough to run days in seconds.
 //!
-//! Loads follow an hourly profile with a slow random walk on top; batteries obey setpoints at the next step and
-//! lose 5 % each way. Telemetry and setpoints get lost, seeded. No network: the head is the sum.
+//! Loads follow an hourly profile with a slow random walk on top; batteries obey setpoints at the
+//! next step and lose 5 % each way. Telemetry and setpoints get lost, seeded. No network: the head
+//! is the sum.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,9 @@ pub(crate) const STEP_MS: u64 = 5_000;
 pub(crate) const HISTORY_AT: Timestamp = Timestamp(1_471_996_800_000);
 pub(crate) const DAY_AT: Timestamp = Timestamp(HISTORY_AT.0 + 7 * 24 * HOUR_MS);
 
-/// Net load of five homes scaled to 57, mean kW by hour, 24 August to 1 September 2016: the homes of
-/// `citylearn_challenge_2022_phase_1` (CityLearn 2.1.2, MIT), buildings 1 to 5, load less PV, rounded.
+/// Net load of five homes scaled to 57, mean kW by hour, 24 August to 1 September 2016: the homes
+/// of `citylearn_challenge_2022_phase_1` (CityLearn 2.1.2, MIT), buildings 1 to 5, load less PV,
+/// rounded.
 pub(crate) const PROFILE_KW: [[i32; 24]; 9] = [
     [
         64, 47, 40, 71, 47, 39, 24, 45, -7, -9, -28, -58, -91, -92, -75, -13, 0, 81, 57, 42, 73,
