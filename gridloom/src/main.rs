@@ -1,2 +1,18 @@
-//! Placeholder until the room is built.
-fn main() {}
+//! `gridloom`: parse, do, exit code.
+//!
+//! The only place that reads the environment, prints, and exits.
+
+mod cli;
+
+mod exit;
+
+mod progress;
+
+mod telemetry;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    exit::on_worker_panic();
+    cli::Cli::parse().run()
+}

@@ -1,0 +1,132 @@
+//! `gridloom sql`: one question to the views' last state and the audit log.
+//!
+//! The answer goes to stdout; which data it shows, which tick, and how old that is, to stderr. How
+//! old is said in the grid's own time, as the distance to the last tick of the log: a replayed day is
+//! not years old because its readings are.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use arrow::array::RecordBatch;
+use gridloom::audit_tables;
+use gridloom::config::duration;
+use gridloom::data_dir;
+use gridloom::data_dir::DataArgs;
+use gridloom::data_dir::DataDir;
+use gridloom::problem::Told;
+use pipeline::log::SignedHead;
+use pipeline::views::snapshot;
+use queries::PlanError;
+use queries::batch::Rows;
+use queries::plan::statement;
+use schemas::audit::Kind;
+use schemas::time::Timestamp;
+
+use crate::exit::say;
+
+/// What to ask, and of what.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SqlArgs {
+    /// A SELECT over views and audit.* tables.
+    pub(crate) sql: String,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// How the answer is written.
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// A table for people.
+    Table,
+    /// Comma-separated, with a header.
+    Csv,
+    /// One array of objects.
+    Json,
+}
+
+/// Answers.
+///
+/// # Errors
+/// There is no data, or the question cannot be answered.
+pub(crate) fn run(args: &SqlArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let query = statement::query(&args.sql).map_err(|error| told(&error))?;
+    let dir = data_dir::find(&args.data)?;
+    let snapshot = snapshot::read(&dir.path).context("the views' snapshot cannot be read")?;
+    let shown = snapshot.as_ref().map(|(tick, _)| *tick);
+    let logged = logged(&dir.audit());
+    say(&said(&dir, shown, logged));
+    let mut tables: BTreeMap<String, Rows> = BTreeMap::new();
+    for (name, batch) in snapshot.map(|(_, views)| views).unwrap_or_default() {
+        tables.insert(name, Rows::of(batch));
+    }
+    let named: Vec<String> =
+        statement::relations(&query).into_iter().map(|named| named.name).collect();
+    for kind in Kind::ALL {
+        // Only what is asked for is read: a log holds days.
+        let name = audit_tables::name(kind);
+        let rows = if named.contains(&name) {
+            audit_tables::rows(&dir.audit(), kind).context("the audit log cannot be read")?
+        } else {
+            Rows { schema: audit_tables::columns(kind), batches: Vec::new() }
+        };
+        tables.insert(name, rows);
+    }
+    let now = shown.or(logged).unwrap_or_default();
+    let answer = queries::batch::query(&tables, &args.sql, now).map_err(|error| told(&error))?;
+    print(&answer, args.output, out)
+}
+
+/// The last tick of the log that is signed.
+fn logged(audit: &Path) -> Option<Timestamp> {
+    let bytes = std::fs::read(audit.join("head.json")).ok()?;
+    serde_json::from_slice::<SignedHead>(&bytes).ok().map(|head| head.tick)
+}
+
+fn said(dir: &DataDir, shown: Option<Timestamp>, logged: Option<Timestamp>) -> String {
+    let dir = dir.shown();
+    match (shown, logged) {
+        (Some(tick), Some(last)) if last > tick => {
+            let behind = duration::print(last.0 - tick.0);
+            format!("{dir}: views at tick {tick}, {behind} behind the log's last tick {last}")
+        }
+        (Some(tick), _) => format!("{dir}: tick {tick}, the last of the log"),
+        (None, Some(last)) => {
+            format!("{dir}: no snapshot of the views yet; the log ends at tick {last}")
+        }
+        (None, None) => format!("{dir}: nothing is recorded yet"),
+    }
+}
+
+/// A refusal as a sentence with a hint.
+pub(crate) fn told(error: &PlanError) -> Told {
+    let at = error.location().map_or(String::new(), |at| format!(" ({at})"));
+    Told { message: format!("{error}{at}"), hint: error.hint().map(str::to_owned) }
+}
+
+fn print(answer: &RecordBatch, output: Output, out: &mut dyn Write) -> anyhow::Result<()> {
+    match output {
+        Output::Table => {
+            let batches = std::slice::from_ref(answer);
+            writeln!(out, "{}", arrow::util::pretty::pretty_format_batches(batches)?)?;
+            let rows = answer.num_rows();
+            writeln!(out, "{rows} {}", if rows == 1 { "row" } else { "rows" })?;
+        }
+        Output::Csv => {
+            let builder = arrow::csv::WriterBuilder::new().with_header(true);
+            builder.build(&mut *out).write(answer)?;
+        }
+        Output::Json => {
+            let builder = arrow::json::writer::WriterBuilder::new().with_explicit_nulls(true);
+            let mut writer = builder.build::<_, arrow::json::writer::JsonArray>(&mut *out);
+            writer.write(answer)?;
+            writer.finish()?;
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}
