@@ -29,7 +29,7 @@ use anyhow::ensure;
 use crate::kafka::install::Installation;
 use crate::paths::Paths;
 
-/// How long a broker may take; on two busy cores it took 4 to 9 s.
+/// How long a broker may take; on two busy cores it took 4 to 12 s.
 const START_MAX: Duration = Duration::from_secs(90);
 
 /// How long a broker may take to stop before it is killed.
@@ -38,16 +38,29 @@ const STOP_MAX: Duration = Duration::from_secs(15);
 /// The name of a cluster is 16 bytes in base64; it only has to be one.
 const CLUSTER_ID: &str = "Z3JpZGxvb20tdGVzdC1rYQ";
 
+/// What the folder of a run is called, before its process number.
+const RUN: &str = "run-";
+
 /// Whom the secure door knows.
 const USER: &str = "gridloom";
 
 /// That user's password. The broker holds test data and listens on loopback only.
 const PASSWORD: &str = "gridloom-test";
 
-/// Starts the broker and takes it down when our end of its standard input closes. Interrupts are
-/// for us: the pipe closes when we end.
-const WATCHED: &str =
-    r#"trap "" INT TERM; "$@" </dev/null & pid=$!; cat >/dev/null; kill "$pid"; wait "$pid""#;
+/// Starts the broker, and takes it down when our end of its standard input closes: with us, however
+/// we end. An interrupt from the terminal is for us alone. What ignores a signal passes that on to
+/// its children, so only the interrupt is ignored: the broker must hear when it is told to stop.
+const WATCHED: &str = r#"
+trap "" INT
+"$@" </dev/null &
+broker=$!
+cat >/dev/null
+kill "$broker"
+{ sleep 10; kill -9 "$broker"; } 2>/dev/null &
+late=$!
+wait "$broker"
+kill "$late"
+"#;
 
 /// Where a broker listens, and how to get in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +98,8 @@ impl Broker {
     /// Starts a broker of its own for this process.
     pub(crate) fn start(paths: &Paths) -> anyhow::Result<Broker> {
         let installation = Installation::prepare(paths)?;
-        let folder = paths.kafka.join(format!("run-{}", std::process::id()));
+        sweep(&paths.kafka);
+        let folder = paths.kafka.join(format!("{RUN}{}", std::process::id()));
         let addresses = configure(&installation, &folder)?;
         let java = installation.broker(&folder);
         let mut command = Command::new("sh");
@@ -116,6 +130,17 @@ impl Drop for Broker {
         self.shell.wait().ok();
         // What is left lies in the target directory; the next run has a folder of its own.
         fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+/// Removes what runs left that were killed. What cannot be removed is in nobody's way.
+fn sweep(kafka: &Path) {
+    for entry in fs::read_dir(kafka).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let lives = |pid: &str| Path::new("/proc").join(pid).exists();
+        if name.strip_prefix(RUN).is_some_and(|pid| !lives(pid)) {
+            fs::remove_dir_all(entry.path()).ok();
+        }
     }
 }
 
