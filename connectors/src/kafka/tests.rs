@@ -4,6 +4,8 @@
 //! prints the variables for use by hand. Without a broker these tests fail: what was not tried does
 //! not work.
 
+mod outage;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
