@@ -1,7 +1,8 @@
-//! What happens while a broker is away: a source waits, a sink says that it is not known what arrived.
+//! What happens while a broker is away: a source waits, a sink says that it is not known what
+//! arrived.
 //!
-//! The broker of the other tests is shared and must not go away; this one is the client library's own
-//! stand-in, which speaks the protocol and can be told to.
+//! The broker of the other tests is shared and must not go away; this one is the client library's
+//! own stand-in, which speaks the protocol and can be told to.
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
