@@ -1,9 +1,10 @@
 //! Floor 2, the doors: where readings come in and setpoints leave.
 //!
-//! Bytes and meaning are two lists. A *door* ([`mod@file`], [`kafka`]) knows a medium: how to connect,
-//! what a partition is, how to resume. A *format* ([`format`](mod@format)) knows how one record
-//! becomes a row of a stream. Every source keeps the contract of [`source`], every sink that of
-//! [`sink`]; [`registry`] makes them from configuration. [`simulator`] stands in for a whole plant.
+//! Bytes and meaning are two lists. A *door* ([`mod@file`], [`kafka`]) knows a medium: how to
+//! connect, what a partition is, how to resume. A *format* ([`format`](mod@format)) knows how one
+//! record becomes a row of a stream. Every source keeps the contract of [`source`], every sink that
+//! of [`sink`]; [`registry`] makes them from configuration. [`simulator`] stands in for a whole
+//! plant.
 //!
 //! Read in this order: [`source`], [`sink`], [`registry`], then a door.
 //!
