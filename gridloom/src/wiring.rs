@@ -5,4 +5,6 @@
 pub mod bundled;
 pub mod day;
 pub mod lockstep;
+pub mod open;
+pub mod plant;
 pub mod views;

@@ -9,9 +9,12 @@
 //! DataFusion is told only the inner query: statements are parsed here, with sqlparser's PostgreSQL dialect.
 
 pub mod batch;
+mod date_bin;
 pub mod plan;
 pub mod session;
+pub mod shipped;
 pub mod table;
 
 pub use plan::Planner;
 pub use plan::refuse::PlanError;
+pub use shipped::shipped;

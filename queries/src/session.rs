@@ -46,6 +46,9 @@ pub(crate) fn state() -> SessionState {
         .register_udf(Arc::new(ScalarUDF::from(Now::new())))
         .expect("a new session takes any function");
     state
+        .register_udf(Arc::new(ScalarUDF::from(crate::date_bin::DateBin::new())))
+        .expect("a new session takes any function");
+    state
 }
 
 /// `now()`: the tick. Volatile, so that no rule folds it.

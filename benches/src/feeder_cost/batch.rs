@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use queries::batch::Rows;
 use schemas::event::MeterReading;
 use schemas::reference::Feeder;
 use schemas::reference::Meter;
@@ -21,11 +22,12 @@ use crate::meter::cpu_seconds;
 pub fn run(workload: &Workload) -> Measured {
     let last = workload.prices.last().expect("there are ticks");
     let prices: Vec<(usize, f64)> = last.iter().copied().enumerate().collect();
+    let readings = Rows { schema: MeterReading::schema(), batches: workload.readings.clone() };
     let tables = BTreeMap::from([
-        (MeterReading::NAME.to_owned(), workload.readings.clone()),
-        (Meter::NAME.to_owned(), vec![meters()]),
-        (Feeder::NAME.to_owned(), vec![feeders()]),
-        ("price_latest".to_owned(), vec![price_batch(&prices)]),
+        (MeterReading::NAME.to_owned(), readings),
+        (Meter::NAME.to_owned(), Rows::of(meters())),
+        (Feeder::NAME.to_owned(), Rows::of(feeders())),
+        ("price_latest".to_owned(), Rows::of(price_batch(&prices))),
     ]);
     let begin = cpu_seconds();
     let rows = queries::batch::query(&tables, SQL, Timestamp(0)).expect("DataFusion runs it");

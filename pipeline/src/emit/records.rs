@@ -80,14 +80,18 @@ impl Said {
             model_version: &f.model_version,
             ..Entry::default()
         })?;
-        add(&mut all, Kind::Quarantine, tick, quarantine, &["detail"], |q| Entry {
+        // The common column `reason` holds the word and the sentence.
+        let both = |q: &Quarantined| format!("{}: {}", q.reason, q.detail);
+        let quarantine: Vec<Quarantined> =
+            quarantine.iter().map(|q| Quarantined { detail: both(q), ..q.clone() }).collect();
+        add(&mut all, Kind::Quarantine, tick, &quarantine, &["detail"], |q| Entry {
             subject: &q.stream,
             actor: "ingest",
             reason: &q.detail,
             ..Entry::default()
         })?;
         if !missing.is_empty() {
-            let mut records = Records::new(tick);
+            let mut records = Records::in_order(tick);
             for partition in missing {
                 let reason = "silent for longer than patience: the tick was closed without it";
                 let (subject, actor) = (partition.as_str(), "ingest");
@@ -110,7 +114,7 @@ fn add<R: Relation>(
     if rows.is_empty() {
         return Ok(());
     }
-    let mut records = Records::new(tick);
+    let mut records = Records::in_order(tick);
     rows.iter().for_each(|row| records.push(&entry(row)));
     all.push((kind, records.finish(payload_of(&R::to_batch(rows), without))?));
     Ok(())

@@ -1,0 +1,35 @@
+//! The views that come with gridloom: what operators read, and what the agents decide on.
+
+/// One shipped view: its name, and the text of `queries/views/NAME.sql`.
+macro_rules! shipped {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../views/", $name, ".sql")))),*]
+    };
+}
+
+/// The shipped views, in name order.
+static SHIPPED: [(&str, &str); 18] = shipped![
+    "asset_latest",
+    "asset_state",
+    "bus_voltage",
+    "feeder_bin",
+    "feeder_cost",
+    "feeder_load",
+    "feeder_now",
+    "forecast_error",
+    "grid_state",
+    "meter_latest",
+    "node_hour",
+    "node_load",
+    "price_latest",
+    "price_now",
+    "sensor_latest",
+    "stale_sensors",
+    "switch_state",
+    "weather_now",
+];
+
+/// The name and text of each shipped view, in name order.
+pub fn shipped() -> &'static [(&'static str, &'static str)] {
+    &SHIPPED
+}
