@@ -1,7 +1,7 @@
 //! The audit log as tables: `audit.actions`, `audit.alarms` and the rest, one a kind.
 //!
-//! A kind that has no record yet has its columns all the same, so that counting alarms on a quiet day
-//! gives 0 and not an error.
+//! A kind that has no record yet has its columns all the same, so that counting alarms on a quiet
+//! day gives 0 and not an error.
 
 use std::path::Path;
 use std::sync::Arc;

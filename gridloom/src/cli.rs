@@ -1,7 +1,7 @@
 //! The command line: what is wanted, and who does it.
 //!
-//! Each command is a file. It is given its arguments and where results go, and gives back nothing or
-//! an error; [`exit`] makes the one sentence and exit code of that. Results are on stdout,
+//! Each command is a file. It is given its arguments and where results go, and gives back nothing
+//! or an error; [`exit`] makes the one sentence and exit code of that. Results are on stdout,
 //! everything that is said about them on stderr.
 
 mod audit;

@@ -1,7 +1,7 @@
 //! Which instance's data a question is about.
 //!
-//! Whoever asks may say so, by folder or by configuration. Who does not wants what was written last:
-//! the demo that just ran, or the instance that runs here. What was taken is said on stderr.
+//! Whoever asks may say so, by folder or by configuration. Who does not wants what was written
+//! last: the demo that just ran, or the instance that runs here. What was taken is said on stderr.
 
 use std::path::Path;
 use std::path::PathBuf;

@@ -13,6 +13,6 @@ mod telemetry;
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {
-    exit::on_worker_panic();
+    gridloom::broken::exit_on_worker_panic();
     cli::Cli::parse().run()
 }

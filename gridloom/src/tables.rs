@@ -1,8 +1,8 @@
 //! Reference tables from Parquet files, with the columns that the catalog says.
 //!
-//! A file that stands in for a built-in table is matched by column name; its columns may come in any
-//! order, and others than the table's are left out. A table of the user's own has the columns of its
-//! file. Either way the types become ours: text, double, bigint, boolean, and instants of
+//! A file that stands in for a built-in table is matched by column name; its columns may come in
+//! any order, and others than the table's are left out. A table of the user's own has the columns
+//! of its file. Either way the types become ours: text, double, bigint, boolean, and instants of
 //! milliseconds in UTC.
 
 use std::fs::File;

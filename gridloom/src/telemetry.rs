@@ -1,8 +1,8 @@
 //! What the process says of itself: lines on stderr, chosen by `GRIDLOOM_LOG`.
 //!
-//! Results go to stdout, sentences and this to stderr, so that a pipe holds results alone. A command
-//! that ends by itself says only what is unexpected; `run`, which does not, also says what changes.
-//! `GRIDLOOM_LOG` takes the usual directives: `debug`, or `pipeline=debug,info`.
+//! Results go to stdout, sentences and this to stderr, so that a pipe holds results alone. A
+//! command that ends by itself says only what is unexpected; `run`, which does not, also says what
+//! changes. `GRIDLOOM_LOG` takes the usual directives: `debug`, or `pipeline=debug,info`.
 
 use std::io::IsTerminal;
 

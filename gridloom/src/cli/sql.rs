@@ -1,8 +1,8 @@
 //! `gridloom sql`: one question to the views' last state and the audit log.
 //!
 //! The answer goes to stdout; which data it shows, which tick, and how old that is, to stderr. How
-//! old is said in the grid's own time, as the distance to the last tick of the log: a replayed day is
-//! not years old because its readings are.
+//! old is said in the grid's own time, as the distance to the last tick of the log: a replayed day
+//! is not years old because its readings are.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,6 +10,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use arrow::array::RecordBatch;
+use arrow::util::pretty::pretty_format_batches_with_schema;
 use gridloom::audit_tables;
 use gridloom::config::duration;
 use gridloom::data_dir;
@@ -21,7 +22,11 @@ use pipeline::views::snapshot;
 use queries::PlanError;
 use queries::batch::Rows;
 use queries::plan::statement;
+use queries::plan::statement::Named;
+use queries::table::Answer;
 use schemas::audit::Kind;
+use schemas::quarantine::Quarantined;
+use schemas::relation::Relation;
 use schemas::time::Timestamp;
 
 use crate::exit::say;
@@ -54,7 +59,6 @@ pub(crate) enum Output {
 /// # Errors
 /// There is no data, or the question cannot be answered.
 pub(crate) fn run(args: &SqlArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let query = statement::query(&args.sql).map_err(|error| told(&error))?;
     let dir = data_dir::find(&args.data)?;
     let snapshot = snapshot::read(&dir.path).context("the views' snapshot cannot be read")?;
     let shown = snapshot.as_ref().map(|(tick, _)| *tick);
@@ -64,20 +68,26 @@ pub(crate) fn run(args: &SqlArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     for (name, batch) in snapshot.map(|(_, views)| views).unwrap_or_default() {
         tables.insert(name, Rows::of(batch));
     }
-    let named: Vec<String> =
-        statement::relations(&query).into_iter().map(|named| named.name).collect();
+    let query = statement::query(&args.sql).ok();
+    let named = query.map(|query| statement::relations(&query)).unwrap_or_default();
     for kind in Kind::ALL {
         // Only what is asked for is read: a log holds days.
         let name = audit_tables::name(kind);
-        let rows = if named.contains(&name) {
+        let alias = (kind == Kind::Quarantine).then_some(Quarantined::NAME);
+        let asked = |named: &Named| named.name == name || Some(named.name.as_str()) == alias;
+        let rows = if named.iter().any(asked) {
             audit_tables::rows(&dir.audit(), kind).context("the audit log cannot be read")?
         } else {
             Rows { schema: audit_tables::columns(kind), batches: Vec::new() }
         };
         tables.insert(name, rows);
     }
+    // What was set aside stands in the log; most look for it under its own name.
+    if let Some(rows) = tables.get(&audit_tables::name(Kind::Quarantine)).cloned() {
+        tables.entry(Quarantined::NAME.to_owned()).or_insert(rows);
+    }
     let now = shown.or(logged).unwrap_or_default();
-    let answer = queries::batch::query(&tables, &args.sql, now).map_err(|error| told(&error))?;
+    let answer = queries::table::ask(&tables, &args.sql, now).map_err(|error| told(&error))?;
     print(&answer, args.output, out)
 }
 
@@ -108,22 +118,26 @@ pub(crate) fn told(error: &PlanError) -> Told {
     Told { message: format!("{error}{at}"), hint: error.hint().map(str::to_owned) }
 }
 
-fn print(answer: &RecordBatch, output: Output, out: &mut dyn Write) -> anyhow::Result<()> {
+fn print(answer: &Answer, output: Output, out: &mut dyn Write) -> anyhow::Result<()> {
     match output {
         Output::Table => {
-            let batches = std::slice::from_ref(answer);
-            writeln!(out, "{}", arrow::util::pretty::pretty_format_batches(batches)?)?;
-            let rows = answer.num_rows();
+            let Answer { schema, batches } = answer;
+            let table = pretty_format_batches_with_schema(schema.clone(), batches)?;
+            writeln!(out, "{table}")?;
+            let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
             writeln!(out, "{rows} {}", if rows == 1 { "row" } else { "rows" })?;
         }
         Output::Csv => {
             let builder = arrow::csv::WriterBuilder::new().with_header(true);
-            builder.build(&mut *out).write(answer)?;
+            let mut writer = builder.build(&mut *out);
+            // An answer without rows has a header too.
+            writer.write(&RecordBatch::new_empty(answer.schema.clone()))?;
+            answer.batches.iter().try_for_each(|batch| writer.write(batch))?;
         }
         Output::Json => {
             let builder = arrow::json::writer::WriterBuilder::new().with_explicit_nulls(true);
             let mut writer = builder.build::<_, arrow::json::writer::JsonArray>(&mut *out);
-            writer.write(answer)?;
+            answer.batches.iter().try_for_each(|batch| writer.write(batch))?;
             writer.finish()?;
             writeln!(out)?;
         }

@@ -108,7 +108,7 @@ impl<'a> Section<'a> {
         let read = item.as_value().and_then(&read);
         if read.is_none() {
             let hint = format!("write {key} = {right}");
-            self.wrong(key, format!("a {} stands here", item.type_name()), hint);
+            self.wrong(key, format!("{} stands here", a(item)), hint);
         }
         read
     }
@@ -198,7 +198,7 @@ impl<'a> Section<'a> {
         let item = self.get(key)?;
         let json = json(item);
         if json.is_none() {
-            self.wrong(key, format!("a {} cannot stand here", item.type_name()), "write a text");
+            self.wrong(key, format!("{} cannot stand here", a(item)), "write a text");
         }
         json
     }
@@ -215,7 +215,7 @@ impl<'a> Section<'a> {
         let section = Section::new(self.file, &self.name(key), item);
         if section.is_none() {
             let hint = format!("write [{}] with its keys below", self.name(key));
-            self.wrong(key, format!("a {} stands where a section should", item.type_name()), hint);
+            self.wrong(key, format!("{} stands where a section should", a(item)), hint);
         }
         section
     }
@@ -225,7 +225,7 @@ impl<'a> Section<'a> {
         let Some(item) = self.get(key) else { return Vec::new() };
         let Some(tables) = item.as_array_of_tables() else {
             let hint = format!("write [[{}]] once for each", self.name(key));
-            self.wrong(key, format!("a {} stands where a list should", item.type_name()), hint);
+            self.wrong(key, format!("{} stands where a list should", a(item)), hint);
             return Vec::new();
         };
         let section = |(index, table): (usize, &'a toml_edit::Table)| {
@@ -253,6 +253,12 @@ impl<'a> Section<'a> {
             self.wrong(key, "unknown key", hint);
         }
     }
+}
+
+/// What an item is, with its article.
+fn a(item: &Item) -> String {
+    let name = item.type_name();
+    if name.starts_with(['a', 'i']) { format!("an {name}") } else { format!("a {name}") }
 }
 
 fn empty() -> &'static toml_edit::Table {

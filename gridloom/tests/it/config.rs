@@ -1,0 +1,217 @@
+//! What a configuration may say, and what is said about one that is wrong.
+
+use std::path::Path;
+
+use gridloom::config::Config;
+use gridloom::config::DEFAULT;
+use gridloom::config::Instance;
+use operators::settings::Settings;
+use schemas::event::Envelope;
+
+fn parse(text: &str) -> (Option<Config>, Vec<String>) {
+    let (config, problems) = Config::parse(Path::new("g.toml"), text);
+    let shown = |p: &gridloom::problem::Problem| {
+        format!("{}: {}: {}; {}", p.line, p.key, p.message, p.hint.as_deref().unwrap_or("-"))
+    };
+    (config, problems.iter().map(shown).collect())
+}
+
+/// Each mistake as `line: key: message; hint`, in the order of reading.
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    assert_eq!(parse(text).1, expected);
+}
+
+/// A right configuration.
+#[track_caller]
+fn right(text: &str) -> Config {
+    let (config, problems) = parse(text);
+    assert_eq!(problems, Vec::<String>::new());
+    config.unwrap()
+}
+
+#[test]
+fn the_shipped_file_says_the_defaults() {
+    let said = right(DEFAULT);
+    let silent = right("");
+    assert_eq!(said.instance, silent.instance);
+    assert_eq!(said.agents, silent.agents);
+    assert_eq!(said.agents, Some(Settings::default()));
+    assert_eq!(said.tables, silent.tables);
+    assert!(said.catalog.iter().eq(silent.catalog.iter()));
+    assert_eq!(said.instance, Instance { ..Instance::default() });
+}
+
+#[test]
+fn the_examples_of_the_shipped_file_are_right() {
+    let uncommented: String = DEFAULT
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(code) if code.starts_with('[') || code.contains(" = ") => format!("{code}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    // A sentence that holds an equals sign is prose still.
+    let uncommented = uncommented.replace("\nWhere readings", "\n# Where readings");
+    let config = right(&uncommented);
+    assert_eq!(config.sources.len(), 1);
+    assert_eq!(config.sources[0].out_of_order_ms, 10_000);
+    assert_eq!(config.setpoints.unwrap().kind, "kafka");
+    let own = config.catalog.streams().find(|s| s.def.name == "ev_sessions").unwrap();
+    assert_eq!(own.def.envelope, Envelope::Upsert);
+    assert_eq!(config.tables.len(), 2);
+}
+
+#[test]
+fn paths_start_at_the_folder_of_the_file() {
+    let text = "[instance]\ndata_dir = \"d\"\nviews = \"/v\"\n[tables]\nmeters = \"m.parquet\"";
+    let (config, _) = Config::parse(Path::new("etc/g.toml"), text);
+    let config = config.unwrap();
+    assert_eq!(config.instance.data_dir, Path::new("etc/d"));
+    assert_eq!(config.instance.views.as_deref(), Some(Path::new("/v")));
+    assert_eq!(config.tables["meters"].path, Path::new("etc/m.parquet"));
+}
+
+#[test]
+fn patience_may_be_off() {
+    assert_eq!(right("[instance]\npatience = \"off\"").instance.ingest.patience_ms, None);
+    let config = right("[instance]\npatience = \"1m\"");
+    assert_eq!(config.instance.ingest.patience_ms, Some(60_000));
+}
+
+#[test]
+fn agents_may_be_off() {
+    assert_eq!(right("[agents]\nenabled = false").agents, None);
+    let agents = right("[instance]\nstep = \"1s\"\n[agents]\nvalid_ticks = 5").agents.unwrap();
+    assert_eq!((agents.step_ms, agents.valid_ticks), (1_000, 5));
+}
+
+#[test]
+fn unknown_keys_are_named_with_the_nearest() {
+    check(
+        "[instanze]\n[instance]\nworkres = 2\n[agents]\nlimit_shares = 0.9\n[sinks.setpoint]\n",
+        &[
+            "3: instance.workres: unknown key; did you mean workers?",
+            "6: sinks.setpoint: unknown key; did you mean setpoints?",
+            "5: agents.limit_shares: unknown key; did you mean limit_share?",
+            "1: instanze: unknown key; did you mean instance?",
+        ],
+    );
+}
+
+#[test]
+fn wrong_types_say_what_to_write() {
+    check(
+        "[instance]\nname = 5\nworkers = \"two\"\nstep = 5\nshipped_views = \"yes\"\n",
+        &[
+            "2: instance.name: an integer stands here; write name = \"…\"",
+            "4: instance.step: an integer stands here; write step = \"5s\"",
+            "3: instance.workers: a string stands here; write workers = 1",
+            "5: instance.shipped_views: a string stands here; write shipped_views = true or false",
+        ],
+    );
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    check(
+        "[instance]\nname = \"a b\"\nworkers = 0\nstep = \"0s\"\npatience = \"5 minutes\"\n",
+        &[
+            "2: instance.name: \"a b\" cannot name an instance; use up to 64 letters, digits, '-', \
+             '_' and '.'",
+            "4: instance.step: a step is longer than nothing and at most an hour; 5s is usual",
+            "5: instance.patience: \"5 minutes\" is no duration; write a number and a unit: ms, s, \
+             m, h or d, as in \"5s\" or \"1h30m\"",
+            "3: instance.workers: 0 is no value of workers; write a number from 1 to 64",
+        ],
+    );
+}
+
+#[test]
+fn sources_need_name_kind_and_a_stream_that_there_is() {
+    check(
+        "[[sources]]\nkind = \"file\"\n[[sources]]\nname = \"a/b\"\nstream = \"meter_reading\"\n",
+        &[
+            "1: sources[0]: key name is missing; add name = \"…\": offsets are kept by it",
+            "1: sources[0]: key stream is missing; add stream = \"…\": which stream it feeds",
+            "4: sources[1].name: a source's name holds no '/'; use '-' instead",
+            "5: sources[1].stream: there is no stream \"meter_reading\"; did you mean \
+             meter_readings?",
+            "3: sources[1]: key kind is missing; add kind = \"file\" or \"kafka\"",
+        ],
+    );
+}
+
+#[test]
+fn two_sources_of_one_name_would_share_offsets() {
+    let source = "[[sources]]\nname = \"m\"\nkind = \"file\"\nstream = \"prices\"\n";
+    check(
+        &source.repeat(2),
+        &["6: sources[1].name: there is a source \"m\" already; give every source a name of its \
+           own: offsets are kept by it"],
+    );
+}
+
+#[test]
+fn a_built_in_stream_has_its_columns_already() {
+    check(
+        "[streams.prices]\nevent_time = \"x\"\nlateness = \"3d\"\nretain = \"1d\"\n",
+        &[
+            "2: streams.prices.event_time: prices is a built-in stream; only lateness and retain \
+             may be said of it: name yours otherwise",
+            "4: streams.prices.retain: retain is shorter than lateness; what may still be \
+             corrected must still be there: lower lateness too",
+        ],
+    );
+}
+
+#[test]
+fn a_stream_that_is_no_built_in_one_needs_columns() {
+    check(
+        "[streams.price]\nretain = \"3d\"\n",
+        &["1: streams.price: key columns is missing; did you mean prices? A stream of your own \
+           needs columns = { name = \"TEXT\", … }"],
+    );
+}
+
+#[test]
+fn a_declared_stream_is_checked_column_by_column() {
+    check(
+        "[streams.ev]\ncolumns = { id = \"TXT\", at = \"TEXT\" }\nevent_time = \"at\"\n\
+         key = [\"di\"]\nenvelope = \"upset\"\n",
+        &[
+            "2: streams.ev.columns.id: \"TXT\" is no type; did you mean TEXT?",
+            "3: streams.ev.event_time: at is no instant; declare the column as \"TIMESTAMP NOT \
+             NULL\"",
+            "4: streams.ev.key: there is no column \"di\"; there are at",
+            "5: streams.ev.envelope: \"upset\" is no value of envelope; did you mean upsert?",
+        ],
+    );
+}
+
+#[test]
+fn a_stream_cannot_take_a_tables_name() {
+    let columns = "columns = { at = \"TIMESTAMP NOT NULL\" }\nevent_time = \"at\"\n";
+    check(
+        &format!("[streams.meters]\n{columns}"),
+        &["1: streams.meters: there is a reference table meters already; call the stream \
+           something else"],
+    );
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_named() {
+    check(
+        "[agents]\nvalid_ticks = 2\n",
+        &["2: agents.valid_ticks: 0 < refresh_ticks < valid_ticks must hold, or commands run out \
+           before their refresh; the settings contradict each other: change one"],
+    );
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_one_mistake() {
+    let (config, problems) = parse("[instance]\nname = gridloom\n");
+    assert!(config.is_none());
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].starts_with("2: : "), "{problems:?}");
+}
