@@ -366,10 +366,7 @@ impl Instance {
     }
 
     /// Makes finished ticks durable with one sync, then visible, then sends.
-    fn commit(
-        &mut self,
-        finished: Vec<(TickOutput, Instant)>,
-    ) -> Result<Vec<Done>, InstanceError> {
+    fn commit(&mut self, finished: Vec<(TickOutput, Instant)>) -> Result<Vec<Done>, InstanceError> {
         let mut done = Vec::new();
         let mut visible = Vec::new();
         for (output, at) in finished {
@@ -420,9 +417,8 @@ impl Instance {
         commit.inputs = tables;
         commit.inputs.extend(closed.streams.iter().cloned());
         commit.set_offsets(&closed.progress).map_err(|e| failed(e.to_string()))?;
-        commit.audit = said
-            .records(tick, &closed.quarantine, &missing)
-            .map_err(|e| failed(e.to_string()))?;
+        commit.audit =
+            said.records(tick, &closed.quarantine, &missing).map_err(|e| failed(e.to_string()))?;
         self.log.append(&commit)?;
         self.reached(Point::Appended, tick);
         Ok(())

@@ -133,7 +133,8 @@ impl<'s> Context<'_, 's> {
         let mut codec = codec(&schema, "Constant")?;
         let first = self.scope.index() == 0;
         let rows = if first { codec.rows(rows) } else { Ok(Vec::new()) };
-        let rows = rows.map_err(|source| RenderError::Type { node: "Constant", source: Some(source) })?;
+        let rows =
+            rows.map_err(|source| RenderError::Type { node: "Constant", source: Some(source) })?;
         let oks = rows.into_iter().map(|row| (row, 0, 1)).to_stream(self.scope).as_collection();
         Ok(Edge { schema, oks: Oks::Rows(oks), faults: Vec::new() })
     }

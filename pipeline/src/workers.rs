@@ -65,7 +65,9 @@ pub enum WorkersError {
     #[error("a view cannot be rendered")]
     Render(#[from] RenderError),
     /// A worker is gone: a broken invariant.
-    #[error("a dataflow worker stopped; its last words are above. Start again: the log holds every tick")]
+    #[error(
+        "a dataflow worker stopped; its last words are above. Start again: the log holds every tick"
+    )]
     Died,
 }
 

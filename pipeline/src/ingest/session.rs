@@ -254,12 +254,7 @@ impl Session {
                     .expect("indices are of this batch")
             };
             let waiting = self.waiting.entry(tick).or_default();
-            waiting.rows.push((
-                fetched.stream.clone(),
-                fetched.partition.clone(),
-                first,
-                batch,
-            ));
+            waiting.rows.push((fetched.stream.clone(), fetched.partition.clone(), first, batch));
         }
         for refused in judged.quarantine {
             self.waiting.entry(refused.tick_at).or_default().quarantine.push(refused);
@@ -402,8 +397,7 @@ fn row_refused(
         reason: connectors::source::Reason::Malformed,
         detail: String::new(),
     };
-    let kept =
-        connectors::source::Refused::new(fetched.positions[row], refusal, text.as_bytes());
+    let kept = connectors::source::Refused::new(fetched.positions[row], refusal, text.as_bytes());
     let kept = quarantined(fetched, tick, &kept);
     Quarantined { reason: reason.to_owned(), detail, ..kept }
 }

@@ -35,10 +35,7 @@ const DECIDED: [Kind; 3] = [Kind::Action, Kind::Alarm, Kind::Forecast];
 
 impl Instance {
     /// Replays the log and says which setpoints were decided last and may not have left.
-    pub(super) fn replay(
-        &mut self,
-        recovered: &Recovered,
-    ) -> Result<Vec<Setpoint>, InstanceError> {
+    pub(super) fn replay(&mut self, recovered: &Recovered) -> Result<Vec<Setpoint>, InstanceError> {
         let Some(last) = recovered.last_tick() else { return Ok(Vec::new()) };
         let mut waiting: VecDeque<TickCommit> = VecDeque::new();
         let mut open: Vec<Setpoint> = Vec::new();

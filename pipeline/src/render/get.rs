@@ -135,4 +135,3 @@ impl Step<DeltaBatch, DeltaBatch> for Retain {
         self.parked.keys().next().copied()
     }
 }
-

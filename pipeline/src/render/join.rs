@@ -112,8 +112,8 @@ pub(crate) fn join<'s>(
         JoinKind::Left => {
             let keys = right.map(|(key, _)| key).threshold_total(|_, n| i64::from(*n > 0));
             let keys = keys.map(|key| (key, ())).arrange_by_key_named("Join: right keys");
-            let found = arranged
-                .join_core(keys, |key: &Row, l: &Row, ()| Some((key.clone(), l.clone())));
+            let found =
+                arranged.join_core(keys, |key: &Row, l: &Row, ()| Some((key.clone(), l.clone())));
             let mut pad = padding.build()?;
             matched.concat(left.concat(found.negate()).map(move |(key, l)| pad(&key, &l)))
         }

@@ -80,7 +80,7 @@ fn apply(batches: Batches<'_>, evaluator: Evaluator) -> (Batches<'_>, Faults<'_>
             let (mut oks, mut faults) = (oks.activate(), faults.activate());
             input.for_each(|cap, data| {
                 for delta in data.drain(..) {
-                    evaluator.run(delta, &mut done, &mut failed);
+                    evaluator.run(&delta, &mut done, &mut failed);
                 }
                 if !done.is_empty() {
                     oks.session(&cap).give_container(&mut done);
@@ -108,7 +108,7 @@ impl Evaluator {
     /// Evaluates a batch; rows that fail become faults.
     pub(crate) fn run(
         &self,
-        delta: DeltaBatch,
+        delta: &DeltaBatch,
         done: &mut Vec<DeltaBatch>,
         failed: &mut Vec<(Fault, Time, Diff)>,
     ) {
@@ -116,17 +116,17 @@ impl Evaluator {
         if rows == 0 {
             return;
         }
-        match self.evaluate(&delta) {
+        match self.evaluate(delta) {
             Ok(Some(delta)) => done.push(delta),
             Ok(None) => {}
             Err(_) if rows > 1 => {
                 let half = rows / 2;
-                self.run(delta.slice(0, half), done, failed);
-                self.run(delta.slice(half, rows - half), done, failed);
+                self.run(&delta.slice(0, half), done, failed);
+                self.run(&delta.slice(half, rows - half), done, failed);
             }
             Err((expression, error)) if self.on_error == OnError::Null => {
                 tracing::debug!(%expression, %error, "a value that cannot be computed is NULL");
-                done.extend(self.nulls(&delta));
+                done.extend(self.nulls(delta));
             }
             Err((expression, error)) => {
                 let row = describe(&delta.batch);

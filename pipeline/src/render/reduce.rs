@@ -176,7 +176,7 @@ pub(crate) fn reduce<'s>(
     let schema = nullable(schema);
     let mut faults = input.faults.clone();
     let input_schema = input.schema.clone();
-    let (parts, failed) = partial::partial(input, shape.clone())?;
+    let (parts, failed) = partial::partial(input, &shape)?;
     faults.push(failed);
     let first = context.scope.index() == 0;
     let groups = state::Groups::new(shape, &input_schema, &schema, expire, first)?;

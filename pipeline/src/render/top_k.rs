@@ -65,31 +65,29 @@ pub(crate) fn top_k<'s>(
         .map(|o| SortOptions { descending: o.descending, nulls_first: o.nulls_first })
         .collect();
     let ordered = RowCodec::ordered(project(&schema, &columns), &options);
-    let ordered =
-        ordered.map_err(|e| RenderError::Type { node: "TopK", source: Some(e) })?;
+    let ordered = ordered.map_err(|e| RenderError::Type { node: "TopK", source: Some(e) })?;
     let mut encoder = Encoder {
         group: (group.to_vec(), codec(&project(&schema, group), "TopK")?),
         order: (columns, ordered),
         row: ((0..schema.fields().len()).collect(), codec(&schema, "TopK")?),
         expire,
     };
-    let candidates = to_batches(input)?
-        .unary::<CapacityContainerBuilder<Vec<Candidate>>, _, _, _>(
-            Pipeline,
-            "TopK: encode",
-            |_, _| {
-                move |input, output| {
-                    input.for_each(|cap, data| {
-                        let mut session = output.session(&cap);
-                        for delta in data.drain(..) {
-                            let diff = |row: usize| delta.diffs.at(row);
-                            let rows = encoder.encode(&delta.batch, delta.time, diff);
-                            session.give_iterator(rows.into_iter());
-                        }
-                    });
-                }
-            },
-        );
+    let candidates = to_batches(input)?.unary::<CapacityContainerBuilder<Vec<Candidate>>, _, _, _>(
+        Pipeline,
+        "TopK: encode",
+        |_, _| {
+            move |input, output| {
+                input.for_each(|cap, data| {
+                    let mut session = output.session(&cap);
+                    for delta in data.drain(..) {
+                        let diff = |row: usize| delta.diffs.at(row);
+                        let rows = encoder.encode(&delta.batch, delta.time, diff);
+                        session.give_iterator(rows.into_iter());
+                    }
+                });
+            }
+        },
+    );
     let state = Groups { limit, in_place, groups: BTreeMap::new(), due: BTreeSet::new() };
     let route = Exchange::new(|c: &Candidate| crate::route(c.group.as_bytes()));
     let oks = stepwise(candidates, route, "TopK", |c: &Candidate| c.time, state);
@@ -126,8 +124,13 @@ impl Encoder {
             None => Time::MAX,
         };
         (groups.into_iter().zip(orders).zip(rows).enumerate())
-            .map(|(i, ((group, order), row))| {
-                Candidate { time, group, order, row, until: until(i), diff: diff(i) }
+            .map(|(i, ((group, order), row))| Candidate {
+                time,
+                group,
+                order,
+                row,
+                until: until(i),
+                diff: diff(i),
             })
             .collect()
     }

@@ -3,10 +3,12 @@
 //! A publishing operator holds its tick's capability until it has handed the changes over, so when the probe has
 //! passed a tick, everything of that tick is in the channel.
 
-use std::collections::BTreeMap;
+use std::hash::Hash;
 
 use crossbeam_channel::Sender;
 use differential_dataflow::AsCollection;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use schemas::contract::Fault;
 use schemas::row::Row;
 use timely::dataflow::ProbeHandle;
@@ -20,7 +22,6 @@ use crate::delta::Diff;
 use crate::delta::Faults;
 use crate::delta::Rows;
 use crate::delta::Time;
-use crate::delta::add_to;
 use crate::stepwise::Step;
 use crate::stepwise::stepwise;
 
@@ -74,7 +75,7 @@ impl Publisher {
     }
 }
 
-fn publish<D: Ord + Clone + 'static>(
+fn publish<D: Eq + Hash + Clone + 'static>(
     stream: StreamVec<'_, Time, (D, Time, Diff)>,
     name: &str,
     send: impl Fn(Time, Vec<(D, Diff)>) + 'static,
@@ -89,15 +90,14 @@ struct Out<F> {
     send: F,
 }
 
-impl<D: Ord, F: Fn(Time, Vec<(D, Diff)>)> Step<(D, Time, Diff), ()> for Out<F> {
+impl<D: Eq + Hash, F: Fn(Time, Vec<(D, Diff)>)> Step<(D, Time, Diff), ()> for Out<F> {
     fn step(&mut self, at: Time, mut data: Vec<(D, Time, Diff)>, _: &mut Vec<()>) {
-        let changes: Vec<(D, Diff)> = if data.len() == 1 {
-            data.drain(..).map(|(row, _, diff)| (row, diff)).collect()
-        } else {
-            let mut sums = BTreeMap::new();
-            data.drain(..).for_each(|(row, _, diff)| add_to(&mut sums, row, diff));
-            sums.into_iter().collect()
-        };
+        // Readers apply changes in any order, so a hash is enough to add up equal rows.
+        let mut sums = HashMap::with_capacity_and_hasher(data.len(), FixedState::default());
+        for (row, _, diff) in data.drain(..) {
+            *sums.entry(row).or_insert(0) += diff;
+        }
+        let changes: Vec<(D, Diff)> = sums.into_iter().filter(|(_, diff)| *diff != 0).collect();
         if !changes.is_empty() {
             (self.send)(at, changes);
         }

@@ -30,6 +30,9 @@ pub struct Manifest {
     pub views: BTreeMap<String, String>,
 }
 
+/// The tick of a snapshot, and its views' rows.
+pub type OnDisk = (Timestamp, BTreeMap<String, RecordBatch>);
+
 /// Why a snapshot cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
@@ -123,17 +126,15 @@ fn forget_others(folder: &Path, manifest: &Manifest) {
 ///
 /// # Errors
 /// The manifest or a file it names cannot be read.
-pub fn read(
-    data_dir: &Path,
-) -> Result<Option<(Timestamp, BTreeMap<String, RecordBatch>)>, SnapshotError> {
+pub fn read(data_dir: &Path) -> Result<Option<OnDisk>, SnapshotError> {
     let path = data_dir.join("manifest");
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(SnapshotError::Io { path, source }),
     };
-    let manifest: Manifest = serde_json::from_slice(&text)
-        .map_err(|source| SnapshotError::Manifest { path, source })?;
+    let manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|source| SnapshotError::Manifest { path, source })?;
     let mut views = BTreeMap::new();
     for (name, file) in &manifest.views {
         let path = data_dir.join("views").join(file);

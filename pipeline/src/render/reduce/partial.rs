@@ -18,7 +18,6 @@ use schemas::row::Layout;
 use schemas::row::Row;
 use schemas::row::RowCodec;
 use schemas::row::Splice;
-use std::sync::Arc;
 use timely::Container;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -49,20 +48,22 @@ use crate::render::project;
 type Parts<'s> = StreamVec<'s, Time, Part>;
 
 /// Adds up each activation's changes by group.
-pub(super) fn partial(
-    input: Edge<'_>,
-    shape: Arc<Shape>,
-) -> Result<(Parts<'_>, Faults<'_>), RenderError> {
+pub(super) fn partial<'s>(
+    input: Edge<'s>,
+    shape: &Shape,
+) -> Result<(Parts<'s>, Faults<'s>), RenderError> {
     match &input.oks {
         Oks::Rows(rows) if shape.by_bytes => {
-            let mut reader = ByteReader::new(&input.schema, &shape)?;
-            Ok(adding_up(rows.clone().inner, shape, move |sums, (row, time, diff)| {
+            let mut reader = ByteReader::new(&input.schema, shape)?;
+            Ok(adding_up(rows.clone().inner, shape.slots.len(), move |sums, (row, time, diff)| {
                 reader.add(sums, &row, time, diff);
             }))
         }
         _ => {
-            let mut reader = BatchReader::new(&input.schema, &shape)?;
-            Ok(adding_up(to_batches(input)?, shape, move |sums, delta| reader.add(sums, &delta)))
+            let mut reader = BatchReader::new(&input.schema, shape)?;
+            Ok(adding_up(to_batches(input)?, shape.slots.len(), move |sums, delta| {
+                reader.add(sums, &delta)
+            }))
         }
     }
 }
@@ -106,7 +107,7 @@ impl Sums {
 
 fn adding_up<'s, D: 'static>(
     stream: StreamVec<'s, Time, D>,
-    shape: Arc<Shape>,
+    slots: usize,
     mut add: impl FnMut(&mut Sums, D) + 'static,
 ) -> (Parts<'s>, Faults<'s>)
 where
@@ -120,7 +121,6 @@ where
     let mut parts = OutputBuilder::from(parts);
     let mut faults = OutputBuilder::from(faults);
     let groups = HashMap::with_hasher(FixedState::default());
-    let slots = shape.slots.len();
     let mut sums = Sums { slots, time: 0, groups, parts: Vec::new(), faults: Vec::new() };
     builder.build(move |_| {
         move |_| {
@@ -238,8 +238,17 @@ fn float_at(bytes: &[u8], column: usize) -> f64 {
 struct BatchReader {
     group: (Vec<usize>, RowCodec),
     slots: Vec<SlotOf>,
-    /// Aggregates that keep argument values: which, its columns, its filter.
-    kept: Vec<(u32, Vec<usize>, Option<usize>, RowCodec, bool)>,
+    /// Aggregates that keep argument values.
+    kept: Vec<Kept>,
+}
+
+/// An aggregate that keeps argument values.
+struct Kept {
+    index: u32,
+    columns: Vec<usize>,
+    filter: Option<usize>,
+    codec: RowCodec,
+    skip_null: bool,
 }
 
 impl BatchReader {
@@ -255,7 +264,8 @@ impl BatchReader {
             // Least and greatest ignore NULL; a basic function decides for itself.
             let skip_null = matches!(aggregate.function, Min | Max);
             let columns = aggregate.arguments.clone();
-            kept.push((index as u32, columns, aggregate.filter, codec, skip_null));
+            let (index, filter) = (index as u32, aggregate.filter);
+            kept.push(Kept { index, columns, filter, codec, skip_null });
         }
         Ok(BatchReader { group, slots: shape.slots.clone(), kept })
     }
@@ -288,7 +298,7 @@ impl BatchReader {
                 argument.add(slot, of.kind, row, diff);
             }
         }
-        for (index, columns, filter, codec, skip_null) in &mut self.kept {
+        for Kept { index, columns, filter, codec, skip_null } in &mut self.kept {
             let columns: Vec<_> = columns.iter().map(|c| batch.column(*c).clone()).collect();
             let passes = |row: usize| {
                 let null = *skip_null && columns.iter().any(|c| c.is_null(row));
