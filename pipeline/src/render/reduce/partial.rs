@@ -62,7 +62,7 @@ pub(super) fn partial<'s>(
         _ => {
             let mut reader = BatchReader::new(&input.schema, shape)?;
             Ok(adding_up(to_batches(input)?, shape.slots.len(), move |sums, delta| {
-                reader.add(sums, &delta)
+                reader.add(sums, &delta);
             }))
         }
     }
