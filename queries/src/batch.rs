@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::MemorySchemaProvider;
 use datafusion::common::Result;
 use datafusion::datasource::MemTable;
 use datafusion::execution::context::SessionContext;
@@ -62,7 +62,8 @@ async fn answer(
 ) -> Result<RecordBatch> {
     let statement = Statement::Statement(Box::new(ast::Statement::Query(query)));
     let plan = context.state().statement_to_plan(statement).await?;
-    collect(context, plan, now).await
+    let (schema, batches) = collect(context, plan, now).await?;
+    Ok(concat_batches(&schema, &batches)?)
 }
 
 /// Runs a plan to its end, `now()` being the tick.
@@ -70,21 +71,24 @@ pub(crate) async fn collect(
     context: &SessionContext,
     plan: LogicalPlan,
     now: Timestamp,
-) -> Result<RecordBatch> {
-    let names: Vec<String> = plan.schema().fields().iter().map(|f| f.name().clone()).collect();
+) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    let planned = Arc::clone(plan.schema().inner());
     let plan = session::at(canonical(plan)?, now)?;
-    let batches = context.execute_logical_plan(plan).await?.collect_partitioned().await;
-    let batches: Vec<RecordBatch> = batches?.into_iter().flatten().collect();
-    let schema = batches.first().map(RecordBatch::schema);
-    let _ = &names;
-    let schema = schema.unwrap_or_else(|| Arc::new(Schema::empty()));
-    Ok(concat_batches(&schema, &batches)?)
+    let batches = context.execute_logical_plan(plan).await?.collect().await?;
+    let schema = batches.first().map_or(planned, RecordBatch::schema);
+    Ok((schema, batches))
 }
 
 /// A session over these tables; `audit.actions` is the table `actions` of the schema `audit`.
 pub(crate) fn context(tables: &BTreeMap<String, Rows>) -> Result<SessionContext> {
     let context = SessionContext::new_with_state(session::state());
+    let catalog = context.catalog("datafusion").expect("a session has its default catalog");
     for (name, rows) in tables {
+        if let Some((schema, _)) = name.split_once('.')
+            && catalog.schema(schema).is_none()
+        {
+            catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
+        }
         let table = MemTable::try_new(Arc::clone(&rows.schema), vec![rows.batches.clone()])?;
         context.register_table(name.as_str(), Arc::new(table))?;
     }

@@ -102,8 +102,9 @@ impl Planner {
         let logical = context::logical(&self.state, &self.catalog, statement.query)?;
         let rel = Lower::new(&self.state).rel(&logical)?;
         distinct_names(&rel)?;
-        let rel = join::order(rel, &self.catalog)?;
         let all: Vec<usize> = (0..rel.width()).collect();
+        // Before ordering, so that joins see what is asked of them; after it, for the columns of their keys.
+        let rel = join::order(prune::prune(rel, &all), &self.catalog)?;
         let mut rel = prune::prune(rel, &all);
         retain::place(&mut rel, &self.catalog);
         if !statement.allow_unbounded_state {

@@ -50,9 +50,13 @@ pub(crate) fn reduce(lower: &Lower, plan: &AggregatePlan) -> Result<Rel> {
         return Err(PlanError::refused("GROUPING SETS, ROLLUP and CUBE", hint));
     }
     let (mut input, group) = with_columns(input, &lower.scalars(&plan.group_expr, schema)?);
-    let fields = plan.schema.fields().to_vec();
+    let planned = plan.schema.fields();
+    let named = |field: &FieldRef, name: String| Arc::new(field.as_ref().clone().with_name(name));
+    let groups = group.iter().zip(planned);
+    let mut fields: Vec<FieldRef> =
+        groups.map(|(column, f)| named(f, input.fields[*column].name().clone())).collect();
     let mut aggregates = Vec::new();
-    for (expr, output) in plan.aggr_expr.iter().zip(&fields[plan.group_expr.len()..]) {
+    for (expr, field) in plan.aggr_expr.iter().zip(&planned[group.len()..]) {
         let Expr::AggregateFunction(call) = expr.clone().unalias() else {
             return Err(PlanError::refused(expr.to_string(), "write a plain aggregate"));
         };
@@ -67,7 +71,10 @@ pub(crate) fn reduce(lower: &Lower, plan: &AggregatePlan) -> Result<Rel> {
         };
         input = extended;
         let function = parts.function;
-        aggregates.push(Aggregate { function, arguments, filter, output: output.clone() });
+        let of: Vec<&str> = arguments.iter().map(|i| input.fields[*i].name().as_str()).collect();
+        let output = named(field, format!("{function}({})", of.join(", ")));
+        fields.push(Arc::clone(&output));
+        aggregates.push(Aggregate { function, arguments, filter, output });
     }
     let op = RelOp::Reduce { input: Box::new(input), group, aggregates, expire: None };
     Ok(Rel { fields, op })
@@ -92,13 +99,16 @@ impl Parts {
         let filter = params.filter.as_ref().map(|e| lower.scalar(e, schema)).transpose()?;
         let input = input.schema();
         let name = call.func.name();
-        let constant = |e: &Scalar| e.downcast_ref::<Literal>().is_some_and(|l| !l.value().is_null());
+        let constant =
+            |e: &Scalar| e.downcast_ref::<Literal>().is_some_and(|l| !l.value().is_null());
         let total = |e: &Scalar| constant(e) || !e.nullable(&input).unwrap_or(true);
         if name == "count" && !params.distinct && arguments.iter().all(total) {
             return Ok(Parts { function: AggregateFunction::CountRows, columns: vec![], filter });
         }
-        if let ([argument], false) = (arguments.as_slice(), params.distinct && name != "min" && name != "max")
-            && let Some(function) = simple(name, &argument.data_type(&input).unwrap_or(DataType::Null))
+        if let ([argument], false) =
+            (arguments.as_slice(), params.distinct && name != "min" && name != "max")
+            && let Some(function) =
+                simple(name, &argument.data_type(&input).unwrap_or(DataType::Null))
         {
             return Ok(Parts { function, columns: arguments, filter });
         }
@@ -110,7 +120,11 @@ impl Parts {
             }
             let name = format!("argument{}", columns.len());
             let data_type = expr.data_type(&input).unwrap_or(DataType::Null);
-            fields.push(Arc::new(Field::new(&name, data_type, expr.nullable(&input).unwrap_or(true))));
+            fields.push(Arc::new(Field::new(
+                &name,
+                data_type,
+                expr.nullable(&input).unwrap_or(true),
+            )));
             columns.push(expr);
             column(columns.len() - 1, &name)
         };

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
@@ -13,8 +14,10 @@ use datafusion::logical_expr::Distinct;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::Limit;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::Sort;
 use datafusion::logical_expr::SortExpr;
+use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::AggregateFunction;
 
 /// The plan with total orders.
@@ -52,7 +55,22 @@ pub(crate) fn canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
         };
         Ok(Transformed::yes(plan))
     })?;
-    Ok(plan.data)
+    plain_strings(plan.data)
+}
+
+/// The plan with strings as the relations have them: some functions return views of strings.
+fn plain_strings(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let fields = plan.schema().fields();
+    if !fields.iter().any(|field| *field.data_type() == DataType::Utf8View) {
+        return Ok(plan);
+    }
+    let columns = plan.schema().columns().into_iter().zip(fields.iter());
+    let exprs = columns.map(|(column, field)| match field.data_type() {
+        DataType::Utf8View => cast(Expr::Column(column), DataType::Utf8).alias(field.name()),
+        _ => Expr::Column(column),
+    });
+    let exprs: Vec<Expr> = exprs.collect();
+    LogicalPlanBuilder::from(plan).project(exprs)?.build()
 }
 
 /// The plan below a LIMIT with a total order, if it is one of `Sort` or `Projection(Sort)`.

@@ -61,11 +61,7 @@ pub(crate) fn logical(
     optimised(state, parsed).map_err(|e| said(&e))
 }
 
-fn parsed(
-    state: &SessionState,
-    catalog: &Catalog,
-    query: Box<ast::Query>,
-) -> Result<LogicalPlan> {
+fn parsed(state: &SessionState, catalog: &Catalog, query: Box<ast::Query>) -> Result<LogicalPlan> {
     let context = Context { state, catalog };
     let parser = &state.config_options().sql_parser;
     let options = ParserOptions::new()
@@ -111,24 +107,17 @@ pub(crate) fn known(named: &[Named], catalog: &Catalog) -> std::result::Result<(
 
 /// DataFusion's error as one of ours.
 pub(crate) fn said(error: &DataFusionError) -> PlanError {
-    let at = error.iter().find_map(|e| e.diagnostic()?.span).map(|span| Location {
-        line: span.start.line,
-        column: span.start.column,
-    });
+    let at = error
+        .iter()
+        .find_map(|e| e.diagnostic()?.span)
+        .map(|span| Location { line: span.start.line, column: span.start.column });
     match error.find_root() {
         DataFusionError::External(inner) => {
             if let Some(refused) = inner.downcast_ref::<PlanError>() {
                 return refused.clone();
             }
         }
-        DataFusionError::SchemaError(schema, _) => {
-            if let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref() {
-                let names: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).collect();
-                let name = field.flat_name().replace('"', "");
-                let hint = nearest(field.name(), names);
-                return PlanError::UnknownColumn { name, hint, at };
-            }
-        }
+        DataFusionError::SchemaError(schema, _) => return of_schema(schema, at),
         _ => {}
     }
     let text = error.strip_backtrace();
@@ -136,7 +125,24 @@ pub(crate) fn said(error: &DataFusionError) -> PlanError {
         .iter()
         .find_map(|layer| text.strip_prefix(layer).map(str::to_owned))
         .unwrap_or(text);
-    PlanError::Query { message: text, at }
+    PlanError::Query { message: text.split_whitespace().collect::<Vec<_>>().join(" "), at }
+}
+
+fn of_schema(error: &SchemaError, at: Option<Location>) -> PlanError {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let names: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).collect();
+            let name = field.flat_name().replace('"', "");
+            PlanError::UnknownColumn { name, hint: nearest(field.name(), names), at }
+        }
+        SchemaError::AmbiguousReference { field } => {
+            PlanError::DuplicateColumn { name: field.name.clone() }
+        }
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
+            PlanError::DuplicateColumn { name: name.clone() }
+        }
+    }
 }
 
 struct Context<'a> {
@@ -180,18 +186,25 @@ impl ContextProvider for Context<'_> {
     }
 
     fn udf_names(&self) -> Vec<String> {
-        self.state.scalar_functions().keys().cloned().collect()
+        sorted(self.state.scalar_functions().keys())
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
-        self.state.higher_order_functions().keys().cloned().collect()
+        sorted(self.state.higher_order_functions().keys())
     }
 
     fn udaf_names(&self) -> Vec<String> {
-        self.state.aggregate_functions().keys().cloned().collect()
+        sorted(self.state.aggregate_functions().keys())
     }
 
     fn udwf_names(&self) -> Vec<String> {
-        self.state.window_functions().keys().cloned().collect()
+        sorted(self.state.window_functions().keys())
     }
+}
+
+/// Names in order, so that what a message suggests does not depend on chance.
+fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut names: Vec<String> = names.cloned().collect();
+    names.sort_unstable();
+    names
 }

@@ -16,6 +16,7 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::expressions::CaseExpr;
 use datafusion::physical_expr::expressions::CastExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::expressions::IsNotNullExpr;
@@ -150,7 +151,24 @@ pub(crate) fn show(expr: &Scalar) -> String {
     if let Some(null) = expr.downcast_ref::<IsNotNullExpr>() {
         return format!("{} IS NOT NULL", operand(null.arg()));
     }
+    if let Some(case) = expr.downcast_ref::<CaseExpr>() {
+        return show_case(case);
+    }
     datafusion::physical_expr_common::physical_expr::fmt_sql(expr.as_ref()).to_string()
+}
+
+fn show_case(case: &CaseExpr) -> String {
+    let mut text = "CASE".to_owned();
+    if let Some(of) = case.expr() {
+        text += &format!(" {}", show(of));
+    }
+    for (when, then) in case.when_then_expr() {
+        text += &format!(" WHEN {} THEN {}", show(when), show(then));
+    }
+    if let Some(other) = case.else_expr() {
+        text += &format!(" ELSE {}", show(other));
+    }
+    text + " END"
 }
 
 fn operand(expr: &Scalar) -> String {
@@ -161,18 +179,44 @@ fn operand(expr: &Scalar) -> String {
 fn show_literal(value: &ScalarValue) -> String {
     match value {
         ScalarValue::Utf8(Some(text)) => format!("'{text}'"),
-        ScalarValue::IntervalMonthDayNano(Some(_))
-        | ScalarValue::IntervalDayTime(Some(_))
-        | ScalarValue::IntervalYearMonth(Some(_)) => format!("INTERVAL '{value}'"),
+        ScalarValue::Float64(Some(number)) => format!("{number:?}"),
+        ScalarValue::IntervalMonthDayNano(Some(v)) => {
+            format!("INTERVAL '{}'", span(v.months, v.days, v.nanoseconds))
+        }
         ScalarValue::TimestampNanosecond(..) | ScalarValue::TimestampMillisecond(..) => {
             let array = value.to_array().ok();
-            let text = array.and_then(|a| {
-                datafusion::arrow::util::display::array_value_to_string(&a, 0).ok()
-            });
+            let text = array
+                .and_then(|a| datafusion::arrow::util::display::array_value_to_string(&a, 0).ok());
             format!("TIMESTAMP '{}'", text.unwrap_or_else(|| value.to_string()))
         }
         other => other.to_string(),
     }
+}
+
+/// A span of time as SQL writes it, in the greatest units that are whole.
+fn span(months: i32, days: i32, nanoseconds: i64) -> String {
+    let units = [
+        (3_600_000_000_000, "hours"),
+        (60_000_000_000, "minutes"),
+        (1_000_000_000, "seconds"),
+        (1_000_000, "milliseconds"),
+        (1, "nanoseconds"),
+    ];
+    let mut parts = Vec::new();
+    let mut put = |n: i64, unit: &str| {
+        if n != 0 {
+            let unit = if n == 1 { unit.trim_end_matches('s') } else { unit };
+            parts.push(format!("{n} {unit}"));
+        }
+    };
+    put(months.into(), "months");
+    put(days.into(), "days");
+    let mut rest = nanoseconds;
+    for (size, unit) in units {
+        put(rest / size, unit);
+        rest %= size;
+    }
+    if parts.is_empty() { "0 seconds".to_owned() } else { parts.join(" ") }
 }
 
 fn type_name(data_type: &DataType) -> String {

@@ -121,13 +121,6 @@ impl Flat {
         self.starts().iter().rposition(|start| *start <= column).expect("columns have leaves")
     }
 
-    /// The one leaf that an expression uses.
-    fn only_leaf(&self, expr: &Scalar) -> Option<usize> {
-        let leaves: BTreeSet<usize> =
-            columns_of(expr).into_iter().map(|c| self.leaf_of(c)).collect();
-        (leaves.len() == 1).then(|| leaves.into_iter().next()).flatten()
-    }
-
     /// Moves expressions over one leaf into it: keys always, others where they cost no column.
     fn push_down(&mut self) {
         for leaf in 0..self.leaves.len() {
@@ -135,7 +128,8 @@ impl Flat {
             let width = self.leaves[leaf].width();
             let schema = self.leaves[leaf].schema();
             let within = |c: usize| (start..start + width).contains(&c);
-            let local = |e: &Scalar| replace(e, &|i| column(i - start, schema.field(i - start).name()));
+            let local =
+                |e: &Scalar| replace(e, &|i| column(i - start, schema.field(i - start).name()));
             let mut moved: Vec<Scalar> = Vec::new();
             let mut raw: BTreeSet<usize> = BTreeSet::new();
             let mut kept: BTreeSet<usize> = BTreeSet::new();
@@ -206,8 +200,11 @@ impl Flat {
         let mut todo: Vec<usize> = (0..self.leaves.len()).filter(|i| *i != driver).collect();
         let mut current = self.part(driver);
         while !todo.is_empty() {
-            let mut next: Vec<(Weight, usize)> =
-                todo.iter().filter(|i| self.connects(&current, **i)).map(|i| (weights[*i], *i)).collect();
+            let mut next: Vec<(Weight, usize)> = todo
+                .iter()
+                .filter(|i| self.connects(&current, **i))
+                .map(|i| (weights[*i], *i))
+                .collect();
             next.sort_unstable();
             let Some((_, first)) = next.first().copied() else {
                 return Err(no_key(JoinKind::Inner));
@@ -221,7 +218,8 @@ impl Flat {
             current = self.joined(current, right)?;
         }
         let at = |c: usize| current.at(c);
-        let filters: Vec<Scalar> = self.filters.iter().map(|e| over(e, &current.rel, &at)).collect();
+        let filters: Vec<Scalar> =
+            self.filters.iter().map(|e| over(e, &current.rel, &at)).collect();
         let outputs = self.outputs.iter().map(|e| over(e, &current.rel, &at)).collect();
         Ok(Rel::mfp(current.rel, filters, outputs, fields))
     }

@@ -178,7 +178,8 @@ impl Lower {
             if same {
                 return Ok(input);
             }
-            let casts = input.fields.iter().zip(&fields).any(|(a, b)| a.data_type() != b.data_type());
+            let casts =
+                input.fields.iter().zip(&fields).any(|(a, b)| a.data_type() != b.data_type());
             if casts {
                 let hint = "CAST the columns of each branch to the same types";
                 return Err(PlanError::refused("a UNION of different types", hint));
@@ -222,7 +223,10 @@ impl Lower {
         };
         let schema = temporal.input.schema();
         let input = Box::new(self.rel(&temporal.input)?);
-        let bound = |e: &Option<Expr>| e.as_ref().map(|e| self.scalar(e, schema)).transpose();
+        let bound = |e: &Option<Expr>| match e {
+            Some(e) => self.scalar(e, schema).map(|e| Some(input.named(&e))),
+            None => Ok(None),
+        };
         let (from, until) = (bound(&temporal.from)?, bound(&temporal.until)?);
         Ok(Rel { fields: input.fields.clone(), op: RelOp::Temporal { input, from, until } })
     }

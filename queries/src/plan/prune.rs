@@ -24,7 +24,8 @@ pub(crate) fn prune(rel: Rel, wanted: &[usize]) -> Rel {
         }
         RelOp::Mfp { input, filters, outputs } => {
             let outputs: Vec<Scalar> = wanted.iter().map(|i| outputs[*i].clone()).collect();
-            let need = Need::some(filters.iter().chain(&outputs).flat_map(columns_of), input.width());
+            let need =
+                Need::some(filters.iter().chain(&outputs).flat_map(columns_of), input.width());
             let input = prune(*input, &need.columns);
             let filters = filters.iter().map(|e| need.renumber(e, &input)).collect();
             let outputs = outputs.iter().map(|e| need.renumber(e, &input)).collect();

@@ -128,11 +128,12 @@ impl PlanError {
             | PlanError::UnknownRelation { hint, .. }
             | PlanError::UnknownColumn { hint, .. }
             | PlanError::Refused { hint, .. } => Some(hint),
-            PlanError::Unbounded { .. } => Some(
-                "give the stream a `retain`, group by a time that is bounded, or write WITH \
-                 (allow_unbounded_state = true)",
-            ),
-            PlanError::DuplicateColumn { .. } => Some("name one of them with AS"),
+            PlanError::Unbounded { .. } => {
+                Some("give the stream a `retain`, or write WITH (allow_unbounded_state = true)")
+            }
+            PlanError::DuplicateColumn { .. } => {
+                Some("write which table it is of, or name one with AS")
+            }
             PlanError::DuplicateName { .. } => Some("call this view something else"),
             PlanError::Syntax { .. } | PlanError::Cycle { .. } | PlanError::Query { .. } => None,
         }

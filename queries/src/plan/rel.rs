@@ -30,15 +30,38 @@ pub(crate) struct Rel {
 /// As in [`schemas::plan::Op`].
 #[derive(Clone, Debug)]
 pub(crate) enum RelOp {
-    Get { relation: String, columns: Vec<usize>, expire: Option<Expiry> },
-    Mfp { input: Box<Rel>, filters: Vec<Scalar>, outputs: Vec<Scalar> },
+    Get {
+        relation: String,
+        columns: Vec<usize>,
+        expire: Option<Expiry>,
+    },
+    Mfp {
+        input: Box<Rel>,
+        filters: Vec<Scalar>,
+        outputs: Vec<Scalar>,
+    },
     Join(JoinRel),
-    Reduce { input: Box<Rel>, group: Vec<usize>, aggregates: Vec<Aggregate>, expire: Option<Expiry> },
-    Distinct { input: Box<Rel> },
+    Reduce {
+        input: Box<Rel>,
+        group: Vec<usize>,
+        aggregates: Vec<Aggregate>,
+        expire: Option<Expiry>,
+    },
+    Distinct {
+        input: Box<Rel>,
+    },
     TopK(TopKRel),
-    Union { inputs: Vec<Rel> },
-    Temporal { input: Box<Rel>, from: Option<Scalar>, until: Option<Scalar> },
-    Constant { rows: RecordBatch },
+    Union {
+        inputs: Vec<Rel>,
+    },
+    Temporal {
+        input: Box<Rel>,
+        from: Option<Scalar>,
+        until: Option<Scalar>,
+    },
+    Constant {
+        rows: RecordBatch,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +97,11 @@ impl Rel {
     /// The expression for one of its columns.
     pub(crate) fn col(&self, index: usize) -> Scalar {
         column(index, self.fields[index].name())
+    }
+
+    /// The expression with its columns under the names that they have here.
+    pub(crate) fn named(&self, expr: &Scalar) -> Scalar {
+        replace(expr, &|i| self.col(i))
     }
 
     /// All its columns, each as itself.
@@ -134,6 +162,8 @@ impl Rel {
             }
             op => {
                 let input = Rel { fields: input.fields, op };
+                let filters = filters.iter().map(|e| input.named(e)).collect();
+                let outputs = outputs.iter().map(|e| input.named(e)).collect();
                 Rel { fields, op: RelOp::Mfp { input: Box::new(input), filters, outputs } }
             }
         }

@@ -36,7 +36,7 @@ pub struct ViewStatement {
 /// # Errors
 /// The text is not exactly one `CREATE MATERIALIZED VIEW`, or has options that there are not.
 pub fn view(sql: &str) -> Result<ViewStatement, PlanError> {
-    let create = match one_statement(sql)? {
+    let create = match one(sql)? {
         ast::Statement::CreateView(create) => create,
         other => return Err(not_a_view(&other)),
     };
@@ -72,7 +72,11 @@ pub fn view(sql: &str) -> Result<ViewStatement, PlanError> {
         }
         other => {
             let hint = "write options as WITH (name = value)".to_owned();
-            return Err(PlanError::Option { message: format!("{other} is unknown"), hint, at: None });
+            return Err(PlanError::Option {
+                message: format!("{other} is unknown"),
+                hint,
+                at: None,
+            });
         }
     }
     Ok(statement)
@@ -83,7 +87,7 @@ pub fn view(sql: &str) -> Result<ViewStatement, PlanError> {
 /// # Errors
 /// The text is neither.
 pub fn query(sql: &str) -> Result<Box<ast::Query>, PlanError> {
-    match one_statement(sql)? {
+    match one(sql)? {
         ast::Statement::Query(query) => Ok(query),
         ast::Statement::CreateView(create) => Ok(create.query),
         other => Err(PlanError::Statement {
@@ -94,7 +98,8 @@ pub fn query(sql: &str) -> Result<Box<ast::Query>, PlanError> {
     }
 }
 
-fn one_statement(sql: &str) -> Result<ast::Statement, PlanError> {
+/// The one statement of a text.
+pub(crate) fn one(sql: &str) -> Result<ast::Statement, PlanError> {
     let mut statements = Parser::new(&PostgreSqlDialect {})
         .try_with_sql(sql)
         .and_then(|mut parser| parser.parse_statements())
@@ -121,7 +126,8 @@ fn not_a_view(statement: &ast::Statement) -> PlanError {
     }
 }
 
-fn first_words(text: &str) -> String {
+/// Enough of a statement to recognise it.
+pub(crate) fn first_words(text: &str) -> String {
     text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
@@ -131,7 +137,11 @@ const OPTIONS: [&str; 2] = ["allow_unbounded_state", "on_error"];
 fn set_option(statement: &mut ViewStatement, option: &ast::SqlOption) -> Result<(), PlanError> {
     let ast::SqlOption::KeyValue { key, value } = option else {
         let hint = "write options as name = value".to_owned();
-        return Err(PlanError::Option { message: format!("{option} has no value"), hint, at: None });
+        return Err(PlanError::Option {
+            message: format!("{option} has no value"),
+            hint,
+            at: None,
+        });
     };
     let at = place(key.span);
     let text = match value {
@@ -216,11 +226,8 @@ impl ast::Visitor for Relations<'_> {
 
 /// A name without `public.`, as PostgreSQL folds it.
 fn plain_name(name: &ast::ObjectName) -> String {
-    let parts: Vec<String> = name
-        .0
-        .iter()
-        .map(|part| part.as_ident().map_or_else(|| part.to_string(), fold))
-        .collect();
+    let parts: Vec<String> =
+        name.0.iter().map(|part| part.as_ident().map_or_else(|| part.to_string(), fold)).collect();
     match parts.as_slice() {
         [schema, name] if schema == "public" => name.clone(),
         _ => parts.join("."),

@@ -17,7 +17,7 @@ use super::statement::place;
 ///
 /// # Errors
 /// The first such clause, in the order of the text's nesting.
-pub fn survey(query: &ast::Query) -> Result<(), PlanError> {
+pub(crate) fn survey(query: &ast::Query) -> Result<(), PlanError> {
     if query.order_by.is_some() && query.limit_clause.is_none() && !distinct_on(&query.body) {
         let span = query.order_by.as_ref().map_or(Span::empty(), Spanned::span);
         let hint = "a view has no order: order where it is read, or add LIMIT";

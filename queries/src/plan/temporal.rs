@@ -281,10 +281,16 @@ fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
 
 fn not_a_bound(expr: &Expr) -> PlanError {
     PlanError::refused(
-        format!("the condition {expr}"),
+        format!("the condition {}", sql(expr)),
         "compare one time with now(), as in measured_at > now() - INTERVAL '1 hour'; join \
          conditions with AND, never OR; for now() = t, compare with >= and <",
     )
+}
+
+/// The expression as SQL.
+fn sql(expr: &Expr) -> String {
+    datafusion::sql::unparser::expr_to_sql(expr)
+        .map_or_else(|_| expr.to_string(), |sql| sql.to_string())
 }
 
 fn elsewhere() -> PlanError {
