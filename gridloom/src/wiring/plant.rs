@@ -1,12 +1,13 @@
 //! The plant on a broker: a process of its own that knows an instance only by topics.
 //!
-//! Each stream has a topic, named by a prefix and the stream; records are keyed by what they are about, so that one
-//! meter's readings keep their order, and carry their event's time as the message's. After each step a mark goes to
-//! every partition: nothing on time before the step's end follows. What the link delays comes later, as a
-//! correction. Setpoints come back by the topic `setpoints` and are obeyed in the step that begins next.
+//! Each stream has a topic, named by a prefix and the stream; records are keyed by what they are
+//! about, so that one meter's readings keep their order, and carry their event's time as the
+//! message's. After each step a mark goes to every partition: nothing on time before the step's end
+//! follows. What the link delays comes later, as a correction. Setpoints come back by the topic
+//! `setpoints` and are obeyed in the step that begins next.
 //!
-//! A plant begins its day anew at each start. A setpoint about a step that it has not lived through yet was meant for
-//! another plant on the same topics, and is passed over.
+//! A plant begins its day anew at each start. A setpoint about a step that it has not lived through
+//! yet was meant for another plant on the same topics, and is passed over.
 //!
 //! It does not pace itself; who drives it says when a step is due.
 
@@ -42,7 +43,8 @@ use super::bundled;
 /// The topic that setpoints come by.
 pub const SETPOINTS: &str = "setpoints";
 
-/// The streams that a plant feeds: the column that keys a record, and the partitions of a topic that is made.
+/// The streams that a plant feeds: the column that keys a record, and the partitions of a topic
+/// that is made.
 const STREAMS: [(&str, &str, u32); 7] = [
     ("asset_telemetry", "asset_id", 2),
     ("commands", "asset_id", 1),
@@ -202,8 +204,8 @@ impl KafkaPlant {
         }
     }
 
-    /// Lives through the next step with the setpoints that arrived, and says what came of it. `None` when the data
-    /// has ended.
+    /// Lives through the next step with the setpoints that arrived, and says what came of it.
+    /// `None` when the data has ended.
     ///
     /// # Errors
     /// The brokers did not take it.
@@ -242,8 +244,8 @@ pub enum WriteError {
     },
 }
 
-/// Writes the plant's reference tables and a configuration with which an instance runs around it; gives the
-/// configuration's path.
+/// Writes the plant's reference tables and a configuration with which an instance runs around it;
+/// gives the configuration's path.
 ///
 /// # Errors
 /// The file system refused.
@@ -276,14 +278,17 @@ fn config_text(place: &Place, tables: &[&str], start_at: Timestamp) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let brokers = quoted(&place.brokers);
     let mut text = format!(
-        "# An instance around a simulated neighbourhood that starts at {start_at}. The plant begins anew at each\n\
-         # start: give both new topics (--prefix) and the instance an empty data folder then.\n\n\
+        "# An instance around a simulated neighbourhood that starts at {start_at}.\n\
+         # The plant begins anew at each start: give both new topics (--prefix) and the instance\n\
+         # an empty data folder then.\n\n\
          [instance]\nname = \"village\"\ndata_dir = \"data\"\n\n[tables]\n"
     );
     for table in tables {
         text.push_str(&format!("{table} = \"{table}.parquet\"\n"));
     }
-    text.push_str("\n# The plant marks the end of each step, so no reading on time is out of order.\n");
+    text.push_str(
+        "\n# The plant marks the end of each step, so no reading on time is out of order.\n",
+    );
     for (stream, ..) in STREAMS {
         let topic = quoted(&place.topic(stream).topic);
         text.push_str(&format!(

@@ -6,7 +6,6 @@ mod broken;
 mod cli;
 mod config;
 mod kafka;
-mod kafka;
 mod oracle;
 mod recovery;
 mod tidy;

@@ -1,0 +1,430 @@
+//! The whole way over a real broker: topics in, topics out, and an instance between them that is
+//! killed.
+//!
+//! The village's evening goes to seven topics, most of them with several partitions, as the plant
+//! writes them: keyed, with marks. `gridloom run` reads them until the last tick is durable. What
+//! its views show then must be what one batch computation over the same rows gives; what left by
+//! the topic `setpoints` must be what the audit log says, each action once; and whoever is killed
+//! on the way must end where an undisturbed run ends.
+//!
+//! `cargo xtask test` starts the broker; without one these tests fail.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use arrow::array::AsArray;
+use arrow::array::RecordBatch;
+use connectors::kafka::KafkaConfig;
+use connectors::kafka::KafkaSink;
+use connectors::kafka::KafkaSinkConfig;
+use connectors::kafka::admin;
+use connectors::simulator::Plant;
+use connectors::simulator::PlantConfig;
+use connectors::simulator::plant::DEMO_START_AT;
+use connectors::sink::Sink;
+use gridloom::wiring::bundled;
+use gridloom::wiring::plant;
+use gridloom::wiring::plant::Place;
+use gridloom::wiring::plant::Publisher;
+use pipeline::log;
+use pipeline::views::snapshot;
+use schemas::audit;
+use schemas::audit::Head;
+use schemas::audit::Kind;
+use schemas::catalog::Catalog;
+use schemas::decision::Forecast;
+use schemas::event::Setpoint;
+use schemas::relation::Relation;
+use schemas::time::Timestamp;
+
+use crate::oracle;
+use crate::oracle::Change;
+use crate::recovery;
+
+/// The evening begins at 18:45, so that an hour ends on the way and forecasts of it are compared.
+const START: &str = "18:45";
+const START_MS: u64 = (18 * 60 + 45) * 60_000;
+
+/// Nearly half an hour: the last tick does not issue a forecast, which no view could show yet.
+const STEPS: u64 = 355;
+
+/// Steps in the runs that are killed.
+const KILLED_STEPS: u64 = 120;
+
+/// Kills between two system calls: the point and how often it is reached first.
+const POINTS: [&str; 8] = [
+    "synced:3",
+    "synced:33",
+    "synced:60",
+    "synced:81",
+    "synced:110",
+    "appended:25",
+    "appended:90",
+    "sent:50",
+];
+
+/// Kills by signal, each in a run of its own.
+const SIGNALS: u64 = 12;
+
+// What was asked for: twenty kills, at least five of them between sync and send.
+const _: () = assert!(SIGNALS as usize + POINTS.len() >= 20);
+
+/// How long a run may take before it is called stuck.
+const WAIT_MAX: Duration = Duration::from_secs(180);
+
+/// Between two looks at how far a run is.
+const LOOK: Duration = Duration::from_millis(100);
+
+fn brokers() -> String {
+    std::env::var("GRIDLOOM_TEST_KAFKA").unwrap_or_else(|_| {
+        panic!(
+            "GRIDLOOM_TEST_KAFKA is not set: this test needs a Kafka broker. Run it with \
+             `cargo xtask test`, or start one with `cargo xtask kafka start` and export what it \
+             prints."
+        )
+    })
+}
+
+/// Topics that no other test and no earlier run has.
+fn place(name: &str) -> Place {
+    Place { brokers: brokers(), prefix: format!("gridloom-{name}-{}-", std::process::id()) }
+}
+
+fn village() -> Plant {
+    let start_at = DEMO_START_AT.plus(START_MS);
+    let config = PlantConfig { start_at, ..PlantConfig::default() };
+    Plant::new(bundled::plant_data().unwrap(), config).unwrap()
+}
+
+/// What stands in the topics and tables.
+struct Input {
+    place: Place,
+    changes: Vec<Change>,
+    last: Timestamp,
+}
+
+impl Input {
+    /// Writes an evening without control to new topics.
+    fn write(place: Place, steps: u64) -> Input {
+        place.make_topics().unwrap();
+        let mut publisher = Publisher::open(&place).unwrap();
+        let mut plant = village();
+        let tables = bundled::tables(&plant).into_iter();
+        let mut changes: Vec<Change> = tables.map(|(name, rows)| (name, rows, 1)).collect();
+        let mut last = Timestamp::default();
+        for _ in 0..steps {
+            let step = plant.step(plant.next_at(), &[]);
+            publisher.send(&step).unwrap();
+            changes.extend(plant::said(&step).into_iter().map(|(s, rows)| (s.to_owned(), rows, 1)));
+            last = step.at;
+        }
+        publisher.flush().unwrap();
+        Input { place, changes, last }
+    }
+
+    /// A run over it with a data folder and a topic of setpoints of its own.
+    fn run(&self, folder: &Path, name: &str) -> Run {
+        let folder = folder.join(name);
+        let config = plant::write_config(&folder, &self.place, &village()).unwrap();
+        let shared = self.place.topic(plant::SETPOINTS);
+        let own = KafkaConfig::topic(&shared.brokers, &format!("{}-{name}", shared.topic));
+        admin::make_topic("tests", &own, 2).unwrap();
+        let text = fs::read_to_string(&config).unwrap();
+        let settings = "patience = \"off\"\nticks_in_flight = 4\nsnapshot_every = 50\n";
+        let text = text.replace("[instance]\n", &format!("[instance]\n{settings}"));
+        let text = text.replace(&shared.topic, &own.topic);
+        fs::write(&config, text).unwrap();
+        Run { config, setpoints: own, last: self.last }
+    }
+}
+
+/// An instance's configuration and what it leaves behind.
+struct Run {
+    config: PathBuf,
+    setpoints: KafkaConfig,
+    last: Timestamp,
+}
+
+/// What a run left behind.
+struct Outcome {
+    tick: Timestamp,
+    views: BTreeMap<String, RecordBatch>,
+    head: Head,
+    commits: u64,
+    setpoints: BTreeSet<String>,
+}
+
+impl Run {
+    fn audit(&self) -> PathBuf {
+        self.config.with_file_name("data").join("audit")
+    }
+
+    /// Starts it and lets it go on until the last tick is durable; then asks it to stop, as a
+    /// supervisor would.
+    #[track_caller]
+    fn finish(&self) {
+        let mut process = Process(Some(recovery::start(&self.config, None)));
+        process.wait_for(&self.audit(), self.last);
+        let said = process.stop();
+        // Only what a kill may leave behind may be said.
+        let unexpected: Vec<_> = (said.lines())
+            .filter(|line| line.contains("ERROR") || line.contains("WARN"))
+            .filter(|line| !line.contains("dropped an uncommitted tail"))
+            .collect();
+        assert!(unexpected.is_empty(), "{unexpected:?}");
+    }
+
+    #[track_caller]
+    fn outcome(&self) -> Outcome {
+        let data = self.config.with_file_name("data");
+        let (tick, views) = snapshot::read(&data).unwrap().expect("a snapshot");
+        let report = log::verify(&self.audit()).unwrap();
+        assert!(report.intact(), "{report}");
+        let (head, commits) = (report.head, report.commits);
+        Outcome { tick, views, head, commits, setpoints: sent(&self.setpoints) }
+    }
+}
+
+/// A process that does not outlive its test.
+struct Process(Option<Child>);
+
+impl Process {
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().expect("it was not stopped yet")
+    }
+
+    /// Waits until the log in `audit` has reached `last`.
+    #[track_caller]
+    fn wait_for(&mut self, audit: &Path, last: Timestamp) {
+        let began = Instant::now();
+        loop {
+            let tick = log::verify(audit).map_or(Timestamp::default(), |report| report.head.tick);
+            if tick >= last {
+                return;
+            }
+            if self.child().try_wait().unwrap().is_some() {
+                panic!("it ended at tick {tick} by itself: {}", self.stop());
+            }
+            assert!(began.elapsed() < WAIT_MAX, "tick {tick} after {WAIT_MAX:?}, {last} expected");
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Asks it to stop and gives what it said; it must end well.
+    #[track_caller]
+    fn stop(&mut self) -> String {
+        let child = self.0.take().expect("it was not stopped yet");
+        let pid = child.id().to_string();
+        // One that has ended cannot be asked, and that is seen below.
+        Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{}: {said}", output.status);
+        said
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// The ids of all setpoints in a topic, each of which must be there once.
+#[track_caller]
+fn sent(topic: &KafkaConfig) -> BTreeSet<String> {
+    let config = KafkaSinkConfig::topic(topic.clone());
+    let mut sink = KafkaSink::open("setpoints", &Setpoint::schema(), config).unwrap();
+    let rows = Setpoint::from_batch(&sink.tail(usize::MAX).unwrap()).unwrap();
+    let ids: BTreeSet<String> = rows.iter().map(|row| row.action_id.clone()).collect();
+    assert_eq!(ids.len(), rows.len(), "a setpoint left twice");
+    ids
+}
+
+/// How many records of actions there are in each state, and the ids of those that were sent.
+fn actions(audit: &Path) -> (BTreeMap<String, usize>, BTreeSet<String>) {
+    let (mut states, mut ids) = (BTreeMap::new(), BTreeSet::new());
+    for batch in log::read_kind(audit, Kind::Action).unwrap() {
+        let batch = batch.unwrap();
+        let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
+        for (state, id) in text("state").iter().zip(&text(audit::ACTION_ID)) {
+            let state = state.unwrap();
+            *states.entry(state.to_owned()).or_default() += 1;
+            if state == "sent" {
+                ids.insert(id.unwrap().to_owned());
+            }
+        }
+    }
+    (states, ids)
+}
+
+/// The forecasts that the agents issued, as the relation that views read.
+fn forecasts(audit: &Path) -> Vec<Change> {
+    let schema = Forecast::schema();
+    let row = |batch: RecordBatch| {
+        let columns = schema.fields().iter().map(|field| {
+            let name = if field.name() == "subject_id" { audit::SUBJECT } else { field.name() };
+            batch.column_by_name(name).unwrap().clone()
+        });
+        let rows = RecordBatch::try_new(schema.clone(), columns.collect()).unwrap();
+        (Forecast::NAME.to_owned(), rows, 1)
+    };
+    log::read_kind(audit, Kind::Forecast).unwrap().map(|batch| row(batch.unwrap())).collect()
+}
+
+/// Rows of each stream, as written and as logged.
+fn rows_of<'a>(rows: impl Iterator<Item = (&'a str, usize)>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    rows.filter(|(_, n)| *n > 0)
+        .for_each(|(name, n)| *counts.entry(name.to_owned()).or_default() += n);
+    counts
+}
+
+fn logged(audit: &Path) -> BTreeMap<String, usize> {
+    let instance = log::InstanceId::new("village").unwrap();
+    let (_log, recovered) = log::Log::open(audit, &instance, log::Options::default()).unwrap();
+    let commits: Vec<_> = recovered.replay(Timestamp(0)).map(|c| c.unwrap().commit).collect();
+    let inputs = commits.iter().flat_map(|commit| &commit.inputs);
+    rows_of(inputs.map(|(name, rows)| (name.trim_start_matches(['+', '-']), rows.num_rows())))
+}
+
+#[test]
+fn half_an_hour_in_several_topics_equals_batch_355_ticks() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = Input::write(place("batch"), STEPS);
+    let run = input.run(folder.path(), "run");
+    run.finish();
+    let outcome = run.outcome();
+    assert_eq!((outcome.tick, outcome.head.tick), (input.last, input.last));
+    assert_eq!(outcome.commits, STEPS);
+
+    let (states, sent) = actions(&run.audit());
+    assert!(sent.len() > 20, "{states:?}");
+    assert_eq!(outcome.setpoints, sent, "what left is what the audit log says");
+    assert_eq!(log::read_kind(&run.audit(), Kind::Quarantine).unwrap().count(), 0);
+    let written =
+        rows_of(input.changes.iter().map(|(name, rows, _)| (name.as_str(), rows.num_rows())));
+    assert_eq!(logged(&run.audit()), written, "nothing lost, nothing twice");
+
+    let mut changes = input.changes;
+    changes.extend(forecasts(&run.audit()));
+    let asked = oracle::asked(&Catalog::built_in(), &[(input.last.0, changes)]).remove(0);
+    for (view, asked) in &asked {
+        oracle::check_equal(view, &outcome.views[view], asked);
+    }
+    for view in ["grid_state", "feeder_load", "feeder_cost", "forecast_error"] {
+        assert!(asked[view].num_rows() > 0, "{view} is empty");
+    }
+}
+
+#[test]
+fn killed_at_any_moment_on_a_broker_120_ticks_20_kills() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = Input::write(place("kills"), KILLED_STEPS);
+    let undisturbed = input.run(folder.path(), "undisturbed");
+    let began = Instant::now();
+    undisturbed.finish();
+    let took = began.elapsed();
+    let expected = undisturbed.outcome();
+    assert!(expected.setpoints.len() > 20, "only {} setpoints", expected.setpoints.len());
+
+    for point in POINTS {
+        let run = input.run(folder.path(), &point.replace(':', "-"));
+        let mut process = Process(Some(recovery::start(&run.config, Some(point))));
+        let began = Instant::now();
+        while process.child().try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < WAIT_MAX, "{point} was never reached");
+            std::thread::sleep(LOOK);
+        }
+        run.finish();
+        check_same(point, &run.outcome(), &expected);
+    }
+    let mut seed = 20_160_831u64;
+    for signal in 0..SIGNALS {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let run = input.run(folder.path(), &format!("signal-{signal}"));
+        let mut process = Process(Some(recovery::start(&run.config, None)));
+        let share = (seed >> 33) as f64 / (1u64 << 31) as f64;
+        std::thread::sleep(took.mul_f64(0.1 + 0.9 * share));
+        // A broker has no end: it runs until it is killed.
+        process.child().kill().unwrap();
+        assert!(!process.child().wait().unwrap().success());
+        run.finish();
+        check_same(&format!("signal {signal}, seed {seed}"), &run.outcome(), &expected);
+    }
+}
+
+#[track_caller]
+fn check_same(what: &str, outcome: &Outcome, expected: &Outcome) {
+    assert_eq!(outcome.tick, expected.tick, "{what}: last tick");
+    for (name, rows) in &expected.views {
+        assert_eq!(&outcome.views[name], rows, "{what}: view {name}");
+    }
+    assert_eq!(outcome.setpoints, expected.setpoints, "{what}: setpoints");
+    assert_eq!(outcome.head, expected.head, "{what}: audit head");
+}
+
+/// A `gridloom` whose words go to a file, so that they can be read while it runs.
+fn gridloom(arguments: &[&str], said: &Path) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gridloom"));
+    command.args(arguments).env("GRIDLOOM_LOG", "info").env_remove("GRIDLOOM_TEST_ABORT");
+    let said = fs::File::create(said).unwrap();
+    Process(Some(command.stdout(Stdio::null()).stderr(said).spawn().unwrap()))
+}
+
+#[test]
+fn plant_and_run_close_the_loop_as_two_processes_360_ticks() {
+    const TICKS: u64 = 360;
+    let folder = tempfile::tempdir().unwrap();
+    let Place { brokers, prefix } = place("loop");
+    let here = folder.path().join("village");
+    let of_plant = ["plant", "--brokers", &brokers, "--prefix", &prefix, "--start", START];
+    let said_by = |name: &str| folder.path().join(name);
+
+    let write = [&of_plant[..], &["--write-config", here.to_str().unwrap()]].concat();
+    let mut writer = gridloom(&write, &said_by("write"));
+    let status = writer.child().wait().unwrap();
+    assert!(status.success(), "{}", fs::read_to_string(said_by("write")).unwrap());
+
+    let config = here.join("gridloom.toml");
+    let mut run = gridloom(&["run", "--config", config.to_str().unwrap()], &said_by("run"));
+    let began = Instant::now();
+    while !fs::read_to_string(said_by("run")).unwrap().contains("running") {
+        assert!(began.elapsed() < WAIT_MAX, "{}", fs::read_to_string(said_by("run")).unwrap());
+        std::thread::sleep(LOOK);
+    }
+    let ticks = TICKS.to_string();
+    let live = [&of_plant[..], &["--speed", "60", "--ticks", &ticks]].concat();
+    let mut plant = gridloom(&live, &said_by("plant"));
+    let audit = here.join("data/audit");
+    let last = DEMO_START_AT.plus(START_MS + TICKS * 5_000);
+    run.wait_for(&audit, last);
+    assert!(plant.child().wait().unwrap().success());
+    run.stop();
+
+    for name in ["run", "plant"] {
+        let said = fs::read_to_string(said_by(name)).unwrap();
+        let errors: Vec<_> = said.lines().filter(|line| line.contains("ERROR")).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+    let report = log::verify(&audit).unwrap();
+    assert!(report.intact(), "{report}");
+    let (states, sent_ids) = actions(&audit);
+    let of = |state: &str| states.get(state).copied().unwrap_or_default();
+    assert!(of("sent") > 20 && of("confirmed") > 0, "{states:?}");
+    let topic = Place { brokers, prefix }.topic(plant::SETPOINTS);
+    assert_eq!(sent(&topic), sent_ids, "what left is what the audit log says");
+    let said = fs::read_to_string(said_by("plant")).unwrap();
+    assert!(!said.contains("obeyed=0 "), "no setpoint reached the plant: {said}");
+}
