@@ -62,7 +62,7 @@ const STEP_MS: u64 = 300_000;
 const RETAIN_MS: u64 = HOUR_MS;
 
 /// Changes of one relation at one tick: the rows, and whether they come or go.
-type Change = (String, RecordBatch, i64);
+pub(crate) type Change = (String, RecordBatch, i64);
 
 struct Random(u64);
 
@@ -207,7 +207,9 @@ fn arrivals(random: &mut Random, tick: u64) -> Vec<Change> {
                 asset_id: format!("battery-{i}"),
                 measured_at: random.time(tick),
                 active_power_kw: random.kw(),
-                state_of_charge_kwh: random.chance(90).then(|| random.below(6_144) as f64 / 1_024.0),
+                state_of_charge_kwh: random
+                    .chance(90)
+                    .then(|| random.below(6_144) as f64 / 1_024.0),
             });
         }
     }
@@ -348,7 +350,9 @@ fn maintained(
 /// The rows of a relation that its retention has not taken yet.
 fn retained(catalog: &Catalog, name: &str, rows: &RecordBatch, tick: u64) -> RecordBatch {
     let (column, retain_ms) = match &catalog.get(name).unwrap().kind {
-        RelationKind::Stream(s) => (rows.schema().index_of(&s.def.event_time).unwrap(), s.retain_ms),
+        RelationKind::Stream(s) => {
+            (rows.schema().index_of(&s.def.event_time).unwrap(), s.retain_ms)
+        }
         _ => return rows.clone(),
     };
     let expiry = Expiry { column, retain_ms };
@@ -359,7 +363,7 @@ fn retained(catalog: &Catalog, name: &str, rows: &RecordBatch, tick: u64) -> Rec
 }
 
 /// The views after each tick, asked once over everything so far.
-fn asked(
+pub(crate) fn asked(
     catalog: &Catalog,
     input: &[(u64, Vec<Change>)],
 ) -> Vec<BTreeMap<String, RecordBatch>> {
@@ -437,7 +441,7 @@ fn close(a: Option<f64>, b: Option<f64>) -> bool {
 }
 
 #[track_caller]
-fn check_equal(what: &str, maintained: &RecordBatch, asked: &RecordBatch) {
+pub(crate) fn check_equal(what: &str, maintained: &RecordBatch, asked: &RecordBatch) {
     let (maintained, asked) = (comparable(maintained), comparable(asked));
     let texts = |rows: &[(String, Vec<Option<f64>>)]| {
         rows.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>()

@@ -38,7 +38,13 @@ const SIGNALS: u64 = 12;
 
 /// Kills between two system calls: the point and how often it is reached first.
 const POINTS: [&str; 8] = [
-    "synced:3", "synced:60", "synced:111", "synced:200", "synced:299", "appended:45", "appended:170",
+    "synced:3",
+    "synced:60",
+    "synced:111",
+    "synced:200",
+    "synced:299",
+    "appended:45",
+    "appended:170",
     "sent:90",
 ];
 
@@ -109,8 +115,10 @@ pub(crate) fn write_config(input: &Path, run: &Path) -> PathBuf {
         ("switch_positions", &["switch_positions"]),
     ];
     for (stream, files) in sources {
-        let paths: Vec<_> =
-            files.iter().map(|file| format!("{:?}", input.join(format!("{file}.ndjson")))).collect();
+        let paths: Vec<_> = files
+            .iter()
+            .map(|file| format!("{:?}", input.join(format!("{file}.ndjson"))))
+            .collect();
         text.push_str(&format!(
             "[[sources]]\nname = \"{stream}\"\nkind = \"file\"\nstream = \"{stream}\"\n\
              path = [{}]\nbatch_rows = 97\nout_of_order = \"20s\"\n",
