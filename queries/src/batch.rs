@@ -1,8 +1,8 @@
 //! The oracle: the same SELECT, asked once of rows at hand, with the tick as `now()`.
 //!
-//! Plain DataFusion over tables in memory, with its own optimiser and its own execution; only the parser, the session
-//! settings and the total orders are those of the planner. Whatever a maintained view shows at a tick must be
-//! what this gives for the input up to that tick.
+//! Plain DataFusion over tables in memory, with its own optimiser and its own execution; only the
+//! parser, the session settings and the total orders are those of the planner. Whatever a
+//! maintained view shows at a tick must be what this gives for the input up to that tick.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +44,8 @@ impl Rows {
 /// The rows of a SELECT, or of the query of a `CREATE MATERIALIZED VIEW`, at the tick `now`.
 ///
 /// # Errors
-/// The text is neither, names what there is not, or some row cannot be computed: one bad row fails the whole query.
+/// The text is neither, names what there is not, or some row cannot be computed: one bad row fails
+/// the whole query.
 pub fn query(
     tables: &BTreeMap<String, Rows>,
     sql: &str,

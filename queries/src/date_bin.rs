@@ -1,7 +1,7 @@
 //! `date_bin` that keeps the unit: bins of instants are instants of milliseconds.
 //!
-//! DataFusion's own coerces its argument to nanoseconds, so a bin would neither join nor compare with the column it
-//! was made of. The arithmetic stays DataFusion's.
+//! DataFusion's own coerces its argument to nanoseconds, so a bin would neither join nor compare
+//! with the column it was made of. The arithmetic stays DataFusion's.
 
 use std::sync::Arc;
 

@@ -1,12 +1,16 @@
-//! Floor 3: the desk. SQL becomes view plans here, and tables are asked here; nothing here knows timely.
+//! Floor 3: the desk. SQL becomes view plans here, and tables are asked here; nothing here knows
+//! timely.
 //!
-//! Read in this order: [`plan`] makes a [`schemas::plan::ViewPlan`] of a view's text; [`batch`] asks the same
-//! SELECT once, of rows at hand, and is the oracle of every test; [`table`] is what `gridloom sql` asks.
+//! Read in this order: [`plan`] makes a [`schemas::plan::ViewPlan`] of a view's text; [`batch`]
+//! asks the same SELECT once, of rows at hand, and is the oracle of every test; [`table`] is what
+//! `gridloom sql` asks.
 //!
-//! **Invariant:** one dialect. A SELECT that is maintained and a SELECT that is asked once go through the same
-//! parser, the same session settings and the same total orders ([`plan::canonical`]), and give the same rows.
+//! **Invariant:** one dialect. A SELECT that is maintained and a SELECT that is asked once go
+//! through the same parser, the same session settings and the same total orders
+//! ([`plan::canonical`]), and give the same rows.
 //!
-//! DataFusion is told only the inner query: statements are parsed here, with sqlparser's PostgreSQL dialect.
+//! DataFusion is told only the inner query: statements are parsed here, with sqlparser's PostgreSQL
+//! dialect.
 
 pub mod batch;
 mod date_bin;

@@ -1,13 +1,18 @@
 //! The planner: from the text of a view to the plan that is maintained.
 //!
 //! ```text
-//! text ─ statement ─ survey ─ context ──────────────────────── lower ─ join ─ prune ─ retain ─ emit ─ ViewPlan
-//!        (our DDL)   (first   (DataFusion: canonical, analyse,  (rel)  (order)        (expiry)
-//!                    refusals) nodes, temporal, optimise)
+//! text
+//!  └ statement   our DDL, parsed with sqlparser
+//!     └ survey    first refusals, with names and places
+//!        └ context   DataFusion: plan, total orders, analyse, own nodes, now(), optimise
+//!           └ lower     to our nodes, columns as positions (rel)
+//!              └ prune, join   columns that are asked for, joins in order
+//!                 └ retain        where rows are forgotten
+//!                    └ emit          the ViewPlan
 //! ```
 //!
-//! Every choice is made here and stands in the plan; rendering decides nothing. The same text over the same catalog
-//! gives the same plan, in every process.
+//! Every choice is made here and stands in the plan; rendering decides nothing. The same text over
+//! the same catalog gives the same plan, in every process.
 
 pub(crate) mod aggregate;
 pub mod canonical;
@@ -103,7 +108,8 @@ impl Planner {
         let rel = Lower::new(&self.state).rel(&logical)?;
         distinct_names(&rel)?;
         let all: Vec<usize> = (0..rel.width()).collect();
-        // Before ordering, so that joins see what is asked of them; after it, for the columns of their keys.
+        // Before ordering, so that joins see what is asked of them; after it, for the columns of
+        // their keys.
         let rel = join::order(prune::prune(rel, &all), &self.catalog)?;
         let mut rel = prune::prune(rel, &all);
         retain::place(&mut rel, &self.catalog);

@@ -1,8 +1,9 @@
-//! The DataFusion session that every query is planned in: PostgreSQL identifiers, UTC, plain strings.
+//! The DataFusion session that every query is planned in: PostgreSQL identifiers, UTC, plain
+//! strings.
 //!
-//! `now()` is ours: it is the tick, not the wall clock. In a maintained view it stays a call until the planner
-//! makes a temporal filter of it; in a query asked once, [`at`] puts the tick in its place. Whatever else depends
-//! on the moment or on chance is refused by [`refuse_impure`].
+//! `now()` is ours: it is the tick, not the wall clock. In a maintained view it stays a call until
+//! the planner makes a temporal filter of it; in a query asked once, [`at`] puts the tick in its
+//! place. Whatever else depends on the moment or on chance is refused by [`refuse_impure`].
 
 use std::sync::Arc;
 

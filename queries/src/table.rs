@@ -1,7 +1,7 @@
 //! What `gridloom sql` asks: one query over any tables, views' rows and the audit log alike.
 //!
-//! Everything DataFusion answers is answered here, also what cannot be maintained: windows, subqueries, ORDER BY. Only
-//! reading is possible. `now()` is the tick that the rows show.
+//! Everything DataFusion answers is answered here, also what cannot be maintained: windows,
+//! subqueries, ORDER BY. Only reading is possible. `now()` is the tick that the rows show.
 
 use std::collections::BTreeMap;
 
@@ -27,10 +27,12 @@ pub struct Answer {
     pub batches: Vec<RecordBatch>,
 }
 
-/// Answers a SELECT (or SHOW, DESCRIBE, EXPLAIN). A table named `audit.actions` is `actions` of the schema `audit`.
+/// Answers a SELECT (or SHOW, DESCRIBE, EXPLAIN). A table named `audit.actions` is `actions` of the
+/// schema `audit`.
 ///
 /// # Errors
-/// The text is not a query, names what there is not, or cannot be computed; as a sentence with a hint.
+/// The text is not a query, names what there is not, or cannot be computed; as a sentence with a
+/// hint.
 pub fn ask(
     tables: &BTreeMap<String, Rows>,
     sql: &str,

@@ -1,7 +1,8 @@
 -- What each feeder draws, by event time, in bins of 5 s.
 --
--- The mean of the meters that were heard, times the number of meters there are: a lost reading then does not look like
--- a drop of load. `n` says how many readings stand behind it. A late reading restates its bin.
+-- The mean of the meters that were heard, times the number of meters there are: a lost reading then
+-- does not look like a drop of load. `n` says how many readings stand behind it. A late reading
+-- restates its bin.
 CREATE MATERIALIZED VIEW feeder_bin AS
 SELECT b.feeder_id, b.bin_at, b.mean_kw * CAST(c.meters AS DOUBLE) AS kw, b.n
 FROM (

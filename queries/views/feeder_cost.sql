@@ -1,8 +1,8 @@
 -- What the energy of each feeder costs, in bins of 5 s, one row a product of its zone.
 --
--- Each bin is priced by the price whose delivery period contains it, never by the latest price: a new price does not
--- re-price the past, but a corrected price corrects the bins it was for. Cost is in the currency of the zone:
--- kW × hours × price per MWh ÷ 1000.
+-- Each bin is priced by the price whose delivery period contains it, never by the latest price: a
+-- new price does not re-price the past, but a corrected price corrects the bins it was for. Cost is
+-- in the currency of the zone: kW × hours × price per MWh ÷ 1000.
 CREATE MATERIALIZED VIEW feeder_cost AS
 SELECT
   l.feeder_id, f.zone_id, p.product, l.bin_at, l.kw, l.n, p.price_per_mwh,

@@ -1,7 +1,7 @@
 -- What each feeder draws, by event time, in bins of 5 s and of 1 min.
 --
--- A minute is the mean of its 5 s bins; `n` counts the readings behind it. Built on feeder_bin, so that the readings
--- are kept once for both widths.
+-- A minute is the mean of its 5 s bins; `n` counts the readings behind it. Built on feeder_bin, so
+-- that the readings are kept once for both widths.
 CREATE MATERIALIZED VIEW feeder_load AS
 SELECT feeder_id, 5 AS bin_seconds, bin_at, kw, n
 FROM feeder_bin

@@ -1,8 +1,9 @@
--- How good past forecasts were: each forecast of an hour that is complete, against the mean net load of that hour.
+-- How good past forecasts were: each forecast of an hour that is complete, against the mean net
+-- load of that hour.
 --
--- One row a node and one a feeder. MAE and bias are in kW; bias is positive where forecasts were too high; coverage is
--- the share of outcomes between p10 and p90 (0.8 where the quantiles are right). No percentage of the load: net
--- load crosses zero.
+-- One row a node and one a feeder. MAE and bias are in kW; bias is positive where forecasts were
+-- too high; coverage is the share of outcomes between p10 and p90 (0.8 where the quantiles are
+-- right). No percentage of the load: net load crosses zero.
 CREATE MATERIALIZED VIEW forecast_error AS
 SELECT
   e.scope, e.subject_id, e.feeder_id, count(*) AS n,
@@ -18,7 +19,9 @@ FROM (
     FROM (
       SELECT 'node' AS scope, bus_id AS subject_id, hour_at, net_load_kw FROM node_hour
       UNION ALL
-      SELECT 'feeder', feeder_id, hour_at, sum(net_load_kw) FROM node_hour GROUP BY feeder_id, hour_at
+      SELECT 'feeder', feeder_id, hour_at, sum(net_load_kw)
+      FROM node_hour
+      GROUP BY feeder_id, hour_at
     ) hours
     WHERE hour_at + INTERVAL '1 hour' <= now()
   ) h ON h.scope = f.scope AND h.subject_id = f.subject_id AND h.hour_at = f.target_at

@@ -1,8 +1,8 @@
 -- Everything that is known of each bus now, one row a bus.
 --
--- NULL where nothing was heard. Power of batteries is positive when they inject, everything else is positive when it
--- draws. Of several products the price is that of the last by name (`tariff` before `day-ahead`); the temperature
--- is the mean of all stations, because stations have no bus.
+-- NULL where nothing was heard. Power of batteries is positive when they inject, everything else is
+-- positive when it draws. Of several products the price is that of the last by name (`tariff`
+-- before `day-ahead`); the temperature is the mean of all stations, because stations have no bus.
 --
 -- What changes seldom is joined first, so that what changes each tick passes through few joins.
 CREATE MATERIALIZED VIEW grid_state AS

@@ -1,7 +1,8 @@
 -- Mean net load of each bus by hour of event time, without what its batteries did.
 --
--- Each meter and each battery is averaged over the hour first, and the means are summed over the bus: a meter that is
--- heard less often counts no less. The hour that is under way holds the mean so far.
+-- Each meter and each battery is averaged over the hour first, and the means are summed over the
+-- bus: a meter that is heard less often counts no less. The hour that is under way holds the mean
+-- so far.
 CREATE MATERIALIZED VIEW node_hour AS
 SELECT
   m.bus_id, m.feeder_id, m.hour_at, m.meter_kw + coalesce(b.battery_kw, 0.0) AS net_load_kw

@@ -1,7 +1,7 @@
 -- What each bus draws now, and what it would draw without what its batteries do.
 --
--- Meters count import as positive and devices count injection as positive, so the load without the batteries is
--- the sum of both. A bus appears with the first reading of one of its meters.
+-- Meters count import as positive and devices count injection as positive, so the load without the
+-- batteries is the sum of both. A bus appears with the first reading of one of its meters.
 CREATE MATERIALIZED VIEW node_load AS
 SELECT
   m.bus_id, m.feeder_id, m.measured_at, m.meter_kw,

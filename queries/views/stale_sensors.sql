@@ -1,11 +1,12 @@
 -- Meters, sensors and devices that have been silent for longer than they may be.
 --
--- Meters and devices may be silent for 60 s, each sensor for as long as the table sensors says. Whoever never spoke
--- is not listed: there is no time since when.
+-- Meters and devices may be silent for 60 s, each sensor for as long as the table sensors says.
+-- Whoever never spoke is not listed: there is no time since when.
 CREATE MATERIALIZED VIEW stale_sensors AS
 SELECT sensor_id, feeder_id, last_seen_at, stale_after_ms
 FROM (
-  SELECT l.meter_id AS sensor_id, m.feeder_id, l.measured_at AS last_seen_at, 60000 AS stale_after_ms
+  SELECT
+    l.meter_id AS sensor_id, m.feeder_id, l.measured_at AS last_seen_at, 60000 AS stale_after_ms
   FROM meter_latest l JOIN meters m ON m.meter_id = l.meter_id
   UNION ALL
   SELECT l.asset_id, a.feeder_id, l.measured_at, 60000

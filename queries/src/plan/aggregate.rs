@@ -1,7 +1,9 @@
-//! GROUP BY: which aggregates are differences, which keep values, and how the rest is computed of a whole group.
+//! GROUP BY: which aggregates are differences, which keep values, and how the rest is computed of a
+//! whole group.
 //!
-//! SUM and AVG of integers and doubles, COUNT, VAR and STDDEV are accumulable; MIN and MAX are ordered; everything
-//! else, every DISTINCT and every decimal is basic: DataFusion's own accumulator over the values of one group.
+//! SUM and AVG of integers and doubles, COUNT, VAR and STDDEV are accumulable; MIN and MAX are
+//! ordered; everything else, every DISTINCT and every decimal is basic: DataFusion's own
+//! accumulator over the values of one group.
 
 use std::fmt;
 use std::sync::Arc;

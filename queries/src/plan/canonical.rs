@@ -1,8 +1,10 @@
-//! Total orders: what SQL leaves to chance is decided here, for maintained views and for queries asked once alike.
+//! Total orders: what SQL leaves to chance is decided here, for maintained views and for queries
+//! asked once alike.
 //!
-//! `DISTINCT ON`, `ORDER BY … LIMIT` and aggregates that depend on order (`array_agg`, `first_value`, …) may choose
-//! among rows that their ORDER BY calls equal. Both ways of computing must choose the same row, so the remaining
-//! columns are appended to each such order, ascending with NULLs last: rows that still tie are equal.
+//! `DISTINCT ON`, `ORDER BY … LIMIT` and aggregates that depend on order (`array_agg`,
+//! `first_value`, …) may choose among rows that their ORDER BY calls equal. Both ways of computing
+//! must choose the same row, so the remaining columns are appended to each such order, ascending
+//! with NULLs last: rows that still tie are equal.
 
 use std::sync::Arc;
 

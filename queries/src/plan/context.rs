@@ -1,8 +1,9 @@
 //! What DataFusion is told while it plans: our relations without statistics, its own functions.
 //!
-//! No statistics, no keys, no exactness: an empty stream must not be optimised away, and nothing may depend on what
-//! happens to be there when a view is made. The optimiser runs without the rules that assume one answer (LIMIT into
-//! scans, DISTINCT ON into aggregates) and without those that [`super::join`] and [`super::prune`] do themselves.
+//! No statistics, no keys, no exactness: an empty stream must not be optimised away, and nothing
+//! may depend on what happens to be there when a view is made. The optimiser runs without the rules
+//! that assume one answer (LIMIT into scans, DISTINCT ON into aggregates) and without those that
+//! [`super::join`] and [`super::prune`] do themselves.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Scalar expressions: DataFusion's physical expressions behind floor 0's trait.
 //!
-//! They are evaluated on batches and numbered by position. The text that EXPLAIN and faults show is SQL-like, with
-//! column names instead of positions.
+//! They are evaluated on batches and numbered by position. The text that EXPLAIN and faults show is
+//! SQL-like, with column names instead of positions.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,11 +1,12 @@
 //! Join order: reference tables are joined with each other first, and the stream joins the result.
 //!
-//! A tree of inner joins is taken apart into its inputs and the equalities between them, and put together anew. The
-//! raw stream is the first left side, so its rows are arranged once; connected tables form one right side. Views
-//! and groups follow; further raw streams come last. There are no statistics: what is small is known by kind.
+//! A tree of inner joins is taken apart into its inputs and the equalities between them, and put
+//! together anew. The raw stream is the first left side, so its rows are arranged once; connected
+//! tables form one right side. Views and groups follow; further raw streams come last. There are no
+//! statistics: what is small is known by kind.
 //!
-//! What is computed above the joins from one input alone, and cannot fail, is computed below them, if that input
-//! then has no more columns to keep: a bin of a time is arranged instead of the time.
+//! What is computed above the joins from one input alone, and cannot fail, is computed below them,
+//! if that input then has no more columns to keep: a bin of a time is arranged instead of the time.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +67,8 @@ fn nothing() -> Rel {
     Rel { fields: Vec::new(), op: RelOp::Constant { rows } }
 }
 
-/// A tree of inner joins, taken apart. Expressions are over the leaves' columns, numbered one after another.
+/// A tree of inner joins, taken apart. Expressions are over the leaves' columns, numbered one after
+/// another.
 #[derive(Default)]
 struct Flat {
     leaves: Vec<Rel>,

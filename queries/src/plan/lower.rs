@@ -1,7 +1,7 @@
 //! From DataFusion's optimised logical plan to the nodes that are maintained.
 //!
-//! One `match`; expressions become physical at once, so that columns are positions and nothing below depends on
-//! names. What has no arm is refused by its SQL name.
+//! One `match`; expressions become physical at once, so that columns are positions and nothing
+//! below depends on names. What has no arm is refused by its SQL name.
 
 use std::sync::Arc;
 
@@ -256,7 +256,8 @@ impl Lower {
     }
 }
 
-/// The input with these expressions as columns, and where they stand; what is a column already is not repeated.
+/// The input with these expressions as columns, and where they stand; what is a column already is
+/// not repeated.
 pub(crate) fn with_columns(input: Rel, exprs: &[Scalar]) -> (Rel, Vec<usize>) {
     let schema = input.schema();
     let (mut outputs, mut fields) = (input.cols(), input.fields.clone());

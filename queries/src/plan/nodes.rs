@@ -1,9 +1,9 @@
-//! Two logical nodes that DataFusion does not have: the first rows of each group, and rows that come and go by
-//! the tick.
+//! Two logical nodes that DataFusion does not have: the first rows of each group, and rows that
+//! come and go by the tick.
 //!
-//! They exist between the analyser and [`super::lower`] only, so that optimiser rules treat them right: no
-//! predicate moves below a [`TopK`] (the rule that moves filters below `DISTINCT ON` would change its answer), and
-//! every predicate may move below a [`Temporal`].
+//! They exist between the analyser and [`super::lower`] only, so that optimiser rules treat them
+//! right: no predicate moves below a [`TopK`] (the rule that moves filters below `DISTINCT ON`
+//! would change its answer), and every predicate may move below a [`Temporal`].
 
 use std::fmt;
 use std::sync::Arc;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use datafusion::arrow::datatypes::FieldRef;
+use schemas::plan::Aggregate;
+use schemas::plan::Expiry;
 use schemas::plan::OrderBy;
 
 use super::expr::Scalar;
@@ -34,22 +37,10 @@ pub(crate) fn prune(rel: Rel, wanted: &[usize]) -> Rel {
         RelOp::Join(join) => prune_join(join, wanted, picked),
         RelOp::Reduce { input, group, aggregates, expire } => {
             let groups = group.len();
-            let kept: Vec<usize> =
-                Need::of(wanted.iter().filter(|i| **i >= groups).copied()).columns;
-            let aggregates: Vec<_> = kept.iter().map(|i| aggregates[i - groups].clone()).collect();
-            let arguments = aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter));
-            let need = Need::some(group.iter().chain(arguments).copied(), input.width());
-            let input = Box::new(prune(*input, &need.columns));
-            let group = group.iter().map(|i| need.at(*i)).collect();
-            let aggregates = aggregates
-                .into_iter()
-                .map(|mut a| {
-                    a.arguments.iter_mut().chain(&mut a.filter).for_each(|i| *i = need.at(*i));
-                    a
-                })
-                .collect();
+            let kept = Need::of(wanted.iter().filter(|i| **i >= groups).copied()).columns;
+            let aggregates = kept.iter().map(|i| aggregates[i - groups].clone()).collect();
+            let op = prune_reduce(*input, &group, aggregates, expire);
             let out = (0..groups).chain(kept).collect::<Vec<_>>();
-            let op = RelOp::Reduce { input, group, aggregates, expire };
             fit(op, &fields, &out, wanted)
         }
         RelOp::Distinct { input } => {
@@ -87,11 +78,25 @@ pub(crate) fn prune(rel: Rel, wanted: &[usize]) -> Rel {
     }
 }
 
-fn prune_join(
-    join: JoinRel,
-    wanted: &[usize],
-    fields: Vec<datafusion::arrow::datatypes::FieldRef>,
-) -> Rel {
+/// A reduce over the columns that its groups and these aggregates use.
+fn prune_reduce(
+    input: Rel,
+    group: &[usize],
+    mut aggregates: Vec<Aggregate>,
+    expire: Option<Expiry>,
+) -> RelOp {
+    let arguments = aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter));
+    let need = Need::some(group.iter().chain(arguments).copied(), input.width());
+    let input = Box::new(prune(input, &need.columns));
+    let group = group.iter().map(|i| need.at(*i)).collect();
+    for aggregate in &mut aggregates {
+        let columns = aggregate.arguments.iter_mut().chain(&mut aggregate.filter);
+        columns.for_each(|i| *i = need.at(*i));
+    }
+    RelOp::Reduce { input, group, aggregates, expire }
+}
+
+fn prune_join(join: JoinRel, wanted: &[usize], fields: Vec<FieldRef>) -> Rel {
     let outputs: Vec<usize> = wanted.iter().map(|i| join.outputs[*i]).collect();
     let split = join.left.width();
     let of_left = outputs.iter().copied().filter(|i| *i < split);
@@ -114,13 +119,9 @@ fn prune_join(
     Rel { fields, op }
 }
 
-/// The operator puts out the columns `out` of `fields`; what is wanted of them, in the wanted order.
-fn fit(
-    op: RelOp,
-    fields: &[datafusion::arrow::datatypes::FieldRef],
-    out: &[usize],
-    wanted: &[usize],
-) -> Rel {
+/// The operator puts out the columns `out` of `fields`; what is wanted of them, in the wanted
+/// order.
+fn fit(op: RelOp, fields: &[FieldRef], out: &[usize], wanted: &[usize]) -> Rel {
     let rel = Rel { fields: out.iter().map(|i| fields[*i].clone()).collect(), op };
     let at = |i: &usize| out.iter().position(|o| o == i).expect("what is wanted is put out");
     let positions: Vec<usize> = wanted.iter().map(at).collect();

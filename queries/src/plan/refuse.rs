@@ -1,7 +1,7 @@
 //! Why a text is not a view that can be maintained: a sentence, a way round, a place.
 //!
-//! Whoever writes views meets this file more than any other. Each refusal names the clause as SQL writes it, never
-//! as a plan calls it, and says what to write instead where we know it.
+//! Whoever writes views meets this file more than any other. Each refusal names the clause as SQL
+//! writes it, never as a plan calls it, and says what to write instead where we know it.
 
 use std::fmt;
 
@@ -20,7 +20,8 @@ impl fmt::Display for Location {
     }
 }
 
-/// Why a view could not be planned. `Display` is the primary sentence; hint and place stand beside it.
+/// Why a view could not be planned. `Display` is the primary sentence; hint and place stand beside
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The text is not SQL.
@@ -180,7 +181,8 @@ pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Str
     }
 }
 
-/// Jaro-Winkler similarity above which a name is taken for a slip of another; 0.8 takes two slips in ten letters.
+/// Jaro-Winkler similarity above which a name is taken for a slip of another; 0.8 takes two slips
+/// in ten letters.
 const NEAR: f64 = 0.8;
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! The plan while it is being made: the nodes of [`schemas::plan`], with expressions that can still be rewritten.
+//! The plan while it is being made: the nodes of [`schemas::plan`], with expressions that can still
+//! be rewritten.
 //!
-//! [`Rel::mfp`] keeps one form: no two adjacent stateless nodes that could be one, no projection above a join or a
-//! read that the join or the read could do itself. Every pass builds through it, so no pass has to tidy up.
+//! [`Rel::mfp`] keeps one form: no two adjacent stateless nodes that could be one, no projection
+//! above a join or a read that the join or the read could do itself. Every pass builds through it,
+//! so no pass has to tidy up.
 
 use std::sync::Arc;
 

@@ -1,9 +1,11 @@
-//! What is forgotten, and where: every row of a stream goes when its event time is older than the stream retains.
+//! What is forgotten, and where: every row of a stream goes when its event time is older than the
+//! stream retains.
 //!
-//! The expiry stands at the read, unless a node above can do the same exactly and more cheaply. A GROUP BY over bins
-//! of event time that divide the hour can drop whole groups, because the rows of a bin expire together; latest rows
-//! by event time can be dropped where they are kept, because everything they displaced is older. Only stateless
-//! nodes may lie between: a join has the rows in its arrangements, so they must be retracted before it.
+//! The expiry stands at the read, unless a node above can do the same exactly and more cheaply. A
+//! GROUP BY over bins of event time that divide the hour can drop whole groups, because the rows of
+//! a bin expire together; latest rows by event time can be dropped where they are kept, because
+//! everything they displaced is older. Only stateless nodes may lie between: a join has the rows in
+//! its arrangements, so they must be retracted before it.
 //!
 //! State over a stream that retains for ever is refused unless the view allows it.
 
@@ -83,8 +85,8 @@ pub(crate) fn place(rel: &mut Rel, catalog: &Catalog) {
     }
 }
 
-/// Whether a column is the event time of a stream that forgets, or a bin of it that divides the hour; and whether it
-/// is the event time itself. Only stateless nodes may lie between.
+/// Whether a column is the event time of a stream that forgets, or a bin of it that divides the
+/// hour; and whether it is the event time itself. Only stateless nodes may lie between.
 fn event_time(rel: &Rel, column: usize, catalog: &Catalog) -> Option<(Aging, bool)> {
     match &rel.op {
         RelOp::Get { relation, columns, .. } => {

@@ -1,7 +1,7 @@
 //! From text to statement: `CREATE [OR REPLACE] MATERIALIZED VIEW name [WITH (…)] AS SELECT …`.
 //!
-//! The text is parsed once, with sqlparser's PostgreSQL dialect; places in it stay those of the whole text. The DDL
-//! is taken here. DataFusion, which refuses it, is given the inner query only.
+//! The text is parsed once, with sqlparser's PostgreSQL dialect; places in it stay those of the
+//! whole text. The DDL is taken here. DataFusion, which refuses it, is given the inner query only.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -1,7 +1,9 @@
-//! What is refused at first sight: clauses without a maintained form, by their SQL names and places.
+//! What is refused at first sight: clauses without a maintained form, by their SQL names and
+//! places.
 //!
-//! The syntax tree is looked at before DataFusion plans it, because only here does a clause still have the name and
-//! the place that its writer knows. What slips through is refused by [`super::lower`], without a place.
+//! The syntax tree is looked at before DataFusion plans it, because only here does a clause still
+//! have the name and the place that its writer knows. What slips through is refused by
+//! [`super::lower`], without a place.
 
 use std::ops::ControlFlow;
 

@@ -1,7 +1,7 @@
 //! Comparisons with `now()`: from predicates to the instants between which a row shows.
 //!
-//! `now()` is the tick `t`, a whole number of milliseconds. With `e` a time and `c` a constant, a comparison
-//! bounds `t` from one side:
+//! `now()` is the tick `t`, a whole number of milliseconds. With `e` a time and `c` a constant, a
+//! comparison bounds `t` from one side:
 //!
 //! | written | holds while | bound |
 //! | --- | --- | --- |
@@ -42,8 +42,8 @@ use crate::session::is_now;
 
 /// The plan with every comparison with `now()` as a [`Temporal`] node, where it was written.
 ///
-/// A comparison in the ON of an inner join stands above the join; one in the ON of a left join that speaks only
-/// of the right side stands on that side.
+/// A comparison in the ON of an inner join stands above the join; one in the ON of a left join that
+/// speaks only of the right side stands on that side.
 ///
 /// # Errors
 /// `now()` anywhere else; wrapped, as DataFusion's walks want it.

@@ -55,7 +55,8 @@ fn price(start_h: u64, published_h: u64, per_mwh: f64) -> Price {
     }
 }
 
-/// Every relation of the catalog, most of them empty, and the shipped views computed one from the other.
+/// Every relation of the catalog, most of them empty, and the shipped views computed one from the
+/// other.
 fn grid(now: Timestamp) -> BTreeMap<String, Rows> {
     let mut tables: BTreeMap<String, Rows> = Catalog::built_in()
         .iter()
