@@ -13,6 +13,9 @@ pub mod partition;
 pub mod session;
 pub mod upsert;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::partition::Progress;
 pub use self::session::ClosedTick;
 pub use self::session::IngestSettings;

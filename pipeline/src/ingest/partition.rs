@@ -99,10 +99,6 @@ impl Partition {
         if !records.is_empty() || !self.chunks.is_empty() {
             self.chunks.push_back(Chunk { watermark_before, first, next, records });
         }
-        let resume = self.next;
-        if self.skip.iter().all(|(_, to)| *to < resume) {
-            self.skip.clear();
-        }
     }
 
     /// How far it is committed once `tick` is.
@@ -115,6 +111,8 @@ impl Partition {
             Some(chunk) => (chunk.first, chunk.watermark_before),
             None => (self.next, self.watermark),
         };
+        // Skipped records are in no chunk: they stay committed until nothing before them is open.
+        self.skip.retain(|(_, to)| *to >= resume);
         let committed = self.chunks.iter().flat_map(|chunk| &chunk.records);
         let mut taken = self.skip.clone();
         for (position, _) in committed.filter(|(_, at)| *at <= tick) {
