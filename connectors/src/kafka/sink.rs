@@ -235,7 +235,15 @@ impl Sink for KafkaSink {
     }
 
     fn flush(&mut self) -> Result<(), ConnectorError> {
-        let flushed = self.producer.flush(self.config.kafka.timeout);
+        // The library's own flush waits in steps of 100 ms, even for what has arrived already.
+        let (began, mut flushed) = (Instant::now(), Ok(()));
+        while self.producer.in_flight_count() > 0 {
+            if began.elapsed() >= self.config.kafka.timeout {
+                flushed = Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+                break;
+            }
+            self.producer.poll(Duration::from_millis(10));
+        }
         if let Some(detail) = self.producer.context().take_undelivered() {
             return Err(self.not_written(detail));
         }
