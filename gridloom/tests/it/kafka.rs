@@ -49,7 +49,7 @@ use crate::oracle;
 use crate::oracle::Change;
 use crate::recovery;
 
-/// The evening begins at 18:45, so that an hour ends on the way and forecasts of it are compared.
+/// The evening begins at 18:45, so that an hour ends on the way.
 const START: &str = "18:45";
 const START_MS: u64 = (18 * 60 + 45) * 60_000;
 
@@ -323,7 +323,7 @@ fn half_an_hour_in_several_topics_equals_batch_355_ticks() {
     for (view, asked) in &asked {
         oracle::check_equal(view, &outcome.views[view], asked);
     }
-    for view in ["grid_state", "feeder_load", "feeder_cost", "forecast_error"] {
+    for view in ["grid_state", "feeder_load", "feeder_cost", "node_hour"] {
         assert!(asked[view].num_rows() > 0, "{view} is empty");
     }
 }
