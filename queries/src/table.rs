@@ -53,8 +53,7 @@ pub fn ask(
             return Err(PlanError::Statement {
                 expected: "SELECT",
                 found: statement::first_words(&other.to_string()),
-                hint: "views are made by files in the views folder, streams by the configuration"
-                    .to_owned(),
+                hint: "views are files, streams are configuration".to_owned(),
             });
         }
     }

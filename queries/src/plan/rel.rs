@@ -164,8 +164,8 @@ impl Rel {
             }
             op => {
                 let input = Rel { fields: input.fields, op };
-                let filters = filters.iter().map(|e| input.named(e)).collect();
-                let outputs = outputs.iter().map(|e| input.named(e)).collect();
+                let filters = filters.into_iter().map(|e| input.named(&e)).collect();
+                let outputs = outputs.into_iter().map(|e| input.named(&e)).collect();
                 Rel { fields, op: RelOp::Mfp { input: Box::new(input), filters, outputs } }
             }
         }

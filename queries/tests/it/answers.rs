@@ -4,18 +4,23 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
-use expect_test::Expect;
 use expect_test::expect;
+use expect_test::expect_file;
 use queries::batch;
 use queries::batch::Rows;
 use queries::table;
 use schemas::catalog::Catalog;
+use schemas::decision::Forecast;
 use schemas::event::AssetTelemetry;
 use schemas::event::MeterReading;
 use schemas::event::Price;
+use schemas::event::ScadaMeasurement;
+use schemas::event::WeatherObservation;
 use schemas::reference::Asset;
+use schemas::reference::Bus;
 use schemas::reference::Feeder;
 use schemas::reference::Meter;
+use schemas::reference::Sensor;
 use schemas::relation::Relation;
 use schemas::time::Timestamp;
 
@@ -52,6 +57,52 @@ fn price(start_h: u64, published_h: u64, per_mwh: f64) -> Price {
         delivery_start_at: START.plus(start_h * hour),
         delivery_end_at: START.plus((start_h + 1) * hour),
         price_per_mwh: per_mwh,
+    }
+}
+
+const HEAD: &str = "head_active_power_kw";
+
+fn bus(bus: &str) -> Bus {
+    Bus {
+        bus_id: bus.to_owned(),
+        feeder_id: "f1".to_owned(),
+        nominal_kv: 0.4,
+        voltage_pu_min: 0.9,
+        voltage_pu_max: 1.1,
+    }
+}
+
+fn sensor(sensor: &str, bus: &str, quantity: &str) -> Sensor {
+    Sensor {
+        sensor_id: sensor.to_owned(),
+        bus_id: bus.to_owned(),
+        feeder_id: "f1".to_owned(),
+        quantity: quantity.to_owned(),
+        stale_after_ms: 7_200_000,
+    }
+}
+
+fn measurement(sensor: &str, after_s: u64, value: f64, bits: i64) -> ScadaMeasurement {
+    ScadaMeasurement {
+        sensor_id: sensor.to_owned(),
+        measured_at: START.plus(after_s * 1_000),
+        value,
+        quality_bits: bits,
+    }
+}
+
+/// A forecast for a node, 2 kW wide.
+fn forecast(bus: &str, target_h: u64, p50_kw: f64) -> Forecast {
+    Forecast {
+        scope: "node".to_owned(),
+        subject_id: bus.to_owned(),
+        feeder_id: "f1".to_owned(),
+        issued_at: START,
+        target_at: START.plus(target_h * 3_600_000),
+        p10_kw: p50_kw - 1.0,
+        p50_kw,
+        p90_kw: p50_kw + 1.0,
+        model_version: "by hand".to_owned(),
     }
 }
 
@@ -104,9 +155,28 @@ fn grid(now: Timestamp) -> BTreeMap<String, Rows> {
         limit_kw: 114.0,
     };
     put("feeders", Feeder::to_batch(&[feeder]));
+    put("buses", Bus::to_batch(&[bus("b1"), bus("b2"), bus("b3")]));
+    put("sensors", Sensor::to_batch(&[sensor("v1", "b1", "voltage_pu"), sensor("h1", "b3", HEAD)]));
+    let measured = [
+        measurement("v1", 5, 0.98, 0),
+        measurement("v1", 10, 7.0, 128),
+        measurement("h1", 5, 9.5, 0),
+    ];
+    put("scada_measurements", ScadaMeasurement::to_batch(&measured));
+    let weather = WeatherObservation {
+        station_id: "w1".to_owned(),
+        observed_at: START,
+        temperature_c: 21.0,
+        humidity_percent: None,
+        diffuse_w_per_m2: None,
+        direct_w_per_m2: None,
+        wind_m_per_s: None,
+    };
+    put("weather_observations", WeatherObservation::to_batch(&[weather]));
+    let issued = [forecast("b1", 0, 4.0), forecast("b1", 1, 4.0), forecast("b2", 1, 4.0)];
+    put("forecasts", Forecast::to_batch(&issued));
     put("prices", Price::to_batch(&[price(0, 0, 100.0), price(1, 0, 200.0), price(0, 1, 120.0)]));
-    let (_, plans) = crate::shipped::shipped();
-    for plan in plans {
+    for plan in crate::shipped::plans() {
         let rows = batch::query(&tables, &plan.sql, now).unwrap_or_else(|e| {
             panic!("{}: {}", plan.name, e.full());
         });
@@ -120,122 +190,14 @@ fn grid(now: Timestamp) -> BTreeMap<String, Rows> {
     tables
 }
 
-#[track_caller]
-fn check(sql: &str, expected: Expect) {
+#[test]
+fn each_question_has_its_answer() {
     let now = START.plus(3_605_000);
-    let answer = table::ask(&grid(now), sql, now).unwrap_or_else(|e| panic!("{}", e.full()));
-    expected.assert_eq(&pretty_format_batches(&answer.batches).unwrap().to_string());
-}
-
-#[test]
-fn the_latest_reading_is_the_latest_revision() {
-    check(
-        "SELECT meter_id, measured_at, active_power_kw, revision FROM meter_latest ORDER BY 1",
-        expect![[r#"
-            +----------+----------------------+-----------------+----------+
-            | meter_id | measured_at          | active_power_kw | revision |
-            +----------+----------------------+-----------------+----------+
-            | m1       | 2016-08-24T00:00:05Z | 2.5             | 1        |
-            | m2       | 2016-08-24T00:00:05Z | 3.0             | 0        |
-            | m3       | 2016-08-24T01:00:00Z | 4.0             | 0        |
-            +----------+----------------------+-----------------+----------+"#]],
-    );
-}
-
-#[test]
-fn the_load_of_a_node_leaves_its_battery_out() {
-    check(
-        "SELECT * FROM node_load ORDER BY bus_id",
-        expect![[r#"
-        +--------+-----------+----------------------+----------+------------+-------------+
-        | bus_id | feeder_id | measured_at          | meter_kw | battery_kw | net_load_kw |
-        +--------+-----------+----------------------+----------+------------+-------------+
-        | b1     | f1        | 2016-08-24T00:00:05Z | 5.5      | 0.5        | 6.0         |
-        | b2     | f1        | 2016-08-24T01:00:00Z | 4.0      | 0.0        | 4.0         |
-        +--------+-----------+----------------------+----------+------------+-------------+"#]],
-    );
-    check(
-        "SELECT * FROM node_hour ORDER BY bus_id, hour_at",
-        expect![[r#"
-        +--------+-----------+----------------------+-------------------+
-        | bus_id | feeder_id | hour_at              | net_load_kw       |
-        +--------+-----------+----------------------+-------------------+
-        | b1     | f1        | 2016-08-24T00:00:00Z | 5.333333333333333 |
-        | b2     | f1        | 2016-08-24T01:00:00Z | 4.0               |
-        +--------+-----------+----------------------+-------------------+"#]],
-    );
-}
-
-#[test]
-fn a_lost_reading_does_not_look_like_a_drop() {
-    check(
-        "SELECT * FROM feeder_load ORDER BY bin_seconds, bin_at",
-        expect![[r#"
-        +-----------+-------------+----------------------+------+---+
-        | feeder_id | bin_seconds | bin_at               | kw   | n |
-        +-----------+-------------+----------------------+------+---+
-        | f1        | 5           | 2016-08-24T00:00:00Z | 3.0  | 1 |
-        | f1        | 5           | 2016-08-24T00:00:05Z | 7.5  | 3 |
-        | f1        | 5           | 2016-08-24T01:00:00Z | 12.0 | 1 |
-        | f1        | 60          | 2016-08-24T00:00:00Z | 5.25 | 4 |
-        | f1        | 60          | 2016-08-24T01:00:00Z | 12.0 | 1 |
-        +-----------+-------------+----------------------+------+---+"#]],
-    );
-}
-
-#[test]
-fn each_bin_costs_what_its_period_cost() {
-    check(
-        "SELECT bin_at, kw, price_per_mwh, cost FROM feeder_cost ORDER BY bin_at",
-        expect![[r#"
-        +----------------------+------+---------------+-----------------------+
-        | bin_at               | kw   | price_per_mwh | cost                  |
-        +----------------------+------+---------------+-----------------------+
-        | 2016-08-24T00:00:00Z | 3.0  | 120.0         | 0.0005                |
-        | 2016-08-24T00:00:05Z | 7.5  | 120.0         | 0.0012500000000000002 |
-        | 2016-08-24T01:00:00Z | 12.0 | 200.0         | 0.0033333333333333335 |
-        +----------------------+------+---------------+-----------------------+"#]],
-    );
-    check(
-        "SELECT delivery_start_at, price_per_mwh FROM price_now",
-        expect![[r#"
-        +----------------------+---------------+
-        | delivery_start_at    | price_per_mwh |
-        +----------------------+---------------+
-        | 2016-08-24T01:00:00Z | 200.0         |
-        +----------------------+---------------+"#]],
-    );
-}
-
-#[test]
-fn who_is_silent_is_stale() {
-    check(
-        "SELECT * FROM stale_sensors ORDER BY sensor_id",
-        expect![[r#"
-        +-----------+-----------+----------------------+----------------+
-        | sensor_id | feeder_id | last_seen_at         | stale_after_ms |
-        +-----------+-----------+----------------------+----------------+
-        | a1        | f1        | 2016-08-24T00:00:05Z | 60000          |
-        | m1        | f1        | 2016-08-24T00:00:05Z | 60000          |
-        | m2        | f1        | 2016-08-24T00:00:05Z | 60000          |
-        +-----------+-----------+----------------------+----------------+"#]],
-    );
-}
-
-#[test]
-fn a_question_may_be_more_than_a_view() {
-    check(
-        "SELECT meter_id, rank() OVER (ORDER BY active_power_kw DESC) AS place, \
-         now() - measured_at AS age FROM meter_latest ORDER BY place",
-        expect![[r#"
-            +----------+-------+---------+
-            | meter_id | place | age     |
-            +----------+-------+---------+
-            | m3       | 1     | PT5S    |
-            | m2       | 2     | PT3600S |
-            | m1       | 3     | PT3600S |
-            +----------+-------+---------+"#]],
-    );
+    let tables = grid(now);
+    crate::golden::check(&expect_file!["./answers.txt"], include_str!("answers.txt"), |sql| {
+        let answer = table::ask(&tables, sql, now).unwrap_or_else(|e| panic!("{}", e.full()));
+        pretty_format_batches(&answer.batches).expect("it prints").to_string()
+    });
 }
 
 #[test]
@@ -255,6 +217,7 @@ fn schemas_are_tables_with_a_dot() {
     expect![[r#"
         there is no relation audit.action (line 1, column 15); hint: did you mean audit.actions?
         there is no column meter (line 1, column 8); hint: did you mean meter_id?
-        expected SELECT, found DELETE FROM; hint: views are made by files in the views folder, streams by the configuration
-        Expected: identifier, found: EOF"#]].assert_eq(&errors.join("\n"));
+        expected SELECT, found DELETE FROM; hint: views are files, streams are configuration
+        Expected: identifier, found: EOF"#]]
+    .assert_eq(&errors.join("\n"));
 }

@@ -13,7 +13,7 @@ use expect_test::ExpectFile;
 
 /// Runs every case of the file.
 #[track_caller]
-pub fn check(file: ExpectFile, text: &str, run: impl Fn(&str) -> String) {
+pub(crate) fn check(file: &ExpectFile, text: &str, run: impl Fn(&str) -> String) {
     let mut actual = String::new();
     for case in text.split("== ").filter(|case| !case.trim().is_empty()) {
         let (name, rest) = case.split_once('\n').expect("a case begins with its name");

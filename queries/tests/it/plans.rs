@@ -12,7 +12,7 @@ fn each_shape_has_its_plan() {
         ORDER BY zone_id, published_at DESC";
     let latest = planner.view(latest).unwrap();
     planner.add_view(&latest);
-    crate::golden::check(expect_file!["./plans.txt"], include_str!("plans.txt"), |sql| {
+    crate::golden::check(&expect_file!["./plans.txt"], include_str!("plans.txt"), |sql| {
         planner.select(sql).unwrap_or_else(|e| panic!("{sql}: {}", e.full())).explain()
     });
 }

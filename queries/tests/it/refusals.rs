@@ -9,7 +9,7 @@ use schemas::catalog::Catalog;
 #[test]
 fn each_refusal_says_what_where_and_what_instead() {
     let planner = Planner::new(Catalog::built_in());
-    crate::golden::check(expect_file!["./refusals.txt"], include_str!("refusals.txt"), |sql| {
+    crate::golden::check(&expect_file!["./refusals.txt"], include_str!("refusals.txt"), |sql| {
         let error = planner.view(sql).expect_err(sql);
         let at = error.location().map_or(String::new(), |at| format!("at {at}\n"));
         let hint = error.hint().map_or(String::new(), |hint| format!("hint: {hint}\n"));

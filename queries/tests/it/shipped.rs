@@ -1,34 +1,66 @@
-//! The views that ship: each plans, in the right order, with the state that is meant.
+//! The views that ship: each plans, keeps the state that is meant, and holds its contract.
 
 use expect_test::expect_file;
 use queries::Planner;
 use schemas::catalog::Catalog;
+use schemas::plan::ViewPlan;
+use schemas::relation::Relation;
+use schemas::state::AssetState;
+use schemas::state::BusVoltage;
+use schemas::state::FeederNow;
+use schemas::state::NodeHour;
+use schemas::state::StaleSensor;
 
-/// Plans every shipped view; their plans in dependency order.
-pub fn shipped() -> (Planner, Vec<schemas::plan::ViewPlan>) {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/views");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
-    files.sort();
-    let texts: Vec<String> = files.iter().map(|f| std::fs::read_to_string(f).unwrap()).collect();
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+/// Plans every shipped view, each after those it reads.
+pub(crate) fn plans() -> Vec<ViewPlan> {
+    let texts: Vec<&str> = queries::shipped().iter().map(|(_, text)| *text).collect();
     let mut planner = Planner::new(Catalog::built_in());
-    let order = planner.order(&texts).unwrap_or_else(|e| panic!("{e:?}"));
+    let order = planner.order(&texts).unwrap_or_else(|errors| panic!("{errors:?}"));
     let mut plans = Vec::new();
     for place in order {
-        let plan = planner.view(texts[place]);
-        let plan = plan.unwrap_or_else(|e| panic!("{}: {}", files[place].display(), e.full()));
-        assert_eq!(Some(plan.name.as_str()), files[place].file_stem().and_then(|s| s.to_str()));
+        let (name, text) = queries::shipped()[place];
+        let plan = planner.view(text).unwrap_or_else(|error| panic!("{name}: {}", error.full()));
+        assert_eq!(plan.name, name);
         planner.add_view(&plan);
         plans.push(plan);
     }
-    (planner, plans)
+    plans
+}
+
+#[test]
+fn every_file_of_the_folder_ships() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/views");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let mut names: Vec<String> =
+        files.map(|f| f.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort();
+    let shipped: Vec<&str> = queries::shipped().iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, shipped);
 }
 
 #[test]
 fn every_shipped_view_has_the_plan_that_is_meant() {
-    let (_, plans) = shipped();
-    let mut plans: Vec<_> = plans.iter().collect();
+    let mut plans = plans();
     plans.sort_by(|a, b| a.name.cmp(&b.name));
-    let text: Vec<String> = plans.iter().map(|plan| plan.explain()).collect();
+    let text: Vec<String> = plans.iter().map(ViewPlan::explain).collect();
     expect_file!["./shipped.txt"].assert_eq(&text.join("\n"));
+}
+
+#[test]
+fn views_that_agents_read_have_the_columns_that_they_ask_for() {
+    let plans = plans();
+    check::<NodeHour>(&plans);
+    check::<FeederNow>(&plans);
+    check::<AssetState>(&plans);
+    check::<BusVoltage>(&plans);
+    check::<StaleSensor>(&plans);
+}
+
+#[track_caller]
+fn check<R: Relation>(plans: &[ViewPlan]) {
+    let plan = plans.iter().find(|plan| plan.name == R::NAME).expect("the contract has a view");
+    for field in R::schema().fields() {
+        let found = plan.root.schema.field_with_name(field.name()).expect("the column is there");
+        assert_eq!(found.data_type(), field.data_type(), "{}.{}", R::NAME, field.name());
+    }
 }
