@@ -3,9 +3,10 @@
 //!
 //! The expiry stands at the read, unless a node above can do the same exactly and more cheaply. A
 //! GROUP BY over bins of event time that divide the hour can drop whole groups, because the rows of
-//! a bin expire together; latest rows by event time can be dropped where they are kept, because
-//! everything they displaced is older. Only stateless nodes may lie between: a join has the rows in
-//! its arrangements, so they must be retracted before it.
+//! a bin expire together; the same holds for the first rows of such a bin; latest rows by event
+//! time can be dropped where they are kept, because everything they displaced is older. Only
+//! stateless nodes may lie between: a join has the rows in its arrangements, so they must be
+//! retracted before it.
 //!
 //! State over a stream that retains for ever is refused unless the view allows it.
 
@@ -67,13 +68,18 @@ pub(crate) fn place(rel: &mut Rel, catalog: &Catalog) {
                 return;
             }
         }
-        RelOp::TopK(top) => {
+        RelOp::TopK(top) if only_grows(&top.input, catalog) => {
             let newest = top.order.first().filter(|o| o.descending).and_then(|o| {
                 let (aging, exact) = event_time(&top.input, o.column, catalog)?;
-                let in_place = exact && only_grows(&top.input, catalog);
-                in_place.then_some(Expiry { column: o.column, retain_ms: aging.retain_ms })
+                exact.then_some(Expiry { column: o.column, retain_ms: aging.retain_ms })
             });
-            top.expire = newest;
+            let together = || {
+                top.group.iter().find_map(|column| {
+                    let (aging, _) = event_time(&top.input, *column, catalog)?;
+                    Some(Expiry { column: *column, retain_ms: aging.retain_ms })
+                })
+            };
+            top.expire = newest.or_else(together);
             if top.expire.is_some() {
                 return;
             }
