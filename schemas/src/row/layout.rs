@@ -151,7 +151,7 @@ mod tests {
                 .map(|n| n.map(|n| "x".repeat(n)))
                 .collect();
         let n = texts.len();
-        let number = |i: usize| (i % 3 > 0).then_some(i as f64 - 3.5);
+        let number = |i: usize| (!i.is_multiple_of(3)).then_some(i as f64 - 3.5);
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from(texts.clone())),
             Arc::new((0..n).map(number).collect::<Float64Array>()),
