@@ -95,6 +95,7 @@ impl Random {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers make the rows in the call")]
 fn change<R: Relation>(rows: Vec<R>) -> Change {
     (R::NAME.to_owned(), R::to_batch(&rows), 1)
 }
