@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::datatypes::Schema;
 use schemas::catalog::Catalog;
+use schemas::plan::Aggregate;
 use schemas::plan::Node;
 use schemas::plan::OnError;
 use schemas::plan::Op;
@@ -16,6 +18,13 @@ use super::retain::only_grows;
 /// The node for floor 0. Where failing columns become NULL, every computed column may be NULL.
 pub(crate) fn emit(rel: &Rel, catalog: &Catalog, on_error: OnError) -> Node {
     let next = |rel: &Rel| Box::new(emit(rel, catalog, on_error));
+    let read = matches!(rel.op, RelOp::Get { .. } | RelOp::Constant { .. });
+    let loose = on_error == OnError::Null && !read;
+    let fields = rel.fields.iter().map(|field| {
+        let nullable = loose || field.is_nullable();
+        Arc::new(field.as_ref().clone().with_nullable(nullable).with_metadata(Default::default()))
+    });
+    let fields: Vec<FieldRef> = fields.collect();
     let op = match &rel.op {
         RelOp::Get { relation, columns, expire } => {
             Op::Get { relation: relation.clone(), columns: columns.clone(), expire: *expire }
@@ -36,7 +45,9 @@ pub(crate) fn emit(rel: &Rel, catalog: &Catalog, on_error: OnError) -> Node {
         RelOp::Reduce { input, group, aggregates, expire } => Op::Reduce {
             input: next(input),
             group: group.clone(),
-            aggregates: aggregates.clone(),
+            aggregates: (aggregates.iter().zip(&fields[group.len()..]))
+                .map(|(a, field)| Aggregate { output: Arc::clone(field), ..a.clone() })
+                .collect(),
             expire: *expire,
         },
         RelOp::Distinct { input } => Op::Distinct { input: next(input) },
@@ -55,13 +66,7 @@ pub(crate) fn emit(rel: &Rel, catalog: &Catalog, on_error: OnError) -> Node {
         },
         RelOp::Constant { rows } => Op::Constant { rows: rows.clone() },
     };
-    let read = matches!(op, Op::Get { .. } | Op::Constant { .. });
-    let loose = on_error == OnError::Null && !read;
-    let fields = rel.fields.iter().map(|field| {
-        let nullable = loose || field.is_nullable();
-        Arc::new(field.as_ref().clone().with_nullable(nullable).with_metadata(Default::default()))
-    });
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let schema = Arc::new(Schema::new(fields));
     Node { schema, append_only: only_grows(rel, catalog), op }
 }
 
