@@ -1,4 +1,5 @@
-//! `cargo bench -p gridloom-benches --bench feeder_cost`: the table, JSON lines, and the two closing lines.
+//! `cargo bench -p gridloom-benches --bench feeder_cost`: the table, JSON lines, and the two
+//! closing lines.
 //!
 //! `--test` (as `cargo test --benches` passes) runs one variant and only compares digests.
 

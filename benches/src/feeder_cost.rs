@@ -1,8 +1,9 @@
-//! Feeder cost: 10,000 meters on 100 feeders in 5 zones, 100 ticks of one reading a meter, priced by zone.
+//! Feeder cost: 10,000 meters on 100 feeders in 5 zones, 100 ticks of one reading a meter, priced
+//! by zone.
 //!
-//! The workload and one digest, so that three ways of computing the view can be held against each other: the SQL
-//! text maintained by the engine, the same written by hand in differential dataflow with typed structs (the
-//! ceiling), and the SQL text asked once in batch DataFusion.
+//! The workload and one digest, so that three ways of computing the view can be held against each
+//! other: the SQL text maintained by the engine, the same written by hand in differential dataflow
+//! with typed structs (the ceiling), and the SQL text asked once in batch DataFusion.
 
 pub mod batch;
 pub mod by_hand;
@@ -139,7 +140,8 @@ pub fn feeders() -> RecordBatch {
 }
 
 impl Workload {
-    /// The workload of a variant. Readings are multiples of 2^-10 kW, so that every way of summing them is exact.
+    /// The workload of a variant. Readings are multiples of 2^-10 kW, so that every way of summing
+    /// them is exact.
     pub fn new(variant: Variant) -> Workload {
         let mut state = SEED;
         let mut next = || {
@@ -183,7 +185,8 @@ impl Workload {
         self.readings.is_empty()
     }
 
-    /// The zones whose price changed at a tick, with the old price if there was one and the new one.
+    /// The zones whose price changed at a tick, with the old price if there was one and the new
+    /// one.
     pub fn changes(&self, tick: usize) -> Vec<(usize, Option<f64>, f64)> {
         let old = |zone: usize| tick.checked_sub(1).map(|before| self.prices[before][zone]);
         (0..ZONES)

@@ -12,7 +12,8 @@ mod telemetry;
 
 use clap::Parser;
 
-/// Rows longer than 23 bytes are many small boxes; the system's allocator spends twice as long on them.
+/// Rows longer than 23 bytes are many small boxes; the system's allocator spends twice as long on
+/// them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

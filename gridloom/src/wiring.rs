@@ -1,4 +1,5 @@
-//! How the rooms meet: SQL texts become plans, plans and agents become a flow, a flow and a log become an instance.
+//! How the rooms meet: SQL texts become plans, plans and agents become a flow, a flow and a log
+//! become an instance.
 //!
 //! Only this module knows both the desk and the engine.
 

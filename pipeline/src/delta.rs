@@ -1,7 +1,7 @@
 //! What flows between operators: batches of changes, and rows with their changes.
 //!
-//! Stateless work stays in [`DeltaBatch`]es, vectorised; rows are made where an arrangement begins. Differences
-//! are `i64` everywhere, times are ticks in milliseconds.
+//! Stateless work stays in [`DeltaBatch`]es, vectorised; rows are made where an arrangement begins.
+//! Differences are `i64` everywhere, times are ticks in milliseconds.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -1,7 +1,7 @@
 //! From decisions to records and, once those are durable, to devices.
 //!
-//! [`records`] turns what the agents said at a tick into audit records; [`outbox`] sends the setpoints whose
-//! records are durable, and after a crash exactly those that did not leave.
+//! [`records`] turns what the agents said at a tick into audit records; [`outbox`] sends the
+//! setpoints whose records are durable, and after a crash exactly those that did not leave.
 
 pub mod outbox;
 pub mod records;

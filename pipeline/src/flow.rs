@@ -1,7 +1,8 @@
 //! The whole dataflow of one worker, in the order in which electrons and money move.
 //!
-//! Streams and reference tables come in as batches; the views that agents read are rendered; the agents judge;
-//! the views over what they say are rendered; everything is published. The same function runs on every worker.
+//! Streams and reference tables come in as batches; the views that agents read are rendered; the
+//! agents judge; the views over what they say are rendered; everything is published. The same
+//! function runs on every worker.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

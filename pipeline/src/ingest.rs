@@ -1,12 +1,14 @@
-//! From records to ticks: which tick a reading belongs to, when a tick is closed, and what is refused.
+//! From records to ticks: which tick a reading belongs to, when a tick is closed, and what is
+//! refused.
 //!
-//! [`Session`] is a pure decision: it is told what was read and what the wall clock says, and answers with closed
-//! ticks. It owns one watermark a partition. Workers do not assign ticks: a tick's rows, its end and its offsets
-//! become one durable commit, so they are decided in one place.
+//! [`Session`] is a pure decision: it is told what was read and what the wall clock says, and
+//! answers with closed ticks. It owns one watermark a partition. Workers do not assign ticks: a
+//! tick's rows, its end and its offsets become one durable commit, so they are decided in one
+//! place.
 //!
-//! **Invariant:** without `patience`, a reading's tick is a function of its partition's prefix alone. Two runs
-//! over the same partitions make the same ticks, however the partitions interleave, and so does a run that was
-//! interrupted anywhere.
+//! **Invariant:** without `patience`, a reading's tick is a function of its partition's prefix
+//! alone. Two runs over the same partitions make the same ticks, however the partitions interleave,
+//! and so does a run that was interrupted anywhere.
 
 pub mod decide;
 pub mod partition;

@@ -1,17 +1,18 @@
 //! One instance: the loop from record to durable tick to what leaves.
 //!
 //! ```text
-//!  sources ─▶ session ─▶ closed tick ─▶ workers ─▶ finished tick ─▶ commit ─▶ sync ─▶ views, setpoints
+//!  sources ─▶ session ─▶ closed tick ─▶ workers ─▶ commit ─▶ sync ─▶ views, setpoints
 //! ```
 //!
-//! Each tick's rows, offsets and audit records are one commit. Nobody sees a tick before its commit is durable:
-//! views are applied and setpoints sent behind the sync. Ticks that finish together share one sync; the dataflow may
-//! be ahead by [`InstanceSettings::ticks_in_flight`].
+//! Each tick's rows, offsets and audit records are one commit. Nobody sees a tick before its commit
+//! is durable: views are applied and setpoints sent behind the sync. Ticks that finish together
+//! share one sync; the dataflow may be ahead by [`InstanceSettings::ticks_in_flight`].
 //!
-//! At start the log is replayed: the same ticks go through the same dataflow, what the agents said then is
-//! compared with what they say now, and the sources go on where the last commit left off.
+//! At start the log is replayed: the same ticks go through the same dataflow, what the agents said
+//! then is compared with what they say now, and the sources go on where the last commit left off.
 //!
-//! **Invariant:** the audit record is durable before the action leaves; a tick is visible whole or not at all.
+//! **Invariant:** the audit record is durable before the action leaves; a tick is visible whole or
+//! not at all.
 
 pub mod reader;
 mod replay;
@@ -113,7 +114,8 @@ pub enum InstanceError {
     Connector(#[from] ConnectorError),
     /// A replay said something else than the log.
     #[error(
-        "replaying tick {tick} gave other {kind} records than the log holds: the views, the settings or the program \
+        "replaying tick {tick} gave other {kind} records than the log holds: the views, the \
+         settings or the program \
          changed since. Run with what wrote it, or begin a new data folder"
     )]
     Diverged {
@@ -196,7 +198,8 @@ pub struct Parts {
     pub catalog: Catalog,
     /// The reference tables' rows.
     pub tables: Vec<(String, RecordBatch)>,
-    /// The sources' partitions, each with how far out of order its readings may be, in milliseconds.
+    /// The sources' partitions, each with how far out of order its readings may be, in
+    /// milliseconds.
     pub partitions: Vec<(PartitionId, u64)>,
     /// Where setpoints go; without, they are only recorded.
     pub outbox: Option<Outbox>,
@@ -214,10 +217,12 @@ const REFERENCES: [(&str, &str, &str, &str); 5] = [
 ];
 
 impl Instance {
-    /// Opens an instance: starts the dataflow, replays the log, and sends what a crash kept from leaving.
+    /// Opens an instance: starts the dataflow, replays the log, and sends what a crash kept from
+    /// leaving.
     ///
     /// # Errors
-    /// The folder is not this instance's, a plan cannot be rendered, the replay diverges, the sink is broken.
+    /// The folder is not this instance's, a plan cannot be rendered, the replay diverges, the sink
+    /// is broken.
     pub fn open(settings: InstanceSettings, parts: Parts) -> Result<Instance, InstanceError> {
         let Parts { flow, catalog, tables, partitions, outbox, hook } = parts;
         let audit = settings.data_dir.join("audit");
@@ -299,7 +304,8 @@ impl Instance {
         self.session.take(polled);
     }
 
-    /// Closes what may be closed, waits up to `wait` for the dataflow, makes what is finished durable and visible.
+    /// Closes what may be closed, waits up to `wait` for the dataflow, makes what is finished
+    /// durable and visible.
     ///
     /// # Errors
     /// A worker died, the log or the sink refused: the instance must be opened again.
@@ -451,7 +457,8 @@ impl Instance {
         (published, said)
     }
 
-    /// Ends the instance: everything finished is durable, the views are on disk, the head is signed.
+    /// Ends the instance: everything finished is durable, the views are on disk, the head is
+    /// signed.
     ///
     /// # Errors
     /// The log or the file system refused.

@@ -1,11 +1,13 @@
-//! Floor 3, the engine: events become ticks, ticks become maintained views, decisions become actions.
+//! Floor 3, the engine: events become ticks, ticks become maintained views, decisions become
+//! actions.
 //!
-//! It knows timely and differential dataflow and the log on disk; it knows nothing of SQL. What it renders are the
-//! plans of [`schemas::plan`].
+//! It knows timely and differential dataflow and the log on disk; it knows nothing of SQL. What it
+//! renders are the plans of [`schemas::plan`].
 //!
-//! Read in this order: [`flow`] (the whole dataflow), [`instance`] (the loop around it), [`ingest`] (records to ticks),
-//! [`delta`] (what flows), [`stepwise`] (operators that work tick by tick), [`render`] (plan to dataflow), [`views`]
-//! (what readers see), [`log`] (what is durable), [`emit`] (what leaves), [`workers`] (the threads).
+//! Read in this order: [`flow`] (the whole dataflow), [`instance`] (the loop around it), [`ingest`]
+//! (records to ticks), [`delta`] (what flows), [`stepwise`] (operators that work tick by tick),
+//! [`render`] (plan to dataflow), [`views`] (what readers see), [`log`] (what is durable), [`emit`]
+//! (what leaves), [`workers`] (the threads).
 
 pub mod delta;
 pub mod emit;

@@ -1,10 +1,12 @@
 //! From plan to dataflow: one `match`, one file an arm, no judgement.
 //!
-//! Everything that could be chosen was chosen by the planner. Here each node becomes operators whose output is an
-//! [`Edge`]: rows, as batches or as bytes, beside the faults of everything below.
+//! Everything that could be chosen was chosen by the planner. Here each node becomes operators
+//! whose output is an [`Edge`]: rows, as batches or as bytes, beside the faults of everything
+//! below.
 //!
-//! **Invariant:** for any number of workers and any order of arrival within a tick, the consolidated output of a
-//! tick is the same: every operator's state is keyed, and what meets in it adds up commutatively.
+//! **Invariant:** for any number of workers and any order of arrival within a tick, the
+//! consolidated output of a tick is the same: every operator's state is keyed, and what meets in it
+//! adds up commutatively.
 
 pub mod accumulate;
 pub mod convert;

@@ -1,19 +1,20 @@
 //! An operator that works tick by tick: the frame of everything that keeps state of its own.
 //!
-//! Differential's arrangements serve joins; aggregates, top-k and temporal filters keep smaller state in a form of
-//! their own. What they share is here: gather what arrives, and once the frontier has passed a tick, hand the
-//! tick's data over, ticks in order; wake up at ticks that were asked for even if nothing arrived.
+//! Differential's arrangements serve joins; aggregates, top-k and temporal filters keep smaller
+//! state in a form of their own. What they share is here: gather what arrives, and once the
+//! frontier has passed a tick, hand the tick's data over, ticks in order; wake up at ticks that
+//! were asked for even if nothing arrived.
 //!
 //! # Frontiers
 //!
-//! The operator holds one capability, at its input's frontier, and so delays nothing: a tick's output leaves
-//! when the tick is complete. When the input closes, data already received is worked off, but no one is woken:
-//! a shutdown must not look like the end of time.
+//! The operator holds one capability, at its input's frontier, and so delays nothing: a tick's
+//! output leaves when the tick is complete. When the input closes, data already received is worked
+//! off, but no one is woken: a shutdown must not look like the end of time.
 //!
 //! # Bounds
 //!
-//! It holds the data of open ticks, which admission limits (`ticks_in_flight`), and what the step asks to be
-//! woken for.
+//! It holds the data of open ticks, which admission limits (`ticks_in_flight`), and what the step
+//! asks to be woken for.
 
 use std::collections::BTreeMap;
 

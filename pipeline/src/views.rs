@@ -1,7 +1,8 @@
 //! The maintained views, as readers see them: complete ticks only.
 //!
-//! Each worker publishes what changed in its share of a view at a tick; the instance applies a tick's changes
-//! here once the tick is durable. So a reader never sees half a tick, nor one that a crash could take back.
+//! Each worker publishes what changed in its share of a view at a tick; the instance applies a
+//! tick's changes here once the tick is durable. So a reader never sees half a tick, nor one that a
+//! crash could take back.
 //!
 //! # Bounds
 //!

@@ -1,10 +1,11 @@
 //! The dataflow's threads: fed tick by tick, drained tick by tick.
 //!
-//! Every worker runs the same [`Flow`] and takes an even share of each batch's rows; what a worker holds of a view is
-//! decided by key, not by who brought the row. A tick is done when every worker's probe has passed it.
+//! Every worker runs the same [`Flow`] and takes an even share of each batch's rows; what a worker
+//! holds of a view is decided by key, not by who brought the row. A tick is done when every
+//! worker's probe has passed it.
 //!
-//! Timely does not tell sibling threads when one panics, so the one place that starts the threads also watches
-//! them: a worker that is gone ends the instance ([`WorkersError::Died`]).
+//! Timely does not tell sibling threads when one panics, so the one place that starts the threads
+//! also watches them: a worker that is gone ends the instance ([`WorkersError::Died`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

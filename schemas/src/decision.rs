@@ -1,6 +1,7 @@
 //! What the agents say: forecasts, alarms and the life of every action.
 //!
-//! Each is a collection like any other: views can be built on it, and each row is also an audit record.
+//! Each is a collection like any other: views can be built on it, and each row is also an audit
+//! record.
 
 use crate::relation;
 use crate::time::Timestamp;

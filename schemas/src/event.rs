@@ -1,11 +1,13 @@
 //! The streams: what meters, substations, weather stations and markets say, with units.
 //!
-//! A stream is declared in two parts: its columns (a [`relation!`](crate::relation) in one of the files below) and
-//! its [`StreamDef`]: which column is the event's own time, what tells two rows apart, and whether a row
-//! adds to what was said (*append*) or replaces it (*upsert*). The set of built-in streams is [`streams`].
+//! A stream is declared in two parts: its columns (a [`relation!`](crate::relation) in one of the
+//! files below) and its [`StreamDef`]: which column is the event's own time, what tells two rows
+//! apart, and whether a row adds to what was said (*append*) or replaces it (*upsert*). The set of
+//! built-in streams is [`streams`].
 //!
-//! Sign convention for power at a connection point: **import from the grid is positive**; for an asset's own
-//! telemetry and setpoints: **injection into the grid (discharge, generation) is positive**.
+//! Sign convention for power at a connection point: **import from the grid is positive**; for an
+//! asset's own telemetry and setpoints: **injection into the grid (discharge, generation) is
+//! positive**.
 
 pub mod command;
 pub mod meter;

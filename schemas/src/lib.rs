@@ -1,11 +1,11 @@
 //! Floor 0: the nouns that every other room shares.
 //!
-//! Streams, reference tables and decisions as typed relations; rows as bytes; view plans; the contract between
-//! engine and desk; the one clock; the audit record. Nothing here keeps state, opens a file, or knows how a
-//! dataflow or a query engine works.
+//! Streams, reference tables and decisions as typed relations; rows as bytes; view plans; the
+//! contract between engine and desk; the one clock; the audit record. Nothing here keeps state,
+//! opens a file, or knows how a dataflow or a query engine works.
 //!
-//! Read in this order: [`time`], [`relation`], [`event`], [`mod@reference`], [`state`], [`decision`], then [`row`],
-//! [`plan`], [`contract`].
+//! Read in this order: [`time`], [`relation`], [`event`], [`mod@reference`], [`state`],
+//! [`decision`], then [`row`], [`plan`], [`contract`].
 
 pub mod audit;
 pub mod catalog;

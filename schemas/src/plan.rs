@@ -1,12 +1,13 @@
 //! What a view computes: the plan that `queries` makes of SQL and `pipeline` renders into dataflow.
 //!
-//! About ten kinds of node, each saying what state it costs. Every choice (reduce kind, join order, what is kept
-//! for how long) is made by the planner and stands here, so that EXPLAIN can print it, tests can compare it as
-//! text, and rendering is one `match` without judgement. Scalar work is behind [`ScalarExpr`], a trait that this
-//! floor owns and the desk implements over DataFusion's physical expressions: expressions are not written twice.
+//! About ten kinds of node, each saying what state it costs. Every choice (reduce kind, join order,
+//! what is kept for how long) is made by the planner and stands here, so that EXPLAIN can print it,
+//! tests can compare it as text, and rendering is one `match` without judgement. Scalar work is
+//! behind [`ScalarExpr`], a trait that this floor owns and the desk implements over DataFusion's
+//! physical expressions: expressions are not written twice.
 //!
-//! Columns are numbered by position in the node's input; a join numbers the left side's first. Every node carries
-//! the schema of what it puts out.
+//! Columns are numbered by position in the node's input; a join numbers the left side's first.
+//! Every node carries the schema of what it puts out.
 //!
 //! Plans are never serialised: every process plans the same SQL text.
 
@@ -87,7 +88,8 @@ pub enum Op {
         relation: String,
         /// The columns taken, by position in the relation.
         columns: Vec<usize>,
-        /// Retract each row when its time is older than the stream retains. `None` where a node above does it.
+        /// Retract each row when its time is older than the stream retains. `None` where a node
+        /// above does it.
         expire: Option<Expiry>,
     },
     /// Computes, filters and projects, on batches. Costs nothing.
@@ -116,10 +118,11 @@ pub enum Op {
         /// The columns that come out, numbered over left then right.
         outputs: Vec<usize>,
     },
-    /// Groups rows and aggregates each group. The group columns come out first, then the aggregates.
+    /// Groups rows and aggregates each group. The group columns come out first, then the
+    /// aggregates.
     ///
-    /// Costs one accumulator a group (accumulable), or the group's argument values (ordered, basic).
-    /// Without group columns there is one group, which exists even when empty.
+    /// Costs one accumulator a group (accumulable), or the group's argument values (ordered,
+    /// basic). Without group columns there is one group, which exists even when empty.
     Reduce {
         /// What it reads.
         input: Box<Node>,
@@ -171,7 +174,8 @@ pub enum Op {
     Temporal {
         /// What it reads.
         input: Box<Node>,
-        /// Milliseconds since the epoch from which the row shows, as BIGINT over the input's columns.
+        /// Milliseconds since the epoch from which the row shows, as BIGINT over the input's
+        /// columns.
         from: Option<ExprRef>,
         /// Milliseconds since the epoch from which it no longer shows.
         until: Option<ExprRef>,
@@ -205,11 +209,12 @@ pub struct OrderBy {
 
 /// When rows of a stream are old enough to be forgotten.
 ///
-/// Whole hours of event time go at once: a row whose time lies in the hour `[h, h + 1)` goes at the first
-/// tick at or after `h + 1 + retain`. Bins that divide the hour therefore go whole.
+/// Whole hours of event time go at once: a row whose time lies in the hour `[h, h + 1)` goes at the
+/// first tick at or after `h + 1 + retain`. Bins that divide the hour therefore go whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
-    /// The timestamp column (of the relation for a Get, of the group for a Reduce, of the input for a TopK).
+    /// The timestamp column (of the relation for a Get, of the group for a Reduce, of the input for
+    /// a TopK).
     pub column: usize,
     /// How long rows are kept behind the end of their hour, in milliseconds.
     pub retain_ms: u64,

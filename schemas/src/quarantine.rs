@@ -3,7 +3,8 @@
 use crate::relation;
 use crate::time::Timestamp;
 
-/// How much of a refused record is kept, in bytes: enough to see what it was, small enough to survive a flood.
+/// How much of a refused record is kept, in bytes: enough to see what it was, small enough to
+/// survive a flood.
 pub const QUARANTINE_BYTES_MAX: usize = 4096;
 
 relation! {
@@ -19,7 +20,8 @@ relation! {
         pub position: i64,
         /// The stream it was meant for.
         pub stream: String,
-        /// Why, in a word: `malformed`, `wrong-type`, `missing-column`, `not-finite`, `unknown-key`,
+        /// Why, in a word: `malformed`, `wrong-type`, `missing-column`, `not-finite`,
+        /// `unknown-key`,
         /// `too-late`, `too-far-ahead`, `empty`, `too-long`.
         pub reason: String,
         /// Why, in words, with how to mend it.

@@ -1,8 +1,8 @@
 //! The reference tables: what stands in the field and how it hangs together.
 //!
-//! They are loaded before the first tick and changed by tick, so that history joins the network of its day. A
-//! relation of this module is small against the streams: the planner joins reference tables with each other
-//! before it joins a stream with them.
+//! They are loaded before the first tick and changed by tick, so that history joins the network of
+//! its day. A relation of this module is small against the streams: the planner joins reference
+//! tables with each other before it joins a stream with them.
 
 use arrow_schema::SchemaRef;
 
@@ -103,7 +103,8 @@ relation! {
         pub bus_id: String,
         /// The feeder that bus hangs on.
         pub feeder_id: String,
-        /// Where its readings come from: `measured`, or `copy` where they are made from another home's.
+        /// Where its readings come from: `measured`, or `copy` where they are made from another
+        /// home's.
         pub origin: String,
     }
 }
@@ -117,7 +118,8 @@ relation! {
         pub bus_id: String,
         /// The feeder that bus hangs on.
         pub feeder_id: String,
-        /// What it measures, unit last: `voltage_pu`, `head_active_power_kw`, `head_reactive_power_kvar`, ….
+        /// What it measures, unit last: `voltage_pu`, `head_active_power_kw`,
+        /// `head_reactive_power_kvar`, ….
         pub quantity: String,
         /// How long it may be silent before it is called stale, in milliseconds.
         pub stale_after_ms: i64,

@@ -1,9 +1,10 @@
 //! What a relation is: a name, typed columns, and how Rust values become Arrow batches and return.
 //!
-//! Every stream, reference table and operator output is declared once, with [`relation!`]: a struct whose fields
-//! are its columns. The macro derives the Arrow schema, a builder (`to_batch`) and a reader (`from_batch`), so
-//! that the three cannot disagree. Columns are matched by **name** when read: a view that stands in for a
-//! relation may order its columns as it likes and carry more of them.
+//! Every stream, reference table and operator output is declared once, with [`relation!`]: a struct
+//! whose fields are its columns. The macro derives the Arrow schema, a builder (`to_batch`) and a
+//! reader (`from_batch`), so that the three cannot disagree. Columns are matched by **name** when
+//! read: a view that stands in for a relation may order its columns as it likes and carry more of
+//! them.
 //!
 //! It does not keep data; see [`crate::contract`] for that.
 
@@ -94,7 +95,8 @@ pub trait Column: Sized {
     where
         Self: 'a;
 
-    /// The value in `row`, or `None` where it is NULL and may not be. The array is of [`Column::data_type`].
+    /// The value in `row`, or `None` where it is NULL and may not be. The array is of
+    /// [`Column::data_type`].
     fn read(array: &dyn Array, row: usize) -> Option<Self>;
 }
 

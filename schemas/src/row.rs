@@ -1,11 +1,12 @@
 //! A row as bytes: ordered like its columns, 23 bytes or fewer without a heap allocation.
 //!
-//! The dataflow sorts, merges and compares rows without knowing their types. [`Row`] holds arrow-row's encoding,
-//! whose byte order is the order of the columns; [`RowCodec`] turns batches into rows and back, vectorised, and
-//! [`Layout`] finds the columns of a row without decoding it, so that a join can cut and paste its output.
+//! The dataflow sorts, merges and compares rows without knowing their types. [`Row`] holds
+//! arrow-row's encoding, whose byte order is the order of the columns; [`RowCodec`] turns batches
+//! into rows and back, vectorised, and [`Layout`] finds the columns of a row without decoding it,
+//! so that a join can cut and paste its output.
 //!
-//! Most keys (one identifier of up to eight characters is 10 bytes) and many values (two numbers are 18) fit
-//! inline: 24 bytes a row, `Copy`-cheap to clone, compared as three words.
+//! Most keys (one identifier of up to eight characters is 10 bytes) and many values (two numbers
+//! are 18) fit inline: 24 bytes a row, `Copy`-cheap to clone, compared as three words.
 //!
 //! **Invariant:** equal values have equal bytes: −0.0 is stored as 0.0 and every NaN as one NaN.
 //!

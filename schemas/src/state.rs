@@ -1,7 +1,7 @@
 //! The views that agents read, as contracts: columns, types, units.
 //!
-//! A data engineer may redefine how a view is made; as long as these columns are there, the agents run. Extra
-//! columns are welcome and ignored.
+//! A data engineer may redefine how a view is made; as long as these columns are there, the agents
+//! run. Extra columns are welcome and ignored.
 
 use crate::relation;
 use crate::time::Timestamp;

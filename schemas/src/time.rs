@@ -1,8 +1,9 @@
 //! The one clock: instants, ticks, and the only door to the wall clock.
 //!
-//! Every time in gridloom is a [`Timestamp`]: milliseconds since the Unix epoch, UTC. A *tick* is named by
-//! its **end**: the tick `T` of a step `s` holds what happened in `[T - s, T)`. Wall time is asked for through
-//! [`Clock`] alone, so that tests and replays can hold it still; `clippy.toml` bans every other way.
+//! Every time in gridloom is a [`Timestamp`]: milliseconds since the Unix epoch, UTC. A *tick* is
+//! named by its **end**: the tick `T` of a step `s` holds what happened in `[T - s, T)`. Wall time
+//! is asked for through [`Clock`] alone, so that tests and replays can hold it still; `clippy.toml`
+//! bans every other way.
 //!
 //! **Invariant:** a tick is a positive multiple of its [`Step`].
 

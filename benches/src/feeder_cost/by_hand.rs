@@ -1,7 +1,7 @@
 //! The same view by hand in differential dataflow, with typed structs: the ceiling.
 //!
-//! Identifiers are integers from the start, power is fixed point, sums ride in the difference after the join. It
-//! reads the same batches, so that it too pays for taking columns apart.
+//! Identifiers are integers from the start, power is fixed point, sums ride in the difference after
+//! the join. It reads the same batches, so that it too pays for taking columns apart.
 
 use std::collections::BTreeMap;
 

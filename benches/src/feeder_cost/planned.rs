@@ -42,8 +42,7 @@ pub fn run(workload: Workload) -> Measured {
         ("price_latest".to_owned(), price_schema()),
     ]);
     let step = Step::from_millis(workload.variant.step_ms).expect("not zero");
-    let flow =
-        Flow { step, inputs: inputs.into_iter().collect(), views: vec![view], agents: None };
+    let flow = Flow { step, inputs: inputs.into_iter().collect(), views: vec![view], agents: None };
     timely::execute_directly(move |worker| {
         let (publish, published) = crossbeam_channel::unbounded();
         let publisher = Publisher(publish);

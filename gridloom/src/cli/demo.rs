@@ -70,7 +70,8 @@ struct Tally {
 impl Demo {
     /// Runs the day.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        for (name, share) in [("--batteries", Some(self.batteries)), ("--start-soc", self.start_soc)]
+        for (name, share) in
+            [("--batteries", Some(self.batteries)), ("--start-soc", self.start_soc)]
         {
             if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
                 bail!("{name} is a share: between 0 and 1");
@@ -153,7 +154,7 @@ impl Demo {
         println!("{:<22}{} raised, {} cleared", "alarms", tally.raised, tally.cleared);
         println!("{:<22}{} records, head {}", "audit intact", head.count, head.hash);
         println!();
-        println!("The homes are five real ones (6-57 are seeded copies); everything below the hour is synthetic.");
+        println!("Homes 1-5 are real, 6-57 seeded copies; all below the hour is synthetic.");
         println!("Next:");
         println!("  gridloom sql \"SELECT * FROM grid_state ORDER BY bus_id LIMIT 5\"");
         println!("  gridloom sql \"SELECT count(*) FROM audit.alarms\"");
@@ -221,7 +222,8 @@ fn clear(data_dir: &Path) -> anyhow::Result<()> {
     let ours = data_dir.join("audit").is_dir() || entries.next().is_none();
     if !ours {
         bail!(
-            "{} is not a data folder of an earlier demo, and demo replaces its folder; name another with --data-dir",
+            "{} is not an earlier demo's folder, and demo replaces its folder; name another with \
+             --data-dir",
             data_dir.display()
         );
     }

@@ -1,7 +1,7 @@
 //! `gridloom run`: an instance from its configuration, until told to stop.
 //!
-//! Files end; brokers do not. An instance whose sources have all ended stops by itself, cleanly, as one does that is
-//! told to (Ctrl-C, SIGTERM). One that was killed goes on where its log ends.
+//! Files end; brokers do not. An instance whose sources have all ended stops by itself, cleanly, as
+//! one does that is told to (Ctrl-C, SIGTERM). One that was killed goes on where its log ends.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,8 +28,9 @@ const PIECES: usize = 64;
 /// How often a running instance says where it is.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// Names a point and a count, `synced:120`: the process aborts when it reaches that point for that time. Recovery is
-/// tested with it, since a moment between two system calls cannot be hit from outside.
+/// Names a point and a count, `synced:120`: the process aborts when it reaches that point for that
+/// time. Recovery is tested with it, since a moment between two system calls cannot be hit from
+/// outside.
 const ABORT: &str = "GRIDLOOM_TEST_ABORT";
 
 /// What `run` may be told.
@@ -97,7 +98,8 @@ fn serve(instance: &mut Instance, readers: &Readers, stop: &AtomicBool) -> anyho
         }
         if said.elapsed() >= SAY_EVERY {
             said = Instant::now();
-            tracing::info!(tick = %instance.tick(), ticks = served.ticks, readings = served.readings,
+            tracing::info!(tick = %instance.tick(), ticks = served.ticks,
+                readings = served.readings,
                 refused = served.refused, setpoints = served.sent, "at work");
         }
     }

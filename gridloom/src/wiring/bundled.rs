@@ -1,4 +1,5 @@
-//! The data inside the binary: a village network and eight days of five homes, so that the demo needs no download.
+//! The data inside the binary: a village network and eight days of five homes, so that the demo
+//! needs no download.
 //!
 //! `gridloom/data/SOURCE.md` says where each file comes from and what of it is reconstructed.
 

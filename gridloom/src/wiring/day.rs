@@ -1,4 +1,5 @@
-//! A day of the bundled village through the whole loop: what `demo` runs and what its tests measure.
+//! A day of the bundled village through the whole loop: what `demo` runs and what its tests
+//! measure.
 
 use std::path::PathBuf;
 use std::sync::Arc;

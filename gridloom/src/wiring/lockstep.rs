@@ -1,8 +1,8 @@
 //! The plant and an instance hand in hand: one tick in flight, each waiting for the other.
 //!
-//! The plant's mark closes each tick; what it delays arrives later as a correction. Setpoints take the same way out
-//! as everywhere (audit, sync, outbox, sink); only the sink is in this process. With the same seed, two runs write
-//! the same log.
+//! The plant's mark closes each tick; what it delays arrives later as a correction. Setpoints take
+//! the same way out as everywhere (audit, sync, outbox, sink); only the sink is in this process.
+//! With the same seed, two runs write the same log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -103,7 +103,8 @@ pub struct Stepped {
 }
 
 impl Lockstep {
-    /// Opens an instance around a plant; without `control` its setpoints are decided but not handed over.
+    /// Opens an instance around a plant; without `control` its setpoints are decided but not handed
+    /// over.
     ///
     /// # Errors
     /// The instance cannot be opened.

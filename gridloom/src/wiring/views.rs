@@ -33,7 +33,8 @@ pub fn plan(catalog: &Catalog, texts: &[&str]) -> Result<Vec<ViewPlan>, Vec<(usi
     if failed.is_empty() { Ok(plans) } else { Err(failed) }
 }
 
-/// The flow of these views and, with settings, the agents: it takes in what is read and nothing else.
+/// The flow of these views and, with settings, the agents: it takes in what is read and nothing
+/// else.
 pub fn flow(catalog: &Catalog, views: Vec<ViewPlan>, agents: Option<Settings>, step: Step) -> Flow {
     let mut read: BTreeSet<&str> =
         views.iter().flat_map(|view| view.reads.iter().map(String::as_str)).collect();

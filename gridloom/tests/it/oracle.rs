@@ -1,10 +1,11 @@
-//! Every shipped view, maintained, against the same SQL asked once in batch DataFusion over the input so far: at
-//! every tick, with one, two and three workers.
+//! Every shipped view, maintained, against the same SQL asked once in batch DataFusion over the
+//! input so far: at every tick, with one, two and three workers.
 //!
-//! The input is random by seed: readings on time, late, corrected, repeated; a meter that moves to another feeder (a
-//! retraction in a reference table, which restates history); prices published twice; rows that grow older than
-//! `retain`. Powers are multiples of 2^-10 kW below 2^20, so sums and means must be equal bit for bit; what is
-//! computed from quotients is compared to 1e-9.
+//! The input is random by seed: readings on time, late, corrected, repeated; a meter that moves to
+//! another feeder (a retraction in a reference table, which restates history); prices published
+//! twice; rows that grow older than
+//! `retain`. Powers are multiples of 2^-10 kW below 2^20, so sums and means must be equal bit for
+//! bit; what is computed from quotients is compared to 1e-9.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,7 +89,8 @@ impl Random {
         self.below(16_384) as f64 / 1_024.0 - 8.0
     }
 
-    /// An event time: mostly within the tick that ends at `tick`, sometimes up to 40 minutes before.
+    /// An event time: mostly within the tick that ends at `tick`, sometimes up to 40 minutes
+    /// before.
     fn time(&mut self, tick: u64) -> Timestamp {
         let back = if self.chance(15) { self.below(2_400) } else { self.below(STEP_MS / 1_000) };
         Timestamp(tick - 1_000 - back * 1_000)
@@ -481,7 +483,9 @@ fn shipped_views_equal_batch_40_ticks_3_workers() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 6, failure_persistence: None, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn shipped_views_equal_batch_random_3_workers(seed in any::<u64>(), ticks in 1u64..20) {

@@ -1,11 +1,14 @@
 //! `kill -9` at any moment, then start again: equal to a run that nobody disturbed.
 //!
-//! Half an hour of the village's evening stands in files, two partitions of readings among them. An undisturbed
-//! `gridloom run` gives the reference: views row by row, the audit chain's head, the setpoints that left. Then the
-//! same run is killed, by a signal at a seeded random moment or by itself between two system calls (appended but
-//! not synced, synced but not sent, sent), and started again until it ends.
+//! Half an hour of the village's evening stands in files, two partitions of readings among them. An
+//! undisturbed
+//! `gridloom run` gives the reference: views row by row, the audit chain's head, the setpoints that
+//! left. Then the same run is killed, by a signal at a seeded random moment or by itself between
+//! two system calls (appended but not synced, synced but not sent, sent), and started again until
+//! it ends.
 //!
-//! Sources without `patience` make a tick a function of the files alone, so even the heads must be equal.
+//! Sources without `patience` make a tick a function of the files alone, so even the heads must be
+//! equal.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -99,7 +102,8 @@ fn write_parquet(path: &Path, rows: &RecordBatch) {
 pub(crate) fn write_config(input: &Path, run: &Path) -> PathBuf {
     fs::create_dir_all(run).unwrap();
     let mut text = String::from(
-        "[instance]\nname = \"recovery\"\ndata_dir = \"data\"\npatience = \"off\"\nticks_in_flight = 4\n",
+        "[instance]\nname = \"recovery\"\ndata_dir = \"data\"\npatience = \"off\"\n\
+         ticks_in_flight = 4\n",
     );
     text.push_str("snapshot_every = 100\n[tables]\n");
     for table in schemas::reference::tables() {

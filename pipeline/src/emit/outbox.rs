@@ -1,9 +1,10 @@
 //! Sends setpoints, each once.
 //!
-//! A setpoint leaves only after the commit of its tick is durable, and carries its action's id. What a crash left
-//! open between the two is closed at the next start: the sink's last records are read back, and of the setpoints
-//! of the last commits exactly those are sent that are missing there and still valid. Which those are does not
-//! depend on a wall clock: a setpoint that ran out before the next tick would be obeyed by nobody.
+//! A setpoint leaves only after the commit of its tick is durable, and carries its action's id.
+//! What a crash left open between the two is closed at the next start: the sink's last records are
+//! read back, and of the setpoints of the last commits exactly those are sent that are missing
+//! there and still valid. Which those are does not depend on a wall clock: a setpoint that ran out
+//! before the next tick would be obeyed by nobody.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +14,8 @@ use schemas::event::Setpoint;
 use schemas::relation::Relation;
 use schemas::time::Timestamp;
 
-/// How many records are read back from each partition of the sink: the setpoints of all devices over the ticks for
-/// which a setpoint is valid must fit, or one could be sent twice.
+/// How many records are read back from each partition of the sink: the setpoints of all devices
+/// over the ticks for which a setpoint is valid must fit, or one could be sent twice.
 pub const TAIL_RECORDS: usize = 65_536;
 
 /// The way out for setpoints.
@@ -43,7 +44,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// After a restart: sends what the last commits decided, is valid beyond `tick`, and did not leave.
+    /// After a restart: sends what the last commits decided, is valid beyond `tick`, and did not
+    /// leave.
     ///
     /// # Errors
     /// The sink cannot be read or written.

@@ -1,6 +1,7 @@
 //! Audit records of one tick, from what was published and refused.
 //!
-//! Rows are put in one order before they are numbered, so that the log is the same for any number of workers.
+//! Rows are put in one order before they are numbered, so that the log is the same for any number
+//! of workers.
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;

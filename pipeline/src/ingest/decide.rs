@@ -25,7 +25,8 @@ pub enum Verdict {
     TooFarAhead,
 }
 
-/// Judges a row by its event time, its arrival, its partition's watermark, and the first tick still open.
+/// Judges a row by its event time, its arrival, its partition's watermark, and the first tick still
+/// open.
 pub fn judge(
     rules: &Rules,
     event: Timestamp,

@@ -1,9 +1,9 @@
 //! One partition's watermark, and how far its records are committed.
 //!
-//! Records of one batch may belong to several ticks, so what is committed is not always a prefix. A partition
-//! keeps the batches that are not wholly committed; its [`Progress`] names the record to go on with, what was
-//! known just before it, and which records behind it are committed already and must be skipped when they are
-//! read again.
+//! Records of one batch may belong to several ticks, so what is committed is not always a prefix. A
+//! partition keeps the batches that are not wholly committed; its [`Progress`] names the record to
+//! go on with, what was known just before it, and which records behind it are committed already and
+//! must be skipped when they are read again.
 
 use std::collections::VecDeque;
 

@@ -2,9 +2,9 @@
 //!
 //! # Bounds
 //!
-//! At most [`IngestSettings::ticks_ahead`] ticks wait between the open tick and the furthest partition: one that
-//! is further ahead is held (its records wait where they are). A gap in the data longer than a day is skipped in
-//! one step.
+//! At most [`IngestSettings::ticks_ahead`] ticks wait between the open tick and the furthest
+//! partition: one that is further ahead is held (its records wait where they are). A gap in the
+//! data longer than a day is skipped in one step.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -37,7 +37,8 @@ use super::partition::Progress;
 pub struct IngestSettings {
     /// The length of a tick.
     pub step: Step,
-    /// Close a tick this long after the first partition passed it, though others have not; `None` waits for all.
+    /// Close a tick this long after the first partition passed it, though others have not; `None`
+    /// waits for all.
     pub patience_ms: Option<u64>,
     /// Refuse rows further ahead of their arrival than this.
     pub max_ahead_ms: u64,
@@ -51,7 +52,8 @@ pub const DEFAULT_MAX_AHEAD_MS: u64 = 300_000;
 /// How long a silent partition may stop the grid.
 pub const DEFAULT_PATIENCE_MS: u64 = 10_000;
 
-/// How many ticks a partition may be ahead: enough to keep reading while the dataflow works, at most a minute.
+/// How many ticks a partition may be ahead: enough to keep reading while the dataflow works, at
+/// most a minute.
 pub const DEFAULT_TICKS_AHEAD: u64 = 12;
 
 impl Default for IngestSettings {
@@ -190,7 +192,7 @@ impl Session {
 
     fn batch(&mut self, fetched: &Fetched) {
         let Some(stream) = self.streams.get(&fetched.stream) else {
-            tracing::error!(stream = %fetched.stream, "a source feeds a stream that is not declared");
+            tracing::error!(stream = %fetched.stream, "a source feeds an undeclared stream");
             return;
         };
         let Some(partition) = self.partitions.get_mut(&fetched.partition) else {
@@ -412,7 +414,8 @@ fn too_far_ahead(
 ) -> Quarantined {
     let arrived = arrived.unwrap_or_default();
     let detail = format!(
-        "its time {event} is more than {} s ahead of its arrival at {arrived}; correct the sender's clock, or \
+        "its time {event} is more than {} s ahead of its arrival at {arrived}; \
+         correct the sender's clock, or \
          raise max_ahead",
         max_ahead_ms / 1_000
     );
@@ -427,7 +430,8 @@ fn too_late(
     lateness_ms: u64,
 ) -> Quarantined {
     let detail = format!(
-        "its time {event} is more than {} s before the open tick {tick}; raise the stream's lateness to take it",
+        "its time {event} is more than {} s before the open tick {tick}; raise the \
+         stream's lateness to take it",
         lateness_ms / 1_000
     );
     row_refused(fetched, row, tick, "too-late", detail)
@@ -435,7 +439,8 @@ fn too_late(
 
 fn unknown(fetched: &Fetched, row: usize, tick: Timestamp, name: &str) -> Quarantined {
     let detail = format!(
-        "{name} is not in the reference table that {} refers to; add it there, or correct the sender",
+        "{name} is not in the reference table that {} refers to; add it there, or correct the \
+         sender",
         fetched.stream
     );
     row_refused(fetched, row, tick, "unknown-key", detail)

@@ -1,4 +1,5 @@
-//! The session against partitions that interleave, fall silent, lie about the time, and are read again.
+//! The session against partitions that interleave, fall silent, lie about the time, and are read
+//! again.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -75,8 +76,8 @@ fn note(ticks: &mut Ticks, closed: &ClosedTick) {
     }
 }
 
-/// Reads both partitions in pieces of random size and order; with `restarts`, begins a new session now and then
-/// from what the last closed tick wrote down.
+/// Reads both partitions in pieces of random size and order; with `restarts`, begins a new session
+/// now and then from what the last closed tick wrote down.
 fn run(partitions: &[Vec<i64>; 2], seed: u64, restarts: bool) -> Ticks {
     let mut random = seed;
     let mut next = move |n: u64| {
@@ -176,7 +177,8 @@ fn a_reading_a_day_ahead_does_not_drag_the_clock() {
     fetched.arrived_at = vec![Some(Timestamp(BEGIN + 13_000)); 3];
     session.take(Polled::Batch(fetched));
     session.take(Polled::End { partition: partition(1) });
-    // The reading at 1 s leaves the watermark at -4 s: what is refused enters the tick that is open there.
+    // The reading at 1 s leaves the watermark at -4 s: what is refused enters the tick that is open
+    // there.
     let closed = session.close(Timestamp(0)).unwrap();
     assert_eq!(closed.tick, Timestamp(BEGIN));
     assert_eq!(closed.quarantine.len(), 1);

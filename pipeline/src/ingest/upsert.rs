@@ -1,7 +1,8 @@
 //! Upserts: the last row of a key is its value, and the row before is taken back.
 //!
-//! The order of arrival decides, which only the session knows; so the retractions are made here, before the rows
-//! are shared among workers. What is kept is derived from the ticks alone: a replay makes it again.
+//! The order of arrival decides, which only the session knows; so the retractions are made here,
+//! before the rows are shared among workers. What is kept is derived from the ticks alone: a replay
+//! makes it again.
 //!
 //! # Bounds
 //!

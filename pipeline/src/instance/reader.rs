@@ -1,7 +1,7 @@
 //! Source threads: one a source, polling into one bounded channel.
 //!
-//! When the engine is behind, the channel is full and the thread waits; what it does not poll waits where it is.
-//! Partitions that are ahead of the others are held by name.
+//! When the engine is behind, the channel is full and the thread waits; what it does not poll waits
+//! where it is. Partitions that are ahead of the others are held by name.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Start-up: the log's ticks through the dataflow again.
 //!
-//! The log fixes which rows belong to which tick, so a replay asks no clock and no source. What the agents say is
-//! compared with what they said: a program, a view or a setting that would have decided otherwise is found here,
-//! not in the field.
+//! The log fixes which rows belong to which tick, so a replay asks no clock and no source. What the
+//! agents say is compared with what they said: a program, a view or a setting that would have
+//! decided otherwise is found here, not in the field.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! Reference tables on their way in: whole before the first tick, then only what changed since.
 //!
-//! A table's rows are logged with the tick that brings them, so a replay needs no file. Rows that are taken away
-//! are logged under the table's name with a `-` before it.
+//! A table's rows are logged with the tick that brings them, so a replay needs no file. Rows that
+//! are taken away are logged under the table's name with a `-` before it.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -1,14 +1,15 @@
 //! Accumulators that add and subtract exactly.
 //!
-//! A sum of floats in a register drifts: adding and retracting the same reading does not return to where it began.
-//! So the accumulator is an integer: x is held as `round(x · 2^56)` in 128 bits, NaN and the infinities are
-//! counted beside it, and a sum is the same whatever the order of arrival. With |x| ≤ 2^44, 2^27 readings fit
-//! before the sum leaves 2^127; what is larger is refused as a fault, not wrapped.
+//! A sum of floats in a register drifts: adding and retracting the same reading does not return to
+//! where it began. So the accumulator is an integer: x is held as `round(x · 2^56)` in 128 bits,
+//! NaN and the infinities are counted beside it, and a sum is the same whatever the order of
+//! arrival. With |x| ≤ 2^44, 2^27 readings fit before the sum leaves 2^127; what is larger is
+//! refused as a fault, not wrapped.
 //!
 //! Sums of squares (for variances) allow |x| ≤ 2^22, so that 2^27 squares fit likewise.
 //!
-//! Multiples of 2^-10 below 2^20 are held and summed without any rounding, so SUM and AVG of such values equal a
-//! batch computation bit for bit.
+//! Multiples of 2^-10 below 2^20 are held and summed without any rounding, so SUM and AVG of such
+//! values equal a batch computation bit for bit.
 
 use schemas::plan::AggregateFunction;
 use serde::Deserialize;
@@ -26,7 +27,8 @@ pub const SUM_MAX: f64 = (1u64 << 44) as f64;
 /// The greatest magnitude of a float whose square can be summed: 2^22.
 pub const SQUARE_MAX: f64 = (1u64 << 22) as f64;
 
-// 2^27 rows of the greatest magnitude must fit into the 127 bits of a sum, and so must their squares.
+// 2^27 rows of the greatest magnitude must fit into the 127 bits of a sum, and so must their
+// squares.
 const _: () = assert!(44 + FRACTION_BITS + 27 <= 127);
 const _: () = assert!(2 * 22 + FRACTION_BITS + 27 <= 127);
 

@@ -27,7 +27,8 @@ use crate::delta::Time;
 use crate::stepwise::Step;
 use crate::stepwise::stepwise;
 
-/// Reads `columns` of a relation; with `expire`, takes each row away when the stream no longer retains it.
+/// Reads `columns` of a relation; with `expire`, takes each row away when the stream no longer
+/// retains it.
 pub(crate) fn get<'s>(
     context: &Context<'_, 's>,
     relation: &str,

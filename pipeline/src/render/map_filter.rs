@@ -1,6 +1,7 @@
 //! MapFilterProject: expressions on batches; the bad rows, and only they, go to the faults.
 //!
-//! A batch is evaluated whole. If that fails it is halved until the failing rows stand alone: one bad row in
+//! A batch is evaluated whole. If that fails it is halved until the failing rows stand alone: one
+//! bad row in
 //! 8,192 costs 13 extra evaluations, not 8,192.
 
 use std::sync::Arc;

@@ -1,13 +1,14 @@
 //! Reduce: groups and their aggregates.
 //!
-//! Two operators. The first, stateless, adds up what one activation brings, per group, so that only one small
-//! record a group and activation crosses to the group's worker; it reads group and arguments straight from the
-//! bytes of joined rows where it can. The second keeps the groups and says what changed.
+//! Two operators. The first, stateless, adds up what one activation brings, per group, so that only
+//! one small record a group and activation crosses to the group's worker; it reads group and
+//! arguments straight from the bytes of joined rows where it can. The second keeps the groups and
+//! says what changed.
 //!
 //! # Bounds
 //!
-//! One entry a group: fixed size for accumulable aggregates, the argument values for ordered and basic ones.
-//! With `expire`, a group goes when its time column is older than the stream retains.
+//! One entry a group: fixed size for accumulable aggregates, the argument values for ordered and
+//! basic ones. With `expire`, a group goes when its time column is older than the stream retains.
 
 mod partial;
 mod state;
@@ -178,7 +179,9 @@ pub(crate) fn reduce<'s>(
     let input_schema = input.schema.clone();
     let (parts, failed) = partial::partial(input, &shape)?;
     faults.push(failed);
-    let first = context.scope.index() == 0;
+    // The one group of a reduce without group columns lives where its empty key is routed to.
+    let (index, peers) = (context.scope.index() as u64, context.scope.peers() as u64);
+    let first = crate::route(Row::empty().as_bytes()) % peers == index;
     let groups = state::Groups::new(shape, &input_schema, &schema, expire, first)?;
     let route = Exchange::new(|part: &Part| crate::route(part.group.as_bytes()));
     let oks = stepwise(parts, route, "Reduce", |part: &Part| part.time, groups);

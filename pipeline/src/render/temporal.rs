@@ -1,8 +1,8 @@
 //! Temporal: rows that show from one tick until another.
 //!
-//! `WHERE ts > now() - INTERVAL '1 hour'` is two changes per row: one now, one later. What is later is parked here
-//! by tick, not in a differential batcher, which would merge everything parked again at every tick. A row that is
-//! replaced before it was due cancels in the park.
+//! `WHERE ts > now() - INTERVAL '1 hour'` is two changes per row: one now, one later. What is later
+//! is parked here by tick, not in a differential batcher, which would merge everything parked again
+//! at every tick. A row that is replaced before it was due cancels in the park.
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,12 @@
 //! TopK: the first rows of each group by a total order.
 //!
-//! In place where the input is append-only: a row that falls out of the first `limit` can never return, so it is
-//! forgotten, and the latest reading of each meter costs one row a meter. Otherwise all rows are kept in order.
+//! In place where the input is append-only: a row that falls out of the first `limit` can never
+//! return, so it is forgotten, and the latest reading of each meter costs one row a meter.
+//! Otherwise all rows are kept in order.
 //!
-//! With `expire` a kept row goes when its time is older than the stream retains. In place that is right only when
-//! the order begins with that time, newest first: whatever was forgotten is older still. The planner sees to it.
+//! With `expire` a kept row goes when its time is older than the stream retains. In place that is
+//! right only when the order begins with that time, newest first: whatever was forgotten is older
+//! still. The planner sees to it.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! The way out of the dataflow: each tick's consolidated changes, per relation and worker.
 //!
-//! A publishing operator holds its tick's capability until it has handed the changes over, so when the probe has
-//! passed a tick, everything of that tick is in the channel.
+//! A publishing operator holds its tick's capability until it has handed the changes over, so when
+//! the probe has passed a tick, everything of that tick is in the channel.
 
 use std::hash::Hash;
 

@@ -1,8 +1,8 @@
 //! The views on disk, for readers without the running instance.
 //!
-//! `views/<name>@<tick>.arrow`, one file a view, each an Arrow IPC file; then `manifest`, written last and by
-//! rename, which names the tick. A reader believes the manifest alone, needs no lock, and never sees half a
-//! snapshot; files of older ticks go once a newer manifest stands.
+//! `views/<name>@<tick>.arrow`, one file a view, each an Arrow IPC file; then `manifest`, written
+//! last and by rename, which names the tick. A reader believes the manifest alone, needs no lock,
+//! and never sees half a snapshot; files of older ticks go once a newer manifest stands.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,8 @@ use serde::Serialize;
 
 use super::store::Views;
 
-/// The manifest of one snapshot. It promises to be read by later versions: fields are only ever added.
+/// The manifest of one snapshot. It promises to be read by later versions: fields are only ever
+/// added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The tick that the files show, in milliseconds since the epoch.

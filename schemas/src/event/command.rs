@@ -4,7 +4,8 @@ use crate::relation;
 use crate::time::Timestamp;
 
 relation! {
-    /// What another agent asks of a device. Judged by `guard` like our own proposals; never sent as it came.
+    /// What another agent asks of a device. Judged by `guard` like our own proposals; never sent as
+    /// it came.
     pub struct Command in "commands" {
         /// The sender's name for it.
         pub command_id: String,

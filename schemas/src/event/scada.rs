@@ -12,8 +12,8 @@ relation! {
         pub measured_at: Timestamp,
         /// The value, in the unit that `sensors.quantity` ends in.
         pub value: f64,
-        /// Quality descriptor of IEC 60870-5-101/104, 7.2.6.3: bit 0 OV overflow, bit 4 BL blocked, bit 5 SB
-        /// substituted, bit 6 NT not topical, bit 7 IV invalid; 0 is good.
+        /// Quality descriptor of IEC 60870-5-101/104, 7.2.6.3: bit 0 OV overflow, bit 4 BL blocked,
+        /// bit 5 SB substituted, bit 6 NT not topical, bit 7 IV invalid; 0 is good.
         pub quality_bits: i64,
     }
 }

@@ -1,8 +1,9 @@
 //! Aggregates by how they are maintained.
 //!
-//! *Accumulable*: the accumulator is a difference of fixed size that adds and subtracts exactly. *Ordered*: the
-//! values of a group are kept sorted, so that the least and greatest survive retraction. *Basic*: the group's
-//! values are kept and the aggregate is computed anew when the group changes.
+//! *Accumulable*: the accumulator is a difference of fixed size that adds and subtracts exactly.
+//! *Ordered*: the values of a group are kept sorted, so that the least and greatest survive
+//! retraction. *Basic*: the group's values are kept and the aggregate is computed anew when the
+//! group changes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,8 +33,8 @@ pub enum AggregateFunction {
     CountRows,
     /// Rows whose argument is not NULL (accumulable).
     Count,
-    /// Sum (accumulable): integers exactly in 128 bits; floats in 128-bit fixed point with 56 fraction
-    /// bits, with counters for NaN and the infinities.
+    /// Sum (accumulable): integers exactly in 128 bits; floats in 128-bit fixed point with 56
+    /// fraction bits, with counters for NaN and the infinities.
     Sum,
     /// Mean (accumulable).
     Avg,

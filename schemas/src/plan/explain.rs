@@ -1,7 +1,7 @@
 //! EXPLAIN: the plan as text, with what each arrangement keeps and what bounds it.
 //!
-//! One line a node, inputs indented below; a line that starts with `·` belongs to the node above it and names
-//! state. The text is stable: tests compare it.
+//! One line a node, inputs indented below; a line that starts with `·` belongs to the node above it
+//! and names state. The text is stable: tests compare it.
 
 use std::fmt::Write;
 

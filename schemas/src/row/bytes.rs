@@ -30,7 +30,8 @@ enum Repr {
 
 macro_rules! lens {
     ($($name:ident)*) => {
-        /// A length of 0 to 23. As an enum it leaves the compiler a niche to mark [`Repr::Heap`] with.
+        /// A length of 0 to 23. As an enum it leaves the compiler a niche to mark [`Repr::Heap`]
+        /// with.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u8)]
         enum Len { $($name),* }
@@ -77,7 +78,8 @@ impl Row {
     }
 }
 
-/// Three big-endian words that order like 23 zero-padded bytes (one byte is read twice, harmlessly).
+/// Three big-endian words that order like 23 zero-padded bytes (one byte is read twice,
+/// harmlessly).
 #[inline]
 fn words(bytes: &[u8; INLINE_MAX]) -> (u64, u64, u64) {
     let word = |at: usize| {

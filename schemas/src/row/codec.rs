@@ -46,7 +46,8 @@ impl RowCodec {
         RowCodec::ordered(schema, &order)
     }
 
-    /// A codec whose rows order each column as told; such rows are for ordering only, not for [`super::Layout`].
+    /// A codec whose rows order each column as told; such rows are for ordering only, not for
+    /// [`super::Layout`].
     ///
     /// # Errors
     /// As [`RowCodec::new`].

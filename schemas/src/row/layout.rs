@@ -1,8 +1,9 @@
 //! [`Layout`] and [`Splice`]: cutting columns out of encoded rows.
 //!
-//! arrow-row writes a fixed-width column as one validity byte and its big-endian bytes. A variable-length one is
-//! a single byte when NULL (0) or empty (1), and otherwise a 2 followed by blocks: four of eight bytes, then
-//! blocks of 32, each with a byte behind it that says how much of it is used (255: full, and more follows).
+//! arrow-row writes a fixed-width column as one validity byte and its big-endian bytes. A
+//! variable-length one is a single byte when NULL (0) or empty (1), and otherwise a 2 followed by
+//! blocks: four of eight bytes, then blocks of 32, each with a byte behind it that says how much of
+//! it is used (255: full, and more follows).
 //! `column_ends_are_found` holds this against the library for every type that a view may carry.
 
 use arrow_schema::DataType;
@@ -23,7 +24,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout of these types, or `None` if one of them is nested or its encoding is not known here.
+    /// The layout of these types, or `None` if one of them is nested or its encoding is not known
+    /// here.
     pub fn new<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<Layout> {
         let widths = types.into_iter().map(width).collect::<Option<_>>()?;
         Some(Layout { widths })

@@ -68,7 +68,7 @@ impl Groups {
         input: &SchemaRef,
         output: &SchemaRef,
         expire: Option<Expiry>,
-        first_worker: bool,
+        owner: bool,
     ) -> Result<Groups, RenderError> {
         let values = (shape.aggregates.iter())
             .map(|a| match a.function.accumulable() {
@@ -82,7 +82,7 @@ impl Groups {
             Some(expiry) => Some((expiry, layout(&group_schema(input, &shape.group), "Reduce")?)),
             None => None,
         };
-        let announce = shape.group.is_empty() && first_worker;
+        let announce = shape.group.is_empty() && owner;
         let groups = HashMap::with_hasher(FixedState::default());
         Ok(Groups { shape, values, outputs, expire, groups, due: BTreeMap::new(), announce })
     }
