@@ -313,7 +313,9 @@ impl Instance {
         self.admit()?;
         let mut finished = Vec::new();
         let mut patience = if self.workers.in_flight() > 0 { wait } else { Duration::ZERO };
-        while self.workers.in_flight() > 0
+        // No more ticks share a sync than were in flight: setpoints run out while they wait.
+        while finished.len() < self.settings.ticks_in_flight
+            && self.workers.in_flight() > 0
             && let Some(output) = self.workers.finished(patience)?
         {
             finished.push((output, Instant::now()));

@@ -103,7 +103,7 @@ pub(crate) fn write_config(input: &Path, run: &Path) -> PathBuf {
     fs::create_dir_all(run).unwrap();
     let mut text = String::from(
         "[instance]\nname = \"recovery\"\ndata_dir = \"data\"\npatience = \"off\"\n\
-         ticks_in_flight = 4\n",
+         ticks_in_flight = 2\n",
     );
     text.push_str("snapshot_every = 100\n[tables]\n");
     for table in schemas::reference::tables() {
