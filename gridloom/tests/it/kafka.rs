@@ -138,7 +138,7 @@ impl Input {
         let own = KafkaConfig::topic(&shared.brokers, &format!("{}-{name}", shared.topic));
         admin::make_topic("tests", &own, 2).unwrap();
         let text = fs::read_to_string(&config).unwrap();
-        let settings = "patience = \"off\"\nticks_in_flight = 4\nsnapshot_every = 50\n";
+        let settings = "patience = \"off\"\nticks_in_flight = 2\nsnapshot_every = 50\n";
         let text = text.replace("[instance]\n", &format!("[instance]\n{settings}"));
         let text = text.replace(&shared.topic, &own.topic);
         fs::write(&config, text).unwrap();
