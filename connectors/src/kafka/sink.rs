@@ -45,6 +45,9 @@ use crate::source::Position;
 /// The column that keys rows if the relation has it and the configuration names none.
 const DEFAULT_KEY: &str = "asset_id";
 
+/// How long is waited between two looks at whether everything has arrived.
+const FLUSH_POLL: Duration = Duration::from_millis(1);
+
 /// By how much the piece that is read back grows while it holds too few rows.
 const WINDOW_GROWTH: i64 = 4;
 
@@ -235,14 +238,15 @@ impl Sink for KafkaSink {
     }
 
     fn flush(&mut self) -> Result<(), ConnectorError> {
-        // The library's own flush waits in steps of 100 ms, even for what has arrived already.
+        // The library's poll lasts as long as it may, whatever arrives, and its own flush polls for
+        // 100 ms at a time: with a topic a stream that is most of a second a step.
         let (began, mut flushed) = (Instant::now(), Ok(()));
         while self.producer.in_flight_count() > 0 {
             if began.elapsed() >= self.config.kafka.timeout {
                 flushed = Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
                 break;
             }
-            self.producer.poll(Duration::from_millis(10));
+            self.producer.poll(FLUSH_POLL);
         }
         if let Some(detail) = self.producer.context().take_undelivered() {
             return Err(self.not_written(detail));
