@@ -229,6 +229,8 @@ fn seen(saw: &str) -> Vec<String> {
 fn view(part: &str) -> String {
     let (head, values) = part.trim().split_once(' ').unwrap_or((part.trim(), ""));
     let head = match head.split_once('@') {
+        // Before the first, there is nothing to have been seen.
+        Some((name, "0")) => format!("{name}, of which there was none"),
         Some((name, tick)) => format!("{name} at {}", readable("", tick)),
         None => head.to_owned(),
     };
@@ -301,5 +303,10 @@ mod tests {
         );
         assert_eq!(issued_at(saw), Some(Timestamp(1_472_653_800_000)));
         assert_eq!(issued_at("asset_state@5 no row"), None);
+        assert_eq!(
+            seen("forecasts@0 reserve_kwh=0.00"),
+            ["forecasts, of which there was none: reserve_kwh 0.00"]
+        );
+        assert_eq!(issued_at("forecasts@0 reserve_kwh=0.00"), None);
     }
 }

@@ -39,7 +39,11 @@ fn the_shipped_file_says_the_defaults() {
     assert_eq!(said.agents, Some(Settings::default()));
     assert_eq!(said.tables, silent.tables);
     assert!(said.catalog.iter().eq(silent.catalog.iter()));
-    assert_eq!(said.instance, Instance { ..Instance::default() });
+    assert_eq!(said.instance, Instance::default());
+    let settings = serde_json::to_value(Settings::default()).unwrap();
+    for key in settings.as_object().unwrap().keys().filter(|key| *key != "step_ms") {
+        assert!(DEFAULT.contains(&format!("\n{key} = ")), "{key} is not in the shipped file");
+    }
 }
 
 #[test]
