@@ -159,7 +159,8 @@ struct Outcome {
     views: BTreeMap<String, RecordBatch>,
     head: Head,
     commits: u64,
-    setpoints: BTreeSet<String>,
+    /// What left, by action.
+    setpoints: BTreeMap<String, Setpoint>,
 }
 
 impl Run {
@@ -193,6 +194,11 @@ impl Run {
     }
 }
 
+/// The last tick in a log; the epoch while there is none.
+fn tick_of(audit: &Path) -> Timestamp {
+    log::verify(audit).map_or(Timestamp::default(), |report| report.head.tick)
+}
+
 /// A process that does not outlive its test.
 struct Process(Option<Child>);
 
@@ -206,7 +212,7 @@ impl Process {
     fn wait_for(&mut self, audit: &Path, last: Timestamp) {
         let began = Instant::now();
         loop {
-            let tick = log::verify(audit).map_or(Timestamp::default(), |report| report.head.tick);
+            let tick = tick_of(audit);
             if tick >= last {
                 return;
             }
@@ -241,15 +247,20 @@ impl Drop for Process {
     }
 }
 
-/// The ids of all setpoints in a topic, each of which must be there once.
+/// All setpoints in a topic by their ids, each of which must be there once.
 #[track_caller]
-fn sent(topic: &KafkaConfig) -> BTreeSet<String> {
+fn sent(topic: &KafkaConfig) -> BTreeMap<String, Setpoint> {
     let config = KafkaSinkConfig::topic(topic.clone());
     let mut sink = KafkaSink::open("setpoints", &Setpoint::schema(), config).unwrap();
     let rows = Setpoint::from_batch(&sink.tail(usize::MAX).unwrap()).unwrap();
-    let ids: BTreeSet<String> = rows.iter().map(|row| row.action_id.clone()).collect();
-    assert_eq!(ids.len(), rows.len(), "a setpoint left twice");
-    ids
+    let count = rows.len();
+    let rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.action_id.clone(), row)).collect();
+    assert_eq!(rows.len(), count, "a setpoint left twice");
+    rows
+}
+
+fn ids(setpoints: &BTreeMap<String, Setpoint>) -> BTreeSet<String> {
+    setpoints.keys().cloned().collect()
 }
 
 /// How many records of actions there are in each state, and the ids of those that were sent.
@@ -311,7 +322,7 @@ fn half_an_hour_in_several_topics_equals_batch_355_ticks() {
 
     let (states, sent) = actions(&run.audit());
     assert!(sent.len() > 20, "{states:?}");
-    assert_eq!(outcome.setpoints, sent, "what left is what the audit log says");
+    assert_eq!(ids(&outcome.setpoints), sent, "what left is what the audit log says");
     assert_eq!(log::read_kind(&run.audit(), Kind::Quarantine).unwrap().count(), 0);
     let written =
         rows_of(input.changes.iter().map(|(name, rows, _)| (name.as_str(), rows.num_rows())));
@@ -347,8 +358,9 @@ fn killed_at_any_moment_on_a_broker_120_ticks_20_kills() {
             assert!(began.elapsed() < WAIT_MAX, "{point} was never reached");
             std::thread::sleep(LOOK);
         }
+        let killed_at = tick_of(&run.audit());
         run.finish();
-        check_same(point, &run.outcome(), &expected);
+        check_same(point, killed_at, &run.outcome(), &expected);
     }
     let mut seed = 20_160_831u64;
     for signal in 0..SIGNALS {
@@ -360,18 +372,30 @@ fn killed_at_any_moment_on_a_broker_120_ticks_20_kills() {
         // A broker has no end: it runs until it is killed.
         process.child().kill().unwrap();
         assert!(!process.child().wait().unwrap().success());
+        let killed_at = tick_of(&run.audit());
         run.finish();
-        check_same(&format!("signal {signal}, seed {seed}"), &run.outcome(), &expected);
+        let what = format!("signal {signal}, seed {seed}");
+        check_same(&what, killed_at, &run.outcome(), &expected);
     }
 }
 
+/// Equal to an undisturbed run, but for setpoints that nobody could have obeyed any more: those that
+/// had run out by the last tick that was durable when the run was killed are not sent late.
 #[track_caller]
-fn check_same(what: &str, outcome: &Outcome, expected: &Outcome) {
+fn check_same(what: &str, killed_at: Timestamp, outcome: &Outcome, expected: &Outcome) {
     assert_eq!(outcome.tick, expected.tick, "{what}: last tick");
     for (name, rows) in &expected.views {
         assert_eq!(&outcome.views[name], rows, "{what}: view {name}");
     }
-    assert_eq!(outcome.setpoints, expected.setpoints, "{what}: setpoints");
+    let ran_out = |row: &Setpoint| row.valid_until_at <= killed_at;
+    for (id, row) in &expected.setpoints {
+        match outcome.setpoints.get(id) {
+            Some(left) => assert_eq!(left, row, "{what}: setpoint"),
+            None => assert!(ran_out(row), "{what}, killed at {killed_at}: {row:?} did not leave"),
+        }
+    }
+    let more = outcome.setpoints.keys().find(|id| !expected.setpoints.contains_key(*id));
+    assert_eq!(more, None, "{what}: a setpoint that nobody decided");
     assert_eq!(outcome.head, expected.head, "{what}: audit head");
 }
 
@@ -424,7 +448,7 @@ fn plant_and_run_close_the_loop_as_two_processes_360_ticks() {
     let of = |state: &str| states.get(state).copied().unwrap_or_default();
     assert!(of("sent") > 20 && of("confirmed") > 0, "{states:?}");
     let topic = Place { brokers, prefix }.topic(plant::SETPOINTS);
-    assert_eq!(sent(&topic), sent_ids, "what left is what the audit log says");
+    assert_eq!(ids(&sent(&topic)), sent_ids, "what left is what the audit log says");
     let said = fs::read_to_string(said_by("plant")).unwrap();
     assert!(!said.contains("obeyed=0 "), "no setpoint reached the plant: {said}");
 }
