@@ -379,8 +379,8 @@ fn killed_at_any_moment_on_a_broker_120_ticks_20_kills() {
     }
 }
 
-/// Equal to an undisturbed run, but for setpoints that nobody could have obeyed any more: those that
-/// had run out by the last tick that was durable when the run was killed are not sent late.
+/// Equal to an undisturbed run, but for setpoints that nobody could have obeyed any more: those
+/// that had run out by the last tick that was durable when the run was killed are not sent late.
 #[track_caller]
 fn check_same(what: &str, killed_at: Timestamp, outcome: &Outcome, expected: &Outcome) {
     assert_eq!(outcome.tick, expected.tick, "{what}: last tick");
