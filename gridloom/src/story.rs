@@ -1,8 +1,11 @@
 //! One action's story, from the audit log: what was seen, why it was wished, what became of it.
 //!
 //! Every step of an action is a record of its own that says what it looked at, as `view@tick
-//! column=value …`. Here those records, the forecast that was read, and the alarm that a refusal
-//! raised are put together into text. Nothing is computed again: what is printed stands in the log.
+//! column=value …`. Here those records, the readings behind them, the forecast that was read, and
+//! the alarm that a refusal raised are put together into text. Nothing is computed again: what is
+//! printed stands in the log.
+
+mod readings;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -30,6 +33,7 @@ const HOURS: usize = 6;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Story {
     steps: Vec<Step>,
+    readings: Vec<String>,
     forecast: Vec<Hour>,
     alarms: Vec<String>,
 }
@@ -89,6 +93,7 @@ pub fn find(dir: &Path, action_id: &str) -> Result<Found, LogError> {
     let Some(first) = story.steps.first() else {
         return Ok(Found::Unknown(others.into_iter().collect()));
     };
+    story.readings = readings::find(dir, &story.steps)?;
     if let Some(issued) = issued_at(&first.saw) {
         story.forecast = forecast(dir, &first.feeder, issued)?;
     }
@@ -181,6 +186,11 @@ impl Story {
                 line(&mut text, 2, &format!("{label}  {part}"));
             }
             line(&mut text, 2, &format!("record  {}", step.hash));
+        }
+        if !self.readings.is_empty() {
+            line(&mut text, 0, "");
+            line(&mut text, 1, "readings behind it");
+            self.readings.iter().for_each(|reading| line(&mut text, 2, reading));
         }
         self.tell_forecast(&mut text);
         for alarm in &self.alarms {

@@ -62,6 +62,7 @@ pub use self::error::LogError;
 pub use self::folder::SignedHead;
 pub use self::replay::KindReader;
 pub use self::replay::Replay;
+pub use self::replay::read_commits;
 pub use self::replay::read_kind;
 pub use self::segment::Committed;
 pub use self::verify::Finding;

@@ -156,6 +156,10 @@ fn a_short_demo_can_be_asked_verified_and_replayed() {
         assert!(why.contains(wanted), "{wanted} is not in\n{why}");
     }
 
+    assert!(why.contains("asset_telemetry: asset_id battery-"), "{why}");
+    assert!(why.contains("scada_measurements: sensor_id "), "{why}");
+    assert!(why.contains("sources then: plant/asset_telemetry at "), "{why}");
+
     let told = bad(here, &["sql", "SELECT bus_idd FROM grid_state"], 1);
     assert!(told.contains("bus_idd"), "{told}");
     let told = bad(here, &["why", "1:nobody:0"], 1);

@@ -164,6 +164,12 @@ impl Iterator for Replay {
     }
 }
 
+/// Reads the commits of the ticks `from` to `until` in `dir`, as far as they are committed. Needs
+/// no lock and tolerates a writer at work.
+pub fn read_commits(dir: &Path, from: Timestamp, until: Timestamp) -> Replay {
+    Replay::new(dir, from, until)
+}
+
 /// The records of one kind, in chain order, one batch a tick.
 #[derive(Debug)]
 pub struct KindReader {
