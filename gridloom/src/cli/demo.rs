@@ -105,6 +105,10 @@ impl Demo {
         progress.finish();
         let views = lockstep.instance().views().counts();
         let head = lockstep.stop()?;
+        let report = pipeline::log::verify(&self.data_dir.join("audit"))?;
+        if !report.intact() {
+            bail!("the audit log of {} is not intact: {report}", self.data_dir.display());
+        }
         let without = without_control(&day, ticks, data)?;
         self.summary(&tally, took, &views, &without, &head);
         Ok(())
