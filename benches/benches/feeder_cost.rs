@@ -22,6 +22,7 @@ static ALLOCATOR: benches::meter::Counting = benches::meter::Counting;
 const RUNS: usize = 3;
 
 fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let smoke = std::env::args().any(|argument| argument == "--test");
     let (variants, runs) = if smoke { (&VARIANTS[..1], 1) } else { (&VARIANTS[..], RUNS) };
     println!("feeder cost: {METERS} meters x {TICKS} ticks, seed {SEED}; {}", machine());

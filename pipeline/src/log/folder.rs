@@ -17,7 +17,6 @@
 
 use std::fs::File;
 use std::fs::OpenOptions;
-use std::io::Read;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -213,11 +212,12 @@ fn create(dir: &Path, instance: &InstanceId) -> Result<(Owner, SigningKey), LogE
 }
 
 fn create_key(dir: &Path) -> Result<SigningKey, LogError> {
-    let random = Path::new("/dev/urandom");
     let mut secret = [0; 32];
-    File::open(random)
-        .and_then(|mut file| file.read_exact(&mut secret))
-        .map_err(LogError::io("read", random))?;
+    getrandom::fill(&mut secret).map_err(|error| LogError::Folder {
+        path: dir.to_owned(),
+        problem: format!("no key can be made: {error}"),
+        remedy: "give the process access to the system's random numbers",
+    })?;
     // Written aside and renamed, so that a crash leaves no half a key.
     let (path, aside) = (dir.join(KEY), dir.join("key.new"));
     let write = || -> std::io::Result<()> {
