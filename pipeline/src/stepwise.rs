@@ -1,9 +1,8 @@
 //! An operator that works tick by tick: the frame of everything that keeps state of its own.
 //!
-//! Differential's arrangements serve joins; aggregates, top-k and temporal filters keep smaller
-//! state in a form of their own. What they share is here: gather what arrives, and once the
-//! frontier has passed a tick, hand the tick's data over, ticks in order; wake up at ticks that
-//! were asked for even if nothing arrived.
+//! Joins, aggregates, top-k and temporal filters keep their state in a form of their own. What they
+//! share is here: gather what arrives, and once the frontier has passed a tick, hand the tick's
+//! data over, ticks in order; wake up at ticks that were asked for even if nothing arrived.
 //!
 //! # Frontiers
 //!
@@ -77,6 +76,80 @@ where
             }
         }
     })
+}
+
+/// State that advances tick by tick on what arrives at two inputs.
+pub trait StepPair<C, D, O> {
+    /// Takes everything of one tick and says what follows.
+    fn step(&mut self, at: Time, left: Vec<C>, right: Vec<D>, out: &mut Vec<O>);
+}
+
+/// One of two inputs: the stream, its way to the workers, and what each datum changes at what time.
+pub type Side<'s, A, P, F> = (StreamVec<'s, Time, A>, P, F);
+
+/// Runs `state` over two streams.
+pub fn stepwise_pair<'s, A, B, C, D, O, P, Q, F, G, S>(
+    left: Side<'s, A, P, F>,
+    right: Side<'s, B, Q, G>,
+    name: &str,
+    mut state: S,
+) -> StreamVec<'s, Time, O>
+where
+    O: Clone + 'static,
+    C: 'static,
+    D: 'static,
+    P: ParallelizationContract<Time, Vec<A>>,
+    Q: ParallelizationContract<Time, Vec<B>>,
+    F: FnMut(A) -> Option<(Time, C)> + 'static,
+    G: FnMut(B) -> Option<(Time, D)> + 'static,
+    S: StepPair<C, D, O> + 'static,
+    Vec<A>: Container,
+    Vec<B>: Container,
+{
+    let (left, left_pact, mut left_change) = left;
+    let (right, right_pact, mut right_change) = right;
+    left.binary_frontier::<_, CapacityContainerBuilder<Vec<O>>, _, _, _, _>(
+        right,
+        left_pact,
+        right_pact,
+        name,
+        |initial, _| {
+            let mut capability = Some(initial);
+            let mut pending: BTreeMap<Time, (Vec<C>, Vec<D>)> = BTreeMap::new();
+            let mut out: Vec<O> = Vec::new();
+            move |(left, left_frontier), (right, right_frontier), output| {
+                left.for_each(|_, data| {
+                    for (at, change) in data.drain(..).filter_map(&mut left_change) {
+                        pending.entry(at).or_default().0.push(change);
+                    }
+                });
+                right.for_each(|_, data| {
+                    for (at, change) in data.drain(..).filter_map(&mut right_change) {
+                        pending.entry(at).or_default().1.push(change);
+                    }
+                });
+                let uppers = [left_frontier, right_frontier].map(|f| f.frontier().first().copied());
+                let upper = uppers.into_iter().flatten().min();
+                let Some(held) = capability.as_mut() else { return };
+                while let Some(tick) = pending.first_entry()
+                    && upper.is_none_or(|upper| *tick.key() < upper)
+                {
+                    let (at, (left, right)) = tick.remove_entry();
+                    state.step(at, left, right, &mut out);
+                    if !out.is_empty() {
+                        let at = held.delayed(&at);
+                        output.session_with_builder(&at).give_container(&mut out);
+                        out.clear();
+                    }
+                }
+                match upper {
+                    Some(upper) if *held.time() < upper => held.downgrade(&upper),
+                    Some(_) => {}
+                    None => capability = None,
+                }
+            }
+        },
+    )
 }
 
 /// The next tick to work on: the least that is complete and has data, or asks to be woken.

@@ -1,32 +1,43 @@
 //! Join: rows with equal keys, restated when either side changes.
 //!
-//! Both sides are arranged by the key's bytes; the value holds only the columns that come out and
-//! are not in the key. Output rows are cut and pasted from the bytes of key and values, so nothing
-//! is decoded. NULL never equals anything: rows with a NULL key are dropped, but for the left side
-//! of a left join, where they are unmatched.
+//! Each side is kept by the key's bytes; the value holds only the columns that come out and are not
+//! in the key. Output rows are cut and pasted from the bytes of key and values, so nothing is
+//! decoded. NULL never equals anything: rows with a NULL key are dropped, but for the left side of a
+//! left join, where they are unmatched.
 //!
-//! Left join: *inner ∪ (left − left ⋉ keys of right)*, the unmatched rows padded with NULLs.
+//! # Bounds
+//!
+//! One entry a row on each side, for as long as the row stands.
+
+mod state;
+mod values;
 
 use arrow_array::Array;
 use arrow_array::RecordBatch;
 use arrow_array::new_null_array;
 use arrow_schema::SchemaRef;
 use differential_dataflow::AsCollection;
-use differential_dataflow::VecCollection;
-use differential_dataflow::operators::ThresholdTotal;
 use schemas::plan::JoinKind;
 use schemas::plan::Node;
 use schemas::plan::Op;
+use schemas::row::Layout;
 use schemas::row::Row;
 use schemas::row::Splice;
+use timely::ExchangeData;
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Operator;
 
+use self::state::Change;
+use self::state::Joined;
+use self::state::Pad;
+use self::state::Paste;
 use super::Context;
 use super::RenderError;
 use super::codec;
-use super::convert::Pair;
+use super::convert;
 use super::layout;
 use super::nullable;
 use super::project;
@@ -34,8 +45,7 @@ use crate::delta::Diff;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
-
-type Keyed<'s> = VecCollection<'s, Time, (Row, Row), Diff>;
+use crate::stepwise::stepwise_pair;
 
 /// Renders a Join; `picks` selects among its outputs where a projection stands right above it.
 pub(crate) fn join<'s>(
@@ -75,7 +85,7 @@ pub(crate) fn join<'s>(
             let base = left_key.len() + left_values.len();
             (right_key, &right_values, *output - width, base)
         };
-        // On the right of a left join the key is NULL where nothing matched: see `padded`.
+        // On the right of a left join the key is NULL where nothing matched: see `pad`.
         let in_key = key.iter().position(|k| *k == column);
         in_key.unwrap_or_else(|| {
             base + values.iter().position(|v| *v == column).expect("values hold all outputs")
@@ -87,135 +97,153 @@ pub(crate) fn join<'s>(
         layout(&project(&left.schema, &left_values), "Join")?,
         layout(&project(&right.schema, &right_values), "Join")?,
     ];
-    let padding = Padding {
-        parts: parts.clone(),
-        picks: picks.clone(),
-        null_keys: (outputs.iter())
-            .map(|o| *o >= width && right_key.contains(&(o - width)))
-            .collect(),
-        right: project(&right.schema, &right_values),
-        key: project(&left.schema, left_key),
+    let left_join = *kind == JoinKind::Left;
+    let pad = left_join.then(|| {
+        pad(
+            &parts,
+            &picks,
+            |output| outputs[output] >= width && right_key.contains(&(outputs[output] - width)),
+            &project(&right.schema, &right_values),
+            &project(&left.schema, left_key),
+        )
+    });
+    let paste = Paste { splice: Splice::new(parts, &picks), pad: pad.transpose()? };
+    let left = arm(left, left_key, &left_values, left_join)?;
+    let right = arm(right, right_key, &right_values, false)?;
+    let name = if left_join { "Join: left" } else { "Join" };
+    let oks = match (left, right) {
+        (Arm::Rows(l, of), Arm::Rows(r, with)) => joined(name, (l, of), (r, with), paste),
+        (Arm::Rows(l, of), Arm::Pairs(r, with)) => joined(name, (l, of), (r, with), paste),
+        (Arm::Pairs(l, of), Arm::Rows(r, with)) => joined(name, (l, of), (r, with), paste),
+        (Arm::Pairs(l, of), Arm::Pairs(r, with)) => joined(name, (l, of), (r, with), paste),
     };
+    Ok(Edge { schema: nullable(schema), oks: Oks::Rows(oks.as_collection()), faults })
+}
 
-    let keep_null_keys = *kind == JoinKind::Left;
-    let left = keyed(left, left_key, &left_values, keep_null_keys)?;
-    let right = keyed(right, right_key, &right_values, false)?;
-    let arranged = left.clone().arrange_by_key_named("Join: left");
-    let mut splice = Splice::new(parts, &picks);
-    let matched = arranged.clone().join_core(
-        right.clone().arrange_by_key_named("Join: right"),
-        move |key: &Row, l: &Row, r: &Row| {
-            Some(splice.row(&[key.as_bytes(), l.as_bytes(), r.as_bytes()]))
-        },
-    );
-    let oks = match kind {
-        JoinKind::Inner => matched,
-        JoinKind::Left => {
-            let keys = right.map(|(key, _)| key).threshold_total(|_, n| i64::from(*n > 0));
-            let keys = keys.map(|key| (key, ())).arrange_by_key_named("Join: right keys");
-            let found =
-                arranged.join_core(keys, |key: &Row, l: &Row, ()| Some((key.clone(), l.clone())));
-            let mut pad = padding.build()?;
-            matched.concat(left.concat(found.negate()).map(move |(key, l)| pad(&key, &l)))
-        }
+/// How unmatched rows of a left join become output; `is_key` says which outputs are key columns of
+/// the right side: they are NULL although the left key is not.
+fn pad(
+    parts: &[Layout],
+    picks: &[usize],
+    is_key: impl Fn(usize) -> bool,
+    right: &SchemaRef,
+    key: &SchemaRef,
+) -> Result<Pad, RenderError> {
+    let nulls = |schema: &SchemaRef| {
+        let columns = schema.fields().iter().map(|f| new_null_array(f.data_type(), 1));
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(1));
+        let batch = RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options)
+            .expect("a row of NULLs is of any nullable schema");
+        let rows = codec(schema, "Join")?.rows(&batch);
+        let rows = rows.map_err(|e| RenderError::Type { node: "Join", source: Some(e) })?;
+        Ok::<Row, RenderError>(rows.into_iter().next().unwrap_or_default())
     };
-    Ok(Edge { schema: nullable(schema), oks: Oks::Rows(oks), faults })
+    // A fourth part holds a key of NULLs, for the right side's own key columns.
+    let base: usize = parts.iter().map(Layout::columns).sum();
+    let parts: Vec<_> = parts.iter().chain(&parts[..1]).cloned().collect();
+    let picks: Vec<usize> = (picks.iter().enumerate())
+        .map(|(output, pick)| if is_key(output) { base + pick } else { *pick })
+        .collect();
+    let splice = Splice::new(parts, &picks);
+    Ok(Pad { splice, null_right: nulls(right)?, null_key: nulls(key)? })
 }
 
-/// How unmatched rows of a left join become output.
-struct Padding {
-    parts: Vec<schemas::row::Layout>,
-    picks: Vec<usize>,
-    /// Which outputs are key columns of the right side, NULL here although the left key is not.
-    null_keys: Vec<bool>,
-    right: SchemaRef,
-    key: SchemaRef,
+/// One input of a join.
+enum Arm<'s> {
+    /// Rows as they came out below; they are cut where they arrive.
+    Rows(StreamVec<'s, Time, (Row, Time, Diff)>, Cut<(Row, Time, Diff)>),
+    /// Key and value, encoded from batches.
+    Pairs(StreamVec<'s, Time, Pair>, Cut<Pair>),
 }
 
-impl Padding {
-    fn build(self) -> Result<impl FnMut(&Row, &Row) -> Row + 'static, RenderError> {
-        let nulls = |schema: &SchemaRef| {
-            let columns = schema.fields().iter().map(|f| new_null_array(f.data_type(), 1));
-            let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(1));
-            let batch =
-                RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options)
-                    .expect("a row of NULLs is of any nullable schema");
-            let rows = codec(schema, "Join")?.rows(&batch);
-            let rows = rows.map_err(|e| RenderError::Type { node: "Join", source: Some(e) })?;
-            Ok::<Row, RenderError>(rows.into_iter().next().unwrap_or_default())
-        };
-        let (null_key, null_right) = (nulls(&self.key)?, nulls(&self.right)?);
-        // A fourth part holds a key of NULLs, for the right side's own key columns.
-        let mut parts = self.parts;
-        let base: usize = parts.iter().map(schemas::row::Layout::columns).sum();
-        parts.push(parts[0].clone());
-        let picks: Vec<usize> = (self.picks.iter().zip(&self.null_keys))
-            .map(|(pick, null)| if *null { base + pick } else { *pick })
-            .collect();
-        let mut splice = Splice::new(parts, &picks);
-        Ok(move |key: &Row, left: &Row| {
-            let parts =
-                [key.as_bytes(), left.as_bytes(), null_right.as_bytes(), null_key.as_bytes()];
-            splice.row(&parts)
-        })
-    }
+/// Key and value of a row that changes.
+type Pair = ((Row, Row), Time, Diff);
+
+/// Where an item of an input belongs, and what it changes.
+struct Cut<D> {
+    route: Box<dyn FnMut(&D) -> u64>,
+    change: Box<dyn FnMut(D) -> Option<(Time, Change)>>,
 }
 
-/// The rows of an edge as key and value.
-fn keyed<'s>(
+fn joined<'s, A: ExchangeData, B: ExchangeData>(
+    name: &str,
+    left: (StreamVec<'s, Time, A>, Cut<A>),
+    right: (StreamVec<'s, Time, B>, Cut<B>),
+    paste: Paste,
+) -> StreamVec<'s, Time, (Row, Time, Diff)> {
+    let (left, cut_left) = left;
+    let (right, cut_right) = right;
+    let left = (left, Exchange::new(cut_left.route), cut_left.change);
+    let right = (right, Exchange::new(cut_right.route), cut_right.change);
+    stepwise_pair(left, right, name, Joined::new(paste))
+}
+
+/// The rows of an edge on their way into a join.
+fn arm<'s>(
     edge: Edge<'s>,
     key: &[usize],
     values: &[usize],
     null_keys: bool,
-) -> Result<Keyed<'s>, RenderError> {
-    match edge.oks {
+) -> Result<Arm<'s>, RenderError> {
+    let batches = match edge.oks {
         Oks::Rows(rows) => {
             let layout = layout(&edge.schema, "Join")?;
-            let mut ends = Vec::new();
-            let (mut key_of, mut value_of) =
-                (Splice::new(vec![layout.clone()], key), Splice::new(vec![layout.clone()], values));
-            let key = key.to_vec();
-            Ok(rows.flat_map(move |row| {
-                let bytes = row.as_bytes();
-                if !null_keys {
-                    ends.clear();
-                    layout.ends(bytes, &mut ends);
-                    let start = |column: usize| if column == 0 { 0 } else { ends[column - 1] };
-                    // arrow-row marks NULL with a 0 in a column's first byte.
-                    if key.iter().any(|k| bytes[start(*k)] == 0) {
-                        return None;
-                    }
-                }
-                Some((key_of.row(&[bytes]), value_of.row(&[bytes])))
-            }))
+            return Ok(Arm::Rows(rows.inner, cut(layout, key, values, null_keys)));
         }
-        Oks::Batches(batches) => {
-            let mut pair = Pair::new(&edge.schema, key, values, "Join")?;
-            let key = key.to_vec();
-            let stream = batches
-                .unary::<CapacityContainerBuilder<Vec<((Row, Row), Time, Diff)>>, _, _, _>(
-                    Pipeline,
-                    "Encode: join",
-                    |_, _| {
-                        move |input, output| {
-                            input.for_each(|cap, data| {
-                                let mut session = output.session(&cap);
-                                for delta in data.drain(..) {
-                                    let (keys, values) = pair.rows(&delta.batch);
-                                    let null = |row: usize| {
-                                        let column = |k: &usize| delta.batch.column(*k);
-                                        !null_keys && key.iter().any(|k| column(k).is_null(row))
-                                    };
-                                    let rows = keys.into_iter().zip(values).enumerate();
-                                    for (row, pair) in rows.filter(|(row, _)| !null(*row)) {
-                                        session.give((pair, delta.time, delta.diffs.at(row)));
-                                    }
-                                }
-                            });
+        Oks::Batches(batches) => batches,
+    };
+    let mut pair = convert::Pair::new(&edge.schema, key, values, "Join")?;
+    let key = key.to_vec();
+    let pairs = batches.unary::<CapacityContainerBuilder<Vec<Pair>>, _, _, _>(
+        Pipeline,
+        "Encode: join",
+        |_, _| {
+            move |input, output| {
+                input.for_each(|cap, data| {
+                    let mut session = output.session(&cap);
+                    for delta in data.drain(..) {
+                        let (keys, values) = pair.rows(&delta.batch);
+                        let null = |row: usize| {
+                            let column = |k: &usize| delta.batch.column(*k);
+                            !null_keys && key.iter().any(|k| column(k).is_null(row))
+                        };
+                        let rows = keys.into_iter().zip(values).enumerate();
+                        for (row, pair) in rows.filter(|(row, _)| !null(*row)) {
+                            session.give((pair, delta.time, delta.diffs.at(row)));
                         }
-                    },
-                );
-            Ok(stream.as_collection())
+                    }
+                });
+            }
+        },
+    );
+    let cut = Cut {
+        route: Box::new(|((key, _), _, _): &Pair| crate::route(key.as_bytes())),
+        change: Box::new(|((key, value), time, diff)| Some((time, (key, value, diff)))),
+    };
+    Ok(Arm::Pairs(pairs, cut))
+}
+
+/// Cuts rows into key and value where they arrive; without `null_keys` those whose key has a NULL
+/// are dropped.
+fn cut(layout: Layout, key: &[usize], values: &[usize], null_keys: bool) -> Cut<(Row, Time, Diff)> {
+    let of = |columns: &[usize]| Splice::new(vec![layout.clone()], columns);
+    let (mut routed, mut keys, mut values) = (of(key), of(key), of(values));
+    let (key, mut ends) = (key.to_vec(), Vec::new());
+    let change = move |(row, time, diff): (Row, Time, Diff)| {
+        let bytes = row.as_bytes();
+        if !null_keys {
+            ends.clear();
+            layout.ends(bytes, &mut ends);
+            let start = |column: usize| if column == 0 { 0 } else { ends[column - 1] };
+            // arrow-row marks NULL with a 0 in a column's first byte.
+            if key.iter().any(|k| bytes[start(*k)] == 0) {
+                return None;
+            }
         }
+        Some((time, (keys.row(&[bytes]), values.row(&[bytes]), diff)))
+    };
+    Cut {
+        route: Box::new(move |(row, _, _)| crate::route(routed.bytes(&[row.as_bytes()]))),
+        change: Box::new(change),
     }
 }

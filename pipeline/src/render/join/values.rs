@@ -1,0 +1,143 @@
+//! The rows of one key on one side of a join: a multiset that is small when it holds little.
+//!
+//! Most keys hold one row (a device, a bus), some a few hundred (the readings of a meter in an
+//! hour), a few very many. Each has its form; none leaves a gap of more than a factor of two.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use schemas::row::Row;
+
+use crate::delta::Diff;
+
+/// Up to so many rows stand in one sorted vector: a row that comes or goes moves half of it, which
+/// costs less than a tree's nodes until then.
+const FEW_MAX: usize = 256;
+
+/// One side of a join, by key.
+pub(super) type Side = HashMap<Row, Values, FixedState>;
+
+/// Rows and how often each is there; never with a count of zero.
+#[derive(Debug, Default)]
+pub(super) enum Values {
+    /// Nothing.
+    #[default]
+    None,
+    /// One row.
+    One(Row, Diff),
+    /// In order.
+    Few(Vec<(Row, Diff)>),
+    /// In order.
+    Many(BTreeMap<Row, Diff>),
+}
+
+impl Values {
+    /// Adds a change.
+    pub(super) fn add(&mut self, row: Row, diff: Diff) {
+        match self {
+            Values::None if diff == 0 => {}
+            Values::None => *self = Values::One(row, diff),
+            Values::One(one, count) if *one == row => {
+                *count += diff;
+                if *count == 0 {
+                    *self = Values::None;
+                }
+            }
+            Values::One(..) => {
+                let Values::One(one, count) = std::mem::take(self) else { return };
+                let mut few = vec![(one, count), (row, diff)];
+                few.sort_unstable();
+                *self = Values::Few(few);
+            }
+            Values::Few(few) => {
+                match few.binary_search_by(|(one, _)| one.cmp(&row)) {
+                    Ok(at) => {
+                        few[at].1 += diff;
+                        if few[at].1 == 0 {
+                            few.remove(at);
+                        }
+                    }
+                    Err(at) => few.insert(at, (row, diff)),
+                }
+                match few.len() {
+                    0 => *self = Values::None,
+                    1 => *self = few.pop().map_or(Values::None, |(row, n)| Values::One(row, n)),
+                    len if len > FEW_MAX => {
+                        *self = Values::Many(std::mem::take(few).into_iter().collect());
+                    }
+                    _ => {}
+                }
+            }
+            Values::Many(many) => {
+                crate::delta::add_to(many, row, diff);
+                if many.len() <= FEW_MAX / 2 {
+                    *self = Values::Few(std::mem::take(many).into_iter().collect());
+                }
+            }
+        }
+    }
+
+    /// Calls `each` with every row and its count, in order.
+    #[inline]
+    pub(super) fn each(&self, mut each: impl FnMut(&Row, Diff)) {
+        match self {
+            Values::None => {}
+            Values::One(row, count) => each(row, *count),
+            Values::Few(few) => few.iter().for_each(|(row, count)| each(row, *count)),
+            Values::Many(many) => many.iter().for_each(|(row, count)| each(row, *count)),
+        }
+    }
+
+    /// Different rows.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Values::None => 0,
+            Values::One(..) => 1,
+            Values::Few(few) => few.len(),
+            Values::Many(many) => many.len(),
+        }
+    }
+}
+
+/// Adds a change to a side; a key without rows is not kept.
+pub(super) fn add(side: &mut Side, key: &Row, value: Row, diff: Diff) {
+    match side.get_mut(key) {
+        Some(values) => {
+            values.add(value, diff);
+            if values.len() == 0 {
+                side.remove(key);
+            }
+        }
+        None if diff == 0 => {}
+        None => {
+            side.insert(key.clone(), Values::One(value, diff));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_form_is_the_same_multiset(
+            changes in prop::collection::vec((0u16..400, -2i64..3), 0..2_000),
+        ) {
+            let mut values = Values::default();
+            let mut plain: BTreeMap<Row, Diff> = BTreeMap::new();
+            for (n, diff) in changes {
+                let row = Row::new(&n.to_be_bytes());
+                values.add(row.clone(), diff);
+                crate::delta::add_to(&mut plain, row, diff);
+                prop_assert_eq!(values.len(), plain.len());
+            }
+            let mut found = Vec::new();
+            values.each(|row, n| found.push((row.clone(), n)));
+            prop_assert!(found.iter().map(|(r, n)| (r, n)).eq(plain.iter()));
+        }
+    }
+}
