@@ -35,8 +35,10 @@ pub(super) enum Values {
 impl Values {
     /// Adds a change.
     pub(super) fn add(&mut self, row: Row, diff: Diff) {
+        if diff == 0 {
+            return;
+        }
         match self {
-            Values::None if diff == 0 => {}
             Values::None => *self = Values::One(row, diff),
             Values::One(one, count) if *one == row => {
                 *count += diff;
