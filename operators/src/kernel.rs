@@ -99,7 +99,17 @@ impl Change {
 
     /// The rows that came: for inputs whose rows are happenings, which nobody takes back.
     pub fn events<R: Relation>(&self) -> impl Iterator<Item = R> {
-        self.rows().filter_map(|(row, diff)| (diff > 0).then_some(row))
+        self.of_sign(|diff| diff > 0)
+    }
+
+    /// The rows that went.
+    pub fn gone<R: Relation>(&self) -> impl Iterator<Item = R> {
+        self.of_sign(|diff| diff < 0)
+    }
+
+    fn of_sign<R: Relation>(&self, is: fn(i64) -> bool) -> impl Iterator<Item = R> {
+        let rows = (0..self.diffs.len()).filter(|row| is(self.diffs[*row]));
+        R::from_rows(&self.batch, rows).expect("the host gives the declared columns").into_iter()
     }
 }
 

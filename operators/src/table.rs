@@ -29,21 +29,37 @@ impl<K: Ord + Clone, R: Relation> Table<K, R> {
         Table { key, rows: BTreeMap::new() }
     }
 
+    /// Applies a change.
+    pub fn apply(&mut self, change: &Change) {
+        self.change(change, |_| {});
+    }
+
     /// Applies a change; gives the keys that it touched, in order.
-    pub fn apply(&mut self, change: &Change) -> BTreeSet<K> {
+    pub fn apply_touched(&mut self, change: &Change) -> BTreeSet<K> {
         let mut touched = BTreeSet::new();
-        let mut came = Vec::new();
-        for (row, diff) in change.rows::<R>() {
-            let key = (self.key)(&row);
-            if diff > 0 {
-                came.push((key.clone(), row));
-            } else {
-                self.rows.remove(&key);
-            }
-            touched.insert(key);
-        }
-        self.rows.extend(came);
+        self.change(change, |key| {
+            touched.insert(key.clone());
+        });
         touched
+    }
+
+    fn change(&mut self, change: &Change, mut touched: impl FnMut(&K)) {
+        let came: Vec<(K, R)> = change.events::<R>().map(|row| ((self.key)(&row), row)).collect();
+        // One row a key: if each that came replaces one and as many went, it is those that went,
+        // and nobody need read them.
+        let replaced = change.diffs.len() == 2 * came.len()
+            && came.iter().all(|(key, _)| self.rows.contains_key(key));
+        if !replaced {
+            for row in change.gone::<R>() {
+                let key = (self.key)(&row);
+                self.rows.remove(&key);
+                touched(&key);
+            }
+        }
+        for (key, row) in came {
+            touched(&key);
+            self.rows.insert(key, row);
+        }
     }
 
     /// The row of a key.
@@ -92,7 +108,7 @@ mod tests {
             table.apply(&Change::of(&[row("f", 1.0), row("g", 9.0)], vec![1, 1]));
             let (rows, diffs) = ([row("f", 1.0), row("f", 2.0)], [-1, 1]);
             let rows = order.map(|i| rows[i].clone());
-            let touched = table.apply(&Change::of(&rows, order.map(|i| diffs[i]).to_vec()));
+            let touched = table.apply_touched(&Change::of(&rows, order.map(|i| diffs[i]).to_vec()));
             assert_eq!(touched.into_iter().collect::<Vec<_>>(), ["f"]);
             assert_eq!(table.get(&"f".to_owned()), Some(&row("f", 2.0)));
             assert_eq!(table.rows().count(), 2);

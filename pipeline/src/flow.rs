@@ -24,7 +24,10 @@ use schemas::time::Step;
 use timely::dataflow::InputHandle;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::Scope;
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::Input;
+use timely::dataflow::operators::Probe;
 
 use crate::delta::DeltaBatch;
 use crate::delta::Edge;
@@ -85,18 +88,20 @@ impl Flow {
             let edge = Edge { schema, oks: Oks::Batches(batches), faults: Vec::new() };
             relations.insert(name.clone(), edge);
         }
-        let probe = ProbeHandle::new();
+        let mut published = Vec::new();
         let judged = self.judged();
         let indexed = || self.views.iter().enumerate();
         for (index, view) in indexed().filter(|(_, view)| !judged.contains(&view.name)) {
-            self.view(scope, index, view, &mut relations, publisher, &probe)?;
+            self.view(scope, index, view, &mut relations, publisher, &mut published)?;
         }
         if let Some(settings) = &self.agents {
-            self.judge(scope, settings, &mut relations, publisher, &probe)?;
+            self.judge(scope, settings, &mut relations, publisher, &mut published)?;
         }
         for (index, view) in indexed().filter(|(_, view)| judged.contains(&view.name)) {
-            self.view(scope, index, view, &mut relations, publisher, &probe)?;
+            self.view(scope, index, view, &mut relations, publisher, &mut published)?;
         }
+        let probe = ProbeHandle::new();
+        scope.concatenate(published).probe_with(&probe);
         Ok(Built { inputs, probe })
     }
 
@@ -118,13 +123,13 @@ impl Flow {
         view: &ViewPlan,
         relations: &mut BTreeMap<String, Edge<'s>>,
         publisher: &Publisher,
-        probe: &ProbeHandle<Time>,
+        published: &mut Vec<StreamVec<'s, Time, ()>>,
     ) -> Result<(), RenderError> {
         let (step, on_error) = (self.step, view.on_error);
         let edge = Context { scope, relations, step, on_error }.render(&view.root)?;
         let rows = to_rows(edge.clone())?;
-        publisher.rows(index, rows, probe);
-        publisher.faults(index, scope, edge.faults.clone(), probe);
+        published.push(publisher.rows(index, rows));
+        published.extend(publisher.faults(index, scope, edge.faults.clone()));
         // Readers of this view see its rows; its faults are its own.
         relations.insert(view.name.clone(), Edge { faults: Vec::new(), ..edge });
         Ok(())
@@ -136,7 +141,7 @@ impl Flow {
         settings: &Settings,
         relations: &mut BTreeMap<String, Edge<'s>>,
         publisher: &Publisher,
-        probe: &ProbeHandle<Time>,
+        published: &mut Vec<StreamVec<'s, Time, ()>>,
     ) -> Result<(), RenderError> {
         let mut read = BTreeMap::new();
         for name in control::READS {
@@ -150,7 +155,7 @@ impl Flow {
         let ControlOutputs { forecasts, alarms, actions, setpoints } = decided;
         let rows = [actions, alarms, forecasts, setpoints];
         for (offset, ((name, schema), rows)) in said().into_iter().zip(rows).enumerate() {
-            publisher.rows(self.views.len() + offset, rows.clone(), probe);
+            published.push(publisher.rows(self.views.len() + offset, rows.clone()));
             let edge = Edge { schema, oks: Oks::Rows(rows), faults: Vec::new() };
             relations.insert(name, edge);
         }

@@ -55,8 +55,10 @@ where
         let mut out: Vec<O> = Vec::new();
         move |(input, frontier), output| {
             input.for_each(|_, data| {
+                let expected = data.len();
                 for datum in data.drain(..) {
-                    pending.entry(time_of(&datum)).or_default().push(datum);
+                    let room = pending.entry(time_of(&datum));
+                    room.or_insert_with(|| Vec::with_capacity(expected)).push(datum);
                 }
             });
             let upper = frontier.frontier().first().copied();

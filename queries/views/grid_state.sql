@@ -29,5 +29,5 @@ LEFT JOIN (
   GROUP BY bus_id
 ) a ON a.bus_id = b.bus_id
 LEFT JOIN node_load n ON n.bus_id = b.bus_id
-LEFT JOIN feeder_now h ON h.feeder_id = b.feeder_id
-LEFT JOIN bus_voltage v ON v.bus_id = b.bus_id;
+LEFT JOIN bus_voltage v ON v.bus_id = b.bus_id
+LEFT JOIN feeder_now h ON h.feeder_id = b.feeder_id;

@@ -7,12 +7,14 @@ SELECT sensor_id, feeder_id, last_seen_at, stale_after_ms
 FROM (
   SELECT
     l.meter_id AS sensor_id, m.feeder_id, l.measured_at AS last_seen_at, 60000 AS stale_after_ms
-  FROM meter_latest l JOIN meters m ON m.meter_id = l.meter_id
+  FROM (SELECT * FROM meter_latest WHERE measured_at < now() - INTERVAL '60 seconds') l
+  JOIN meters m ON m.meter_id = l.meter_id
   UNION ALL
   SELECT l.asset_id, a.feeder_id, l.measured_at, 60000
-  FROM asset_latest l JOIN assets a ON a.asset_id = l.asset_id
+  FROM (SELECT * FROM asset_latest WHERE measured_at < now() - INTERVAL '60 seconds') l
+  JOIN assets a ON a.asset_id = l.asset_id
   UNION ALL
   SELECT l.sensor_id, s.feeder_id, l.measured_at, s.stale_after_ms
   FROM sensor_latest l JOIN sensors s ON s.sensor_id = l.sensor_id
-) heard
-WHERE to_timestamp_millis(CAST(last_seen_at AS BIGINT) + stale_after_ms) < now();
+  WHERE to_timestamp_millis(CAST(l.measured_at AS BIGINT) + s.stale_after_ms) < now()
+) heard;

@@ -42,7 +42,18 @@ pub trait Relation: Sized {
     ///
     /// # Errors
     /// A column that is missing, of another type, or NULL where the field may not be.
-    fn from_batch(batch: &RecordBatch) -> Result<Vec<Self>, ColumnError>;
+    fn from_batch(batch: &RecordBatch) -> Result<Vec<Self>, ColumnError> {
+        Self::from_rows(batch, 0..batch.num_rows())
+    }
+
+    /// Some rows of the batch, in the order in which they are named.
+    ///
+    /// # Errors
+    /// As [`Relation::from_batch`].
+    fn from_rows(
+        batch: &RecordBatch,
+        rows: impl Iterator<Item = usize>,
+    ) -> Result<Vec<Self>, ColumnError>;
 }
 
 /// Why a batch does not hold the relation it should.
@@ -251,12 +262,12 @@ macro_rules! relation {
                     .expect("the macro makes columns and schema from the same fields")
             }
 
-            fn from_batch(
+            fn from_rows(
                 batch: &arrow_array::RecordBatch,
+                rows: impl Iterator<Item = usize>,
             ) -> Result<Vec<Self>, $crate::relation::ColumnError> {
                 $( let $field = $crate::relation::column::<$type>(batch, stringify!($field))?; )*
-                (0..batch.num_rows())
-                    .map(|row| {
+                rows.map(|row| {
                         Ok($name {
                             $( $field: $crate::relation::value(
                                 $field, stringify!($field), row,

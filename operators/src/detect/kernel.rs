@@ -2,6 +2,7 @@
 //! closes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use arrow_array::RecordBatch;
 use schemas::decision::Alarm;
@@ -47,15 +48,38 @@ struct Open {
 }
 
 /// A condition as measured: whether its limit is crossed, and whether it is far enough back.
-struct Reading {
-    feeder_id: String,
+struct Reading<'a> {
+    feeder_id: &'a str,
     kind: &'static str,
-    subject: String,
+    subject: &'a str,
     value: f64,
     limit: f64,
     crossed: bool,
     back: bool,
-    reason: String,
+    why: Why,
+}
+
+/// What a reading rests on; it becomes a sentence only where an alarm changes.
+#[derive(Clone, Copy)]
+enum Why {
+    Voltage { voltage_pu: Option<f64>, limit: f64 },
+    Head { head_kw: Option<f64>, limit_kw: f64 },
+    Silent { since: Option<Timestamp> },
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Voltage { voltage_pu: Some(v), limit } => write!(f, "{v:.4} pu, limit {limit} pu"),
+            Why::Voltage { .. } => write!(f, "its voltage is no longer measured"),
+            Why::Head { head_kw: Some(kw), limit_kw } => {
+                write!(f, "{kw:.2} kW at the head, limit {limit_kw} kW")
+            }
+            Why::Head { .. } => write!(f, "its head is no longer measured"),
+            Why::Silent { since: Some(at) } => write!(f, "silent since {at}"),
+            Why::Silent { .. } => write!(f, "it speaks again"),
+        }
+    }
 }
 
 impl DetectKernel {
@@ -70,21 +94,19 @@ impl DetectKernel {
         }
     }
 
-    fn voltage(&self, key: &InFeeder) -> [Reading; 2] {
+    fn voltage<'a>(&self, key: &'a InFeeder) -> [Reading<'a>; 2] {
         let row = self.voltages.get(key);
         let inside = self.settings.voltage_hysteresis_pu;
+        let voltage_pu = row.map(|row| row.voltage_pu);
         let reading = |kind, limit: f64, below: f64, back: f64| Reading {
-            feeder_id: key.0.clone(),
+            feeder_id: &key.0,
             kind,
-            subject: key.1.clone(),
-            value: row.map_or(f64::NAN, |row| row.voltage_pu),
+            subject: &key.1,
+            value: voltage_pu.unwrap_or(f64::NAN),
             limit,
             crossed: below > 0.0,
             back: row.is_none() || back <= 0.0,
-            reason: match row {
-                Some(row) => format!("{:.4} pu, limit {limit} pu", row.voltage_pu),
-                None => "its voltage is no longer measured".to_owned(),
-            },
+            why: Why::Voltage { voltage_pu, limit },
         };
         let (v, min, max) = row
             .map_or((f64::NAN, 0.0, 0.0), |r| (r.voltage_pu, r.voltage_pu_min, r.voltage_pu_max));
@@ -94,51 +116,49 @@ impl DetectKernel {
         ]
     }
 
-    fn overload(&self, feeder_id: &String) -> Reading {
+    fn overload<'a>(&self, feeder_id: &'a String) -> Reading<'a> {
         let row = self.feeders.get(feeder_id);
         let (head_kw, limit_kw) = row.map_or((f64::NAN, 0.0), |row| (row.head_kw, row.limit_kw));
         let clear_kw = limit_kw * (1.0 - self.settings.overload_hysteresis_share);
         Reading {
-            feeder_id: feeder_id.clone(),
+            feeder_id,
             kind: "feeder-overload",
-            subject: feeder_id.clone(),
+            subject: feeder_id,
             value: head_kw,
             limit: limit_kw,
             crossed: head_kw > limit_kw,
             back: row.is_none() || head_kw <= clear_kw,
-            reason: match row {
-                Some(_) => format!("{head_kw:.2} kW at the head, limit {limit_kw} kW"),
-                None => "its head is no longer measured".to_owned(),
-            },
+            why: Why::Head { head_kw: row.map(|row| row.head_kw), limit_kw },
         }
     }
 
-    fn silence(&self, at: Timestamp, key: &InFeeder) -> Reading {
+    fn silence<'a>(&self, at: Timestamp, key: &'a InFeeder) -> Reading<'a> {
         let row = self.sensors.get(key);
         let silent_ms = row.map_or(0, |row| at.0.saturating_sub(row.last_seen_at.0));
         Reading {
-            feeder_id: key.0.clone(),
+            feeder_id: &key.0,
             kind: "stale-sensor",
-            subject: key.1.clone(),
+            subject: &key.1,
             value: silent_ms as f64 / 1_000.0,
             limit: row.map_or(0.0, |row| row.stale_after_ms as f64 / 1_000.0),
             crossed: row.is_some(),
             back: row.is_none(),
-            reason: match row {
-                Some(row) => format!("silent since {}", row.last_seen_at),
-                None => "it speaks again".to_owned(),
-            },
+            why: Why::Silent { since: row.map(|row| row.last_seen_at) },
         }
     }
 
     /// Opens or closes the alarm of a reading, if that changes anything.
-    fn judge(&mut self, at: Timestamp, reading: &Reading) -> Option<Alarm> {
-        let open = self.open.entry(reading.feeder_id.clone()).or_default();
+    fn judge(&mut self, at: Timestamp, reading: &Reading<'_>) -> Option<Alarm> {
         let same = |o: &Open| o.kind == reading.kind && o.subject == reading.subject;
-        match open.iter().position(same) {
+        let place = self.open.get(reading.feeder_id).and_then(|open| open.iter().position(same));
+        if !reading.crossed && place.is_none() {
+            return None;
+        }
+        let open = self.open.entry(reading.feeder_id.to_owned()).or_default();
+        match place {
             None if reading.crossed && reading.value.is_finite() => {
                 let Reading { value, limit, .. } = *reading;
-                let (kind, subject) = (reading.kind.to_owned(), reading.subject.clone());
+                let (kind, subject) = (reading.kind.to_owned(), reading.subject.to_owned());
                 let alarm = Open { kind, subject, raised_at: at, value, limit };
                 let row = row(at, "raised", &alarm, reading);
                 open.push(alarm);
@@ -156,17 +176,17 @@ impl DetectKernel {
     }
 }
 
-fn row(at: Timestamp, state: &str, alarm: &Open, reading: &Reading) -> Alarm {
+fn row(at: Timestamp, state: &str, alarm: &Open, reading: &Reading<'_>) -> Alarm {
     Alarm {
         alarm_id: format!("{}:{}:{}", alarm.kind, alarm.subject, alarm.raised_at.0),
         tick_at: at,
         kind: alarm.kind.clone(),
         subject: alarm.subject.clone(),
-        feeder_id: reading.feeder_id.clone(),
+        feeder_id: reading.feeder_id.to_owned(),
         state: state.to_owned(),
         value: alarm.value,
         limit_value: alarm.limit,
-        reason: reading.reason.clone(),
+        reason: reading.why.to_string(),
     }
 }
 
@@ -184,10 +204,11 @@ impl Kernel for DetectKernel {
     }
 
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
-        let buses = self.voltages.apply(&changes[0]);
-        let feeders = self.feeders.apply(&changes[1]);
-        let sensors = self.sensors.apply(&changes[2]);
-        let mut readings: Vec<Reading> = buses.iter().flat_map(|key| self.voltage(key)).collect();
+        let buses = self.voltages.apply_touched(&changes[0]);
+        let feeders = self.feeders.apply_touched(&changes[1]);
+        let sensors = self.sensors.apply_touched(&changes[2]);
+        let mut readings: Vec<Reading<'_>> =
+            buses.iter().flat_map(|key| self.voltage(key)).collect();
         readings.extend(feeders.iter().map(|feeder_id| self.overload(feeder_id)));
         readings.extend(sensors.iter().map(|key| self.silence(at, key)));
         let alarms: Vec<Alarm> =

@@ -95,7 +95,7 @@ impl DispatchKernel {
 
     fn learn(&mut self, changes: &[Change]) {
         self.feeders.apply(&changes[0]);
-        for key in self.assets.apply(&changes[1]) {
+        for key in self.assets.apply_touched(&changes[1]) {
             let Some(row) = self.assets.get(&key) else {
                 if let Some(memory) = self.memory.get_mut(&key.0) {
                     memory.devices.remove(&key.1);

@@ -2,7 +2,6 @@
 
 use arrow_schema::DataType;
 use arrow_schema::Schema;
-use differential_dataflow::consolidation::consolidate_updates;
 use schemas::row::Layout;
 use schemas::row::Row;
 use schemas::row::Splice;
@@ -111,7 +110,6 @@ pub(crate) fn route<'s>(
                         let to = hash(selection.key.bytes(&bytes));
                         updates.push(((to, port, selection.row.row(&bytes)), time, diff));
                     }
-                    consolidate_updates(&mut updates);
                     output.session(&capability).give_container(&mut updates);
                 });
             }

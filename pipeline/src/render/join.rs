@@ -1,9 +1,9 @@
 //! Join: rows with equal keys, restated when either side changes.
 //!
-//! Each side is kept by the key's bytes; the value holds only the columns that come out and are not
-//! in the key. Output rows are cut and pasted from the bytes of key and values, so nothing is
-//! decoded. NULL never equals anything: rows with a NULL key are dropped, but for the left side of a
-//! left join, where they are unmatched.
+//! Each side is kept by the key's bytes; the value holds only the columns that come out and are
+//! not in the key. Output rows are cut and pasted from the bytes of key and values, so nothing is
+//! decoded. NULL never equals anything: rows with a NULL key are dropped, but for the left side of
+//! a left join, where they are unmatched.
 //!
 //! # Bounds
 //!

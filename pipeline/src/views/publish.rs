@@ -11,12 +11,10 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use schemas::contract::Fault;
 use schemas::row::Row;
-use timely::dataflow::ProbeHandle;
 use timely::dataflow::Scope;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Concatenate;
-use timely::dataflow::operators::Probe;
 
 use crate::delta::Diff;
 use crate::delta::Faults;
@@ -43,26 +41,26 @@ pub struct Published {
 pub struct Publisher(pub Sender<Published>);
 
 impl Publisher {
-    /// Publishes the rows of a relation.
-    pub fn rows(&self, relation: usize, rows: Rows<'_>, probe: &ProbeHandle<Time>) {
+    /// Publishes the rows of a relation; gives the stream that has passed a tick once they are out.
+    pub fn rows<'s>(&self, relation: usize, rows: Rows<'s>) -> StreamVec<'s, Time, ()> {
         let to = self.0.clone();
         let send = move |tick, rows| {
             let published = Published { relation, tick, rows, faults: Vec::new() };
             to.send(published).expect("the instance outlives its workers");
         };
-        publish(rows.inner, "Publish", send, probe);
+        stepwise(rows.inner, Pipeline, "Publish", |(_, time, _)| *time, Out { send })
     }
 
-    /// Publishes the faults of a relation.
+    /// Publishes the faults of a relation; gives the stream that has passed a tick once they are
+    /// out.
     pub fn faults<'s>(
         &self,
         relation: usize,
         scope: Scope<'s, Time>,
         faults: Vec<Faults<'s>>,
-        probe: &ProbeHandle<Time>,
-    ) {
+    ) -> Option<StreamVec<'s, Time, ()>> {
         if faults.is_empty() {
-            return;
+            return None;
         }
         let to = self.0.clone();
         let send = move |tick, faults| {
@@ -71,19 +69,9 @@ impl Publisher {
         };
         let streams = faults.into_iter().map(|faults| faults.inner);
         let faults = scope.concatenate(streams).as_collection();
-        publish(faults.inner, "Publish: faults", send, probe);
+        let time_of = |(_, time, _): &(Fault, Time, Diff)| *time;
+        Some(stepwise(faults.inner, Pipeline, "Publish: faults", time_of, Out { send }))
     }
-}
-
-fn publish<D: Eq + Hash + Clone + 'static>(
-    stream: StreamVec<'_, Time, (D, Time, Diff)>,
-    name: &str,
-    send: impl Fn(Time, Vec<(D, Diff)>) + 'static,
-    probe: &ProbeHandle<Time>,
-) {
-    let published: StreamVec<'_, Time, ()> =
-        stepwise(stream, Pipeline, name, |(_, time, _)| *time, Out { send });
-    published.probe_with(probe);
 }
 
 struct Out<F> {

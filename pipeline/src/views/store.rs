@@ -6,6 +6,9 @@ use std::sync::PoisonError;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use schemas::contract::Fault;
 use schemas::contract::Snapshot;
 use schemas::contract::ViewReader;
@@ -33,7 +36,7 @@ struct Shared {
 
 struct View {
     codec: RowCodec,
-    rows: BTreeMap<Row, Diff>,
+    rows: HashMap<Row, Diff, FixedState>,
     faults: BTreeMap<Fault, Diff>,
 }
 
@@ -47,7 +50,7 @@ impl Views {
         let views = (views.iter())
             .map(|(_, schema)| {
                 let codec = codec(&nullable(schema), "view")?;
-                Ok(View { codec, rows: BTreeMap::new(), faults: BTreeMap::new() })
+                Ok(View { codec, rows: HashMap::default(), faults: BTreeMap::new() })
             })
             .collect::<Result<_, RenderError>>()?;
         Ok(Views { names, shared: Mutex::new(Shared { tick: Timestamp(0), views }) })
@@ -60,7 +63,17 @@ impl Views {
         for change in published {
             let Some(view) = shared.views.get_mut(change.relation) else { continue };
             for (row, diff) in change.rows {
-                add_to(&mut view.rows, row, diff);
+                match view.rows.entry(row) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(diff);
+                    }
+                    Entry::Occupied(mut entry) => {
+                        *entry.get_mut() += diff;
+                        if *entry.get() == 0 {
+                            entry.remove();
+                        }
+                    }
+                }
             }
             for (fault, diff) in change.faults {
                 add_to(&mut view.faults, fault, diff);
@@ -87,7 +100,9 @@ impl Views {
 
 impl View {
     fn batch(&self) -> RecordBatch {
-        let repeated: Vec<&[u8]> = (self.rows.iter())
+        let mut rows: Vec<(&Row, &Diff)> = self.rows.iter().collect();
+        rows.sort_unstable();
+        let repeated: Vec<&[u8]> = (rows.into_iter())
             .flat_map(|(row, n)| std::iter::repeat_n(row.as_bytes(), (*n).max(0) as usize))
             .collect();
         self.codec.decode(repeated.into_iter()).expect("the view's own rows")

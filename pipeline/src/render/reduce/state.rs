@@ -8,15 +8,18 @@ use arrow_array::Array;
 use arrow_array::ArrayRef;
 use arrow_array::Float64Array;
 use arrow_array::Int64Array;
+use arrow_array::UInt32Array;
 use arrow_array::new_null_array;
 use arrow_cast::cast;
 use arrow_schema::DataType;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat;
+use arrow_select::take::take;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use schemas::plan::AggregateFunction;
 use schemas::plan::Expiry;
+use schemas::plan::GroupFunction;
 use schemas::row::Layout;
 use schemas::row::Row;
 use schemas::row::RowCodec;
@@ -182,11 +185,15 @@ impl Groups {
                 let sums = sums.map(|s| (s.n != 0).then_some(s.sum));
                 return integers(sums, output);
             }
+            (AggregateFunction::Basic(function), None) => {
+                let values = groups.iter().map(|g| self.basic(index, function, g, output));
+                let values: Vec<ArrayRef> = values.collect();
+                let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
+                return concat(&values).expect("each is of the output type");
+            }
             (function, None) => {
-                let rows = groups.iter().map(|g| self.kept(index, function, g, output));
-                let rows: Vec<ArrayRef> = rows.collect();
-                let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
-                return concat(&rows).expect("each is of the output type");
+                let greatest = matches!(function, AggregateFunction::Max);
+                return self.extreme(index, greatest, groups, output);
             }
         };
         if array.data_type() == output {
@@ -196,41 +203,62 @@ impl Groups {
         }
     }
 
-    /// The value of an ordered or basic aggregate of one group.
-    fn kept(
+    /// The least or greatest value of each group; NULL where there is none.
+    fn extreme(
         &self,
         index: usize,
-        function: &AggregateFunction,
+        greatest: bool,
+        groups: &[&Group],
+        output: &DataType,
+    ) -> ArrayRef {
+        let mut rows: Vec<Option<&Row>> = Vec::with_capacity(groups.len());
+        for group in groups {
+            let values = group.values.get(index).map(BTreeMap::keys);
+            rows.push(values.and_then(|mut v| if greatest { v.next_back() } else { v.next() }));
+        }
+        let there: Vec<&Row> = rows.iter().flatten().copied().collect();
+        let values = self.decode(index, &there);
+        if there.len() == rows.len() {
+            return values;
+        }
+        if there.is_empty() {
+            return new_null_array(output, rows.len());
+        }
+        let mut next = 0..;
+        let place = |row: &Option<&Row>| row.and_then(|_| next.next());
+        let places: UInt32Array = rows.iter().map(place).collect();
+        take(&values, &places, None).expect("places are of these values")
+    }
+
+    /// The value of an aggregate that sees all values of one group.
+    fn basic(
+        &self,
+        index: usize,
+        function: &Arc<dyn GroupFunction>,
         group: &Group,
         output: &DataType,
     ) -> ArrayRef {
         let empty = BTreeMap::new();
         let values = group.values.get(index).unwrap_or(&empty);
-        let codec = self.values[index].as_ref().expect("kept aggregates have a codec");
-        let decode = |rows: &[&Row]| {
-            let rows = rows.iter().map(|row| row.as_bytes());
-            codec.decode(rows.collect::<Vec<_>>().into_iter()).expect(OF_SCHEMA)
-        };
-        let one = match function {
-            AggregateFunction::Min => values.keys().next(),
-            AggregateFunction::Max => values.keys().next_back(),
-            AggregateFunction::Basic(function) => {
-                let times = |(row, n): (&'_ Row, &Diff)| (row.clone(), (*n).max(0) as usize);
-                let repeated: Vec<Row> = (values.iter().map(times))
-                    .flat_map(|(row, n)| std::iter::repeat_n(row, n))
-                    .collect();
-                let batch = decode(&repeated.iter().collect::<Vec<_>>());
-                let value = function.evaluate(batch.columns());
-                return value.unwrap_or_else(|_| new_null_array(output, 1));
-            }
-            _ => None,
-        };
-        match one {
-            Some(row) => decode(&[row]).column(0).clone(),
-            None => new_null_array(output, 1),
-        }
+        let repeated: Vec<&Row> = (values.iter())
+            .flat_map(|(row, n)| std::iter::repeat_n(row, (*n).max(0) as usize))
+            .collect();
+        let codec = self.values[index].as_ref().expect(KEPT);
+        let rows = repeated.iter().map(|row| row.as_bytes());
+        let batch = codec.decode(rows).expect(OF_SCHEMA);
+        function.evaluate(batch.columns()).unwrap_or_else(|_| new_null_array(output, 1))
+    }
+
+    /// These argument values of an aggregate.
+    fn decode(&self, index: usize, rows: &[&Row]) -> ArrayRef {
+        let codec = self.values[index].as_ref().expect(KEPT);
+        let batch = codec.decode(rows.iter().map(|row| row.as_bytes())).expect(OF_SCHEMA);
+        batch.column(0).clone()
     }
 }
+
+/// Why there is a codec.
+const KEPT: &str = "aggregates that keep values have a codec";
 
 /// Integer sums in the output's type.
 fn integers(sums: impl Iterator<Item = Option<i128>>, output: &DataType) -> ArrayRef {
