@@ -1,14 +1,14 @@
 -- Everything that is known of each bus now, one row a bus.
 --
--- NULL where nothing was heard. Power of batteries is positive when they inject, everything else is
--- positive when it draws. Of several products the price is that of the last by name (`tariff`
+-- NULL where nothing was heard. Power of batteries and PV is positive when they inject, everything
+-- else is positive when it draws. Of several products the price is that of the last by name (`tariff`
 -- before `day-ahead`); the temperature is the mean of all stations, because stations have no bus.
 --
 -- What changes seldom is joined first, so that what changes each tick passes through few joins.
 CREATE MATERIALIZED VIEW grid_state AS
 SELECT
   b.bus_id, b.feeder_id, v.voltage_pu, v.measured_at AS voltage_at, n.net_load_kw, n.meter_kw,
-  a.battery_kw, a.battery_kwh, h.head_kw AS feeder_head_kw, b.limit_kw AS feeder_limit_kw,
+  a.battery_kw, a.battery_kwh, a.pv_kw, h.head_kw AS feeder_head_kw, b.limit_kw AS feeder_limit_kw,
   p.price_per_mwh, w.temperature_c
 FROM (
   SELECT buses.bus_id, buses.feeder_id, feeders.zone_id, feeders.limit_kw, 1 AS everywhere
@@ -23,9 +23,11 @@ LEFT JOIN (
   ORDER BY zone_id, product DESC
 ) p ON p.zone_id = b.zone_id
 LEFT JOIN (
-  SELECT bus_id, sum(active_power_kw) AS battery_kw, sum(state_of_charge_kwh) AS battery_kwh
+  SELECT
+    bus_id, sum(active_power_kw) FILTER (WHERE kind = 'battery') AS battery_kw,
+    sum(state_of_charge_kwh) AS battery_kwh,
+    sum(active_power_kw) FILTER (WHERE kind = 'pv') AS pv_kw
   FROM asset_state
-  WHERE kind = 'battery'
   GROUP BY bus_id
 ) a ON a.bus_id = b.bus_id
 LEFT JOIN node_load n ON n.bus_id = b.bus_id

@@ -1,6 +1,6 @@
 -- Where each switch stands: as it said last, or in its normal position where nothing was heard.
 --
--- What was heard counts for as long as switch_positions retains; give that stream a long `retain`.
+-- What was heard counts until the switch is heard again: switch_positions forgets nothing.
 CREATE MATERIALIZED VIEW switch_state AS
 SELECT
   s.switch_id, s.branch_id, s.feeder_id,

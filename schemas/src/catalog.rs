@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow_schema::SchemaRef;
 
 use crate::event::StreamDef;
+use crate::event::SwitchPosition;
 use crate::event::streams;
 use crate::reference::tables;
 use crate::relation::Relation;
@@ -48,7 +49,7 @@ pub struct StreamSettings {
     pub def: StreamDef,
     /// Rows older than this against the open tick go to quarantine, in milliseconds.
     pub lateness_ms: u64,
-    /// Rows older than this are retracted (whole hours at once), in milliseconds.
+    /// Rows older than this are retracted (whole hours at once), in milliseconds; 0 for never.
     pub retain_ms: u64,
 }
 
@@ -66,10 +67,12 @@ impl Catalog {
     pub fn built_in() -> Catalog {
         let mut catalog = Catalog::default();
         for def in streams() {
+            // A switch stands where it was put until it moves again, be it for years.
+            let stands = def.name == SwitchPosition::NAME;
             catalog.add_stream(StreamSettings {
                 def,
                 lateness_ms: DEFAULT_LATENESS_MS,
-                retain_ms: DEFAULT_RETAIN_MS,
+                retain_ms: if stands { 0 } else { DEFAULT_RETAIN_MS },
             });
         }
         for table in tables() {

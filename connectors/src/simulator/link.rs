@@ -37,7 +37,7 @@ pub struct Readings {
     pub meter: Vec<MeterReading>,
     /// From the substation and the voltage sensors.
     pub scada: Vec<ScadaMeasurement>,
-    /// From batteries.
+    /// From batteries and PV inverters.
     pub asset: Vec<AssetTelemetry>,
 }
 

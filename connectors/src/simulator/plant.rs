@@ -4,8 +4,8 @@
 //! arrived before the step; homes draw and generate; the power flow gives voltages and the head's
 //! power; sensors say what they saw, with noise; the link delays and loses some of it.
 //!
-//! A home without supply is silent, as a real one is: its meter, its voltage sensor and its battery
-//! say nothing until power returns.
+//! A home without supply is silent, as a real one is: its meter, its voltage sensor, its battery and
+//! its PV inverter say nothing until power returns.
 //!
 //! # Bounds
 //!
@@ -123,7 +123,7 @@ pub struct PlantStep {
     pub meter_readings: Vec<MeterReading>,
     /// From the substation and the voltage sensors.
     pub scada_measurements: Vec<ScadaMeasurement>,
-    /// From batteries.
+    /// From batteries and PV inverters.
     pub asset_telemetry: Vec<AssetTelemetry>,
     /// From the weather station, once a minute.
     pub weather_observations: Vec<WeatherObservation>,
@@ -401,6 +401,11 @@ impl Plant {
             }
             if let Some(battery) = battery {
                 self.sensors.battery(home, from_at, step, battery, &mut said);
+            }
+        }
+        for (home, power) in powers.iter().enumerate() {
+            if self.network.energised(home) {
+                self.sensors.pv(home, from_at, step, power.pv_kw, &mut said);
             }
         }
         said

@@ -50,6 +50,11 @@ pub fn battery_id(home: usize) -> String {
     format!("battery-{home:02}")
 }
 
+/// The PV inverter of a home (from 1).
+pub fn pv_id(home: usize) -> String {
+    format!("pv-{home:02}")
+}
+
 /// The voltage sensor at a bus.
 pub fn voltage_id(bus_id: &str) -> String {
     format!("voltage-{bus_id}")
@@ -72,7 +77,7 @@ pub struct ReferenceTables {
     pub meters: Vec<Meter>,
     /// `sensors`
     pub sensors: Vec<Sensor>,
-    /// `assets`: the batteries.
+    /// `assets`: the batteries, which take setpoints, and the PV inverters, which take none.
     pub assets: Vec<Asset>,
     /// `zones`
     pub zones: Vec<Zone>,
@@ -107,6 +112,7 @@ impl ReferenceTables {
         for home in 1..=plant.homes().len() {
             tables.add_home(plant, home);
         }
+        tables.assets.sort_by(|a, b| a.asset_id.cmp(&b.asset_id));
         tables.sensors.sort_by(|a, b| a.sensor_id.cmp(&b.sensor_id));
         tables.switches.sort_by(|a, b| a.switch_id.cmp(&b.switch_id));
         tables
@@ -164,7 +170,7 @@ impl ReferenceTables {
         }));
     }
 
-    /// Adds what stands at a home (from 1): meter, voltage sensor, battery, contract, history.
+    /// Adds what stands at a home (from 1): meter, voltage sensor, battery, PV, contract, history.
     fn add_home(&mut self, plant: &Plant, home: usize) {
         let data = plant.data();
         let bus = &data.buses()[data.home_buses()[home - 1].0];
@@ -195,6 +201,20 @@ impl ReferenceTables {
                 efficiency: EFFICIENCY,
             });
         }
+        // What may not change is refused by the guard: an inverter follows the sun alone.
+        let source = plant.homes()[home - 1].source;
+        let pv_kw = &data.measured()[source].pv_kw.means;
+        self.assets.push(Asset {
+            asset_id: pv_id(home),
+            kind: "pv".to_owned(),
+            bus_id: bus_id.clone(),
+            feeder_id: feeder_id.clone(),
+            power_kw_min: 0.0,
+            power_kw_max: pv_kw.iter().copied().fold(0.0, f64::max).ceil(),
+            ramp_kw_max: 0.0,
+            energy_kwh_max: 0.0,
+            efficiency: 1.0,
+        });
         self.contracts.push(Contract {
             contract_id: format!("contract-{home:02}"),
             meter_id: meter_id(home),

@@ -171,7 +171,7 @@ fn readings_describe_the_interval_that_ends_with_the_step() {
     let mut plant = plant(perfect());
     let step = plant.step(DEMO_START_AT.plus(STEP_MS), &[]);
     assert_eq!(step.meter_readings.len(), 57);
-    assert_eq!(step.asset_telemetry.len(), 57);
+    assert_eq!(step.asset_telemetry.len(), 2 * 57);
     assert_eq!(step.scada_measurements.len(), 3 + 57);
     let times: BTreeSet<Timestamp> = step.meter_readings.iter().map(|r| r.measured_at).collect();
     assert_eq!(times, BTreeSet::from([DEMO_START_AT]));

@@ -27,18 +27,18 @@ const DECLARES: [&str; 4] = ["columns", "event_time", "key", "envelope"];
 /// Reads `[streams]` into the catalog of everything built in.
 pub(super) fn read(section: &Section<'_>) -> Catalog {
     let mut catalog = Catalog::built_in();
-    let built_in: BTreeMap<String, StreamDef> =
-        catalog.streams().map(|s| (s.def.name.clone(), s.def.clone())).collect();
+    let built_in: BTreeMap<String, StreamSettings> =
+        catalog.streams().map(|s| (s.def.name.clone(), s.clone())).collect();
     for name in section.rest() {
         let Some(stream) = section.maybe_section(name) else { continue };
         let def = match built_in.get(name) {
-            Some(def) => {
+            Some(built_in) => {
                 for key in DECLARES.iter().filter(|key| stream.has(key)) {
                     stream.any(key);
                     let hint = "only lateness and retain may be said of it: name yours otherwise";
                     stream.wrong(key, format!("{name} is a built-in stream"), hint);
                 }
-                Some(def.clone())
+                Some(built_in.def.clone())
             }
             None => declared(name, &stream, built_in.keys().map(String::as_str)),
         };
@@ -50,8 +50,10 @@ pub(super) fn read(section: &Section<'_>) -> Catalog {
             continue;
         }
         let lateness_ms = stream.duration("lateness").unwrap_or(DEFAULT_LATENESS_MS);
-        let retain_ms = stream.duration("retain").unwrap_or(DEFAULT_RETAIN_MS.max(lateness_ms));
-        if retain_ms < lateness_ms {
+        let usual = built_in.get(name).map_or(DEFAULT_RETAIN_MS, |built_in| built_in.retain_ms);
+        let usual = if usual == 0 { 0 } else { usual.max(lateness_ms) };
+        let retain_ms = stream.duration("retain").unwrap_or(usual);
+        if retain_ms > 0 && retain_ms < lateness_ms {
             let hint = "what may still be corrected must still be there: lower lateness too";
             stream.wrong("retain", "retain is shorter than lateness", hint);
         }

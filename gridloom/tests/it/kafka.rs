@@ -379,6 +379,70 @@ fn killed_at_any_moment_on_a_broker_120_ticks_20_kills() {
     }
 }
 
+/// A partition that never speaks: each tick is closed by `patience`, that is by a wall clock. What
+/// the clock decided before the kill must stand after it.
+#[test]
+fn killed_while_patience_closes_ticks_24_ticks() {
+    const TICKS: u64 = 24;
+    let folder = tempfile::tempdir().unwrap();
+    let input = Input::write(place("patience"), TICKS);
+    let run = input.run(folder.path(), "run");
+    let spoken = input.place.topic("weather_observations");
+    let silent = KafkaConfig::topic(&spoken.brokers, &format!("{}-silent", spoken.topic));
+    admin::make_topic("tests", &silent, 1).unwrap();
+    let text = fs::read_to_string(&run.config).unwrap();
+    let text = text.replace("patience = \"off\"", "patience = \"200ms\"");
+    let source = format!(
+        "\n[[sources]]\nname = \"silent\"\nkind = \"kafka\"\nstream = \"weather_observations\"\n\
+         brokers = \"{}\"\ntopic = \"{}\"\n",
+        silent.brokers, silent.topic
+    );
+    fs::write(&run.config, text + &source).unwrap();
+
+    let mut process = Process(Some(recovery::start(&run.config, None)));
+    let third = Timestamp(input.last.0 - TICKS * 5_000 * 2 / 3);
+    process.wait_for(&run.audit(), third);
+    process.child().kill().unwrap();
+    assert!(!process.child().wait().unwrap().success());
+    let killed_at = tick_of(&run.audit());
+    assert!(killed_at < input.last, "it was killed too late to be of use");
+    let closed_before = closed_without(&run.audit());
+    assert!(!closed_before.is_empty(), "patience closed nothing");
+
+    let mut process = Process(Some(recovery::start(&run.config, None)));
+    process.wait_for(&run.audit(), input.last);
+    process.stop();
+    let outcome = run.outcome();
+    assert_eq!(outcome.commits, TICKS, "a tick for each step, though a partition was silent");
+    let closed = closed_without(&run.audit());
+    assert!(closed.starts_with(&closed_before), "what was closed stays closed");
+    assert_eq!(closed.len() as u64, TICKS, "{closed:?}");
+    assert!(closed.iter().all(|(_, partition)| partition.starts_with("silent/")), "{closed:?}");
+    let written =
+        rows_of(input.changes.iter().map(|(name, rows, _)| (name.as_str(), rows.num_rows())));
+    assert_eq!(logged(&run.audit()), written, "nothing lost, nothing twice");
+    let mut changes = input.changes;
+    changes.extend(forecasts(&run.audit()));
+    let asked = oracle::asked(&Catalog::built_in(), &[(input.last.0, changes)]).remove(0);
+    for (view, asked) in &asked {
+        oracle::check_equal(view, &outcome.views[view], asked);
+    }
+}
+
+/// The ticks that were closed without a partition, and which.
+fn closed_without(audit: &Path) -> Vec<(i64, String)> {
+    let mut closed = Vec::new();
+    for batch in log::read_kind(audit, Kind::Tick).unwrap() {
+        let batch = batch.unwrap();
+        let ticks = batch.column_by_name(audit::TICK_AT).unwrap().clone();
+        let ticks = ticks.as_primitive::<arrow::datatypes::TimestampMillisecondType>().clone();
+        let partitions = batch.column_by_name(audit::SUBJECT).unwrap().as_string::<i32>().clone();
+        let names = partitions.iter().map(|name| name.unwrap().to_owned());
+        closed.extend(ticks.values().iter().copied().zip(names));
+    }
+    closed
+}
+
 /// Equal to an undisturbed run, but for setpoints that nobody could have obeyed any more: those
 /// that had run out by the last tick that was durable when the run was killed are not sent late.
 #[track_caller]

@@ -126,7 +126,7 @@ fn tables() -> Vec<Change> {
     };
     let asset = |i: usize| Asset {
         asset_id: format!("battery-{i}"),
-        kind: text("battery"),
+        kind: text(if i == 2 { "pv" } else { "battery" }),
         bus_id: format!("bus-{i}"),
         feeder_id: format!("feeder-{}", i % 2),
         power_kw_min: -5.0,

@@ -94,7 +94,7 @@ pub(crate) fn write_input(folder: &Path, steps: usize) {
     }
 }
 
-fn write_parquet(path: &Path, rows: &RecordBatch) {
+pub(crate) fn write_parquet(path: &Path, rows: &RecordBatch) {
     let file = fs::File::create(path).unwrap();
     let mut writer = parquet::arrow::ArrowWriter::try_new(file, rows.schema(), None).unwrap();
     writer.write(rows).unwrap();

@@ -2,22 +2,27 @@
 //!
 //! `WHERE ts > now() - INTERVAL '1 hour'` is two changes per row: one now, one later. What is later
 //! is parked here by tick, not in a differential batcher, which would merge everything parked again
-//! at every tick. A row that is replaced before it was due cancels in the park.
+//! at every tick. A row that is replaced before it was due cancels in the park. A row whose bound
+//! cannot be computed is a fault of the view.
 
 use std::collections::BTreeMap;
 
 use arrow_array::Array;
-use arrow_array::Int64Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use differential_dataflow::AsCollection;
+use schemas::contract::Fault;
+use schemas::plan::EvalError;
 use schemas::plan::ExprRef;
+use schemas::plan::OnError;
 use schemas::row::Row;
+use schemas::row::RowCodec;
 use schemas::time;
 use schemas::time::Timestamp;
-use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::Operator;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::Context;
 use super::RenderError;
@@ -25,9 +30,11 @@ use super::codec;
 use super::convert::OF_SCHEMA;
 use super::convert::to_batches;
 use super::map_filter;
+use crate::delta::Batches;
 use crate::delta::DeltaBatch;
 use crate::delta::Diff;
 use crate::delta::Edge;
+use crate::delta::Faults;
 use crate::delta::Oks;
 use crate::delta::Time;
 use crate::delta::add_to;
@@ -44,71 +51,130 @@ pub(crate) fn temporal<'s>(
     from: Option<&ExprRef>,
     until: Option<&ExprRef>,
 ) -> Result<Edge<'s>, RenderError> {
-    let (schema, faults) = (input.schema.clone(), input.faults.clone());
-    let mut codec = codec(&schema, "Temporal")?;
-    let (from, until, step) = (from.cloned(), until.cloned(), context.step);
-    let spanned = to_batches(input)?.unary::<CapacityContainerBuilder<Vec<Spanned>>, _, _, _>(
-        Pipeline,
-        "Temporal: bounds",
-        |_, _| {
-            move |input, output| {
-                input.for_each(|cap, data| {
-                    let mut session = output.session(&cap);
-                    for delta in data.drain(..) {
-                        let from = bound(from.as_ref(), &delta, step, 0);
-                        let until = bound(until.as_ref(), &delta, step, Time::MAX);
-                        let rows = delta.batch.num_rows();
-                        codec
-                            .encode(delta.batch.columns(), rows, |i, bytes| {
-                                if let (Some(from), Some(until)) = (from[i], until[i])
-                                    && from < until
-                                {
-                                    let diff = delta.diffs.at(i);
-                                    session.give((Row::new(bytes), delta.time, from, until, diff));
-                                }
-                            })
-                            .expect(OF_SCHEMA);
-                    }
-                });
-            }
-        },
-    );
+    let schema = input.schema.clone();
+    let mut faults = input.faults.clone();
+    let bounds = Bounds {
+        from: from.cloned(),
+        until: until.cloned(),
+        step: context.step,
+        on_error: context.on_error,
+        codec: codec(&schema, "Temporal")?,
+    };
+    let (spanned, failed) = spanned(to_batches(input)?, bounds);
+    faults.push(failed);
     let state = Parked::default();
     let oks = stepwise(spanned, Pipeline, "Temporal", |s: &Spanned| s.1, state);
     Ok(Edge { schema, oks: Oks::Rows(oks.as_collection()), faults })
 }
 
-/// The first tick at or after each row's bound; `None` where it is NULL or cannot be computed.
-fn bound(
-    expr: Option<&ExprRef>,
-    delta: &DeltaBatch,
-    step: time::Step,
-    default: Time,
-) -> Vec<Option<Time>> {
-    let rows = delta.batch.num_rows();
-    let Some(expr) = expr else { return vec![Some(default); rows] };
-    let tick = |ms: &Int64Array, row: usize| {
-        let at = Timestamp(ms.value(row).max(0) as u64);
-        ms.is_valid(row).then(|| step.tick_at_or_after(at).0)
-    };
-    match expr.evaluate(&delta.batch) {
-        Ok(ms) => {
-            let ms = ms.as_primitive::<Int64Type>();
-            (0..rows).map(|row| tick(ms, row)).collect()
+fn spanned(batches: Batches<'_>, mut bounds: Bounds) -> (StreamVec<'_, Time, Spanned>, Faults<'_>) {
+    let mut builder = OperatorBuilder::new("Temporal: bounds".to_owned(), batches.scope());
+    let mut input = builder.new_input(batches, Pipeline);
+    builder.set_notify_for(0, timely::progress::operate::FrontierInterest::Never);
+    let (oks, oks_stream) = builder.new_output();
+    let (faults, faults_stream) = builder.new_output();
+    let mut oks = OutputBuilder::from(oks);
+    let mut faults = OutputBuilder::from(faults);
+    builder.build(move |_| {
+        let mut failed: Vec<(Fault, Time, Diff)> = Vec::new();
+        let mut done: Vec<Spanned> = Vec::new();
+        move |_| {
+            let (mut oks, mut faults) = (oks.activate(), faults.activate());
+            input.for_each(|cap, data| {
+                for delta in data.drain(..) {
+                    bounds.run(&delta, &mut done, &mut failed);
+                }
+                if !done.is_empty() {
+                    oks.session(&cap).give_container(&mut done);
+                    done.clear();
+                }
+                if !failed.is_empty() {
+                    faults.session(&cap).give_container(&mut failed);
+                    failed.clear();
+                }
+            });
         }
-        Err(_) => (0..rows)
-            .map(|row| {
-                let one = delta.batch.slice(row, 1);
-                match expr.evaluate(&one) {
-                    Ok(ms) => tick(ms.as_primitive::<Int64Type>(), 0),
-                    Err(error) => {
-                        let row = map_filter::describe(&one);
-                        tracing::warn!(%expr, %error, %row, "a time bound cannot be computed");
-                        None
-                    }
+    });
+    (oks_stream, faults_stream.as_collection())
+}
+
+/// The bounds of one node, ready to be evaluated.
+struct Bounds {
+    from: Option<ExprRef>,
+    until: Option<ExprRef>,
+    step: time::Step,
+    on_error: OnError,
+    codec: RowCodec,
+}
+
+/// The ticks of a bound, one a row; `None` where it is NULL, so that nothing compares with it.
+type Ticks = Vec<Option<Time>>;
+
+impl Bounds {
+    /// Spans the rows of a batch; those whose bounds cannot be computed become faults.
+    fn run(
+        &mut self,
+        delta: &DeltaBatch,
+        done: &mut Vec<Spanned>,
+        failed: &mut Vec<(Fault, Time, Diff)>,
+    ) {
+        let rows = delta.batch.num_rows();
+        if rows == 0 {
+            return;
+        }
+        let from = self.ticks(self.from.as_ref(), delta, 0);
+        let until = self.ticks(self.until.as_ref(), delta, Time::MAX);
+        match from.and_then(|from| Ok((from, until?))) {
+            Ok((from, until)) => self.span(delta, &from, &until, done),
+            Err(_) if rows > 1 => {
+                let half = rows / 2;
+                self.run(&delta.slice(0, half), done, failed);
+                self.run(&delta.slice(half, rows - half), done, failed);
+            }
+            // A comparison with NULL is not true.
+            Err(_) if self.on_error == OnError::Null => {}
+            Err((expression, error)) => {
+                let row = map_filter::describe(&delta.batch);
+                let fault = Fault { expression, message: error.message, row };
+                failed.push((fault, delta.time, delta.diffs.at(0)));
+            }
+        }
+    }
+
+    fn span(
+        &mut self,
+        delta: &DeltaBatch,
+        from: &[Option<Time>],
+        until: &[Option<Time>],
+        done: &mut Vec<Spanned>,
+    ) {
+        self.codec
+            .encode(delta.batch.columns(), delta.batch.num_rows(), |i, bytes| {
+                if let (Some(from), Some(until)) = (from[i], until[i])
+                    && from < until
+                {
+                    done.push((Row::new(bytes), delta.time, from, until, delta.diffs.at(i)));
                 }
             })
-            .collect(),
+            .expect(OF_SCHEMA);
+    }
+
+    /// The first tick at or after each row's bound.
+    fn ticks(
+        &self,
+        bound: Option<&ExprRef>,
+        delta: &DeltaBatch,
+        default: Time,
+    ) -> Result<Ticks, (String, EvalError)> {
+        let rows = delta.batch.num_rows();
+        let Some(bound) = bound else { return Ok(vec![Some(default); rows]) };
+        let ms = bound.evaluate(&delta.batch).map_err(|error| (bound.to_string(), error))?;
+        let ms = ms.as_primitive::<Int64Type>();
+        let tick = |row: usize| {
+            let at = Timestamp(ms.value(row).max(0) as u64);
+            ms.is_valid(row).then(|| self.step.tick_at_or_after(at).0)
+        };
+        Ok((0..rows).map(tick).collect())
     }
 }
 

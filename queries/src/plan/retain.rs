@@ -171,7 +171,7 @@ pub(crate) fn refuse_unbounded(rel: &Rel, catalog: &Catalog) -> Result<(), PlanE
     let clause = match &rel.op {
         RelOp::Join(_) => "a JOIN",
         RelOp::Distinct { .. } => "DISTINCT",
-        RelOp::Temporal { .. } => "a comparison with now()",
+        RelOp::Temporal { until: None, .. } => "a comparison with now()",
         RelOp::TopK(top) if !only_grows(&top.input, catalog) => "ORDER BY … LIMIT",
         RelOp::Reduce { aggregates, .. }
             if aggregates.iter().any(|a| !a.function.accumulable()) =>
@@ -201,6 +201,8 @@ pub(crate) fn grows_for_ever(rel: &Rel, catalog: &Catalog) -> Option<String> {
             let timed = top.group.iter().any(|column| is_time(&top.input, *column));
             timed.then(|| grows_for_ever(&top.input, catalog)).flatten()
         }
+        // What shows until a moment is gone after it.
+        RelOp::Temporal { until: Some(_), .. } => None,
         _ => rel.inputs().into_iter().find_map(|input| grows_for_ever(input, catalog)),
     }
 }

@@ -21,6 +21,7 @@ use crate::simulator::reference::HEAD_REACTIVE_POWER_ID;
 use crate::simulator::reference::HEAD_VOLTAGE_ID;
 use crate::simulator::reference::battery_id;
 use crate::simulator::reference::meter_id;
+use crate::simulator::reference::pv_id;
 use crate::simulator::reference::voltage_id;
 
 /// Steps of power and energy in one kW or kWh.
@@ -36,12 +37,15 @@ const HEAD_NOISE_KW: f64 = 0.2;
 const VOLTAGE_NOISE_PU: f64 = 0.000_5;
 /// Standard deviation of a battery's own power reading, in kW.
 const BATTERY_NOISE_KW: f64 = 0.005;
+/// Standard deviation of an inverter's reading: a share of what it gives.
+const PV_NOISE_SHARE: f64 = 0.005;
 
 /// Subjects of the noise: a block of numbers for each kind of sensor.
 const METERS: u64 = 1 << 32;
 const VOLTAGES: u64 = 2 << 32;
 const BATTERIES: u64 = 3 << 32;
 const HEAD: u64 = 4 << 32;
+const PV: u64 = 5 << 32;
 
 /// All sensors of the plant.
 #[derive(Clone, Debug)]
@@ -53,6 +57,7 @@ pub(super) struct Sensors {
     meter_ids: Vec<String>,
     voltage_ids: Vec<String>,
     battery_ids: Vec<String>,
+    pv_ids: Vec<String>,
 
     // State: the meters' registers in kWh.
     import_kwh: Vec<f64>,
@@ -70,6 +75,7 @@ impl Sensors {
             meter_ids: (1..=homes.len()).map(meter_id).collect(),
             voltage_ids: (0..homes.len()).map(|home| voltage_id(bus_id(home))).collect(),
             battery_ids: (1..=homes.len()).map(battery_id).collect(),
+            pv_ids: (1..=homes.len()).map(pv_id).collect(),
             import_kwh: vec![0.0; homes.len()],
             export_kwh: vec![0.0; homes.len()],
         }
@@ -155,6 +161,25 @@ impl Sensors {
             measured_at: at,
             active_power_kw: quantised(power_kw + off_kw, STEPS_PER_KW),
             state_of_charge_kwh: Some(quantised(battery.energy_kwh(), STEPS_PER_KW)),
+        });
+    }
+
+    /// What a home's PV inverter says; at night it says zero.
+    pub(super) fn pv(
+        &self,
+        home: usize,
+        at: Timestamp,
+        step: u64,
+        pv_kw: f64,
+        said: &mut Readings,
+    ) {
+        let mut draws = self.draws(PV + home as u64, step);
+        let off_kw = self.noise * PV_NOISE_SHARE * pv_kw * draws.normal();
+        said.asset.push(AssetTelemetry {
+            asset_id: self.pv_ids[home].clone(),
+            measured_at: at,
+            active_power_kw: quantised((pv_kw + off_kw).max(0.0), STEPS_PER_KW),
+            state_of_charge_kwh: None,
         });
     }
 
