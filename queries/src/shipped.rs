@@ -8,9 +8,10 @@ macro_rules! shipped {
 }
 
 /// The shipped views, in name order.
-static SHIPPED: [(&str, &str); 18] = shipped![
+static SHIPPED: [(&str, &str); 19] = shipped![
     "asset_latest",
     "asset_state",
+    "bus_assets",
     "bus_voltage",
     "feeder_bin",
     "feeder_cost",

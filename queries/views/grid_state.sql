@@ -22,14 +22,7 @@ LEFT JOIN (
   FROM price_now
   ORDER BY zone_id, product DESC
 ) p ON p.zone_id = b.zone_id
-LEFT JOIN (
-  SELECT
-    bus_id, sum(active_power_kw) FILTER (WHERE kind = 'battery') AS battery_kw,
-    sum(state_of_charge_kwh) AS battery_kwh,
-    sum(active_power_kw) FILTER (WHERE kind = 'pv') AS pv_kw
-  FROM asset_state
-  GROUP BY bus_id
-) a ON a.bus_id = b.bus_id
+LEFT JOIN bus_assets a ON a.bus_id = b.bus_id
 LEFT JOIN node_load n ON n.bus_id = b.bus_id
 LEFT JOIN bus_voltage v ON v.bus_id = b.bus_id
 LEFT JOIN feeder_now h ON h.feeder_id = b.feeder_id;

@@ -14,9 +14,4 @@ FROM (
   FROM meter_latest l JOIN meters USING (meter_id)
   GROUP BY meters.bus_id, meters.feeder_id
 ) m
-LEFT JOIN (
-  SELECT a.bus_id, sum(l.active_power_kw) AS battery_kw
-  FROM asset_latest l JOIN assets a USING (asset_id)
-  WHERE a.kind = 'battery'
-  GROUP BY a.bus_id
-) b ON b.bus_id = m.bus_id;
+LEFT JOIN bus_assets b ON b.bus_id = m.bus_id;

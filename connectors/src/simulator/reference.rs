@@ -201,7 +201,7 @@ impl ReferenceTables {
                 efficiency: EFFICIENCY,
             });
         }
-        // What may not change is refused by the guard: an inverter follows the sun alone.
+        // It follows the sun alone: a ramp of 0 says that it takes no setpoint.
         let source = plant.homes()[home - 1].source;
         let pv_kw = &data.measured()[source].pv_kw.means;
         self.assets.push(Asset {

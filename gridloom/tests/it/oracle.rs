@@ -131,7 +131,7 @@ fn tables() -> Vec<Change> {
         feeder_id: format!("feeder-{}", i % 2),
         power_kw_min: -5.0,
         power_kw_max: 5.0,
-        ramp_kw_max: 5.0,
+        ramp_kw_max: if i == 2 { 0.0 } else { 5.0 },
         energy_kwh_max: 6.4,
         efficiency: 0.95,
     };
