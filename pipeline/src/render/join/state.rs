@@ -5,6 +5,10 @@
 //! less: by the product rule, *ΔL × R + (L + ΔL) × ΔR*, or by taking all of it away and putting all
 //! of it back. The second is right in every case, and the only one where *R* becomes or ceases to
 //! be empty under a left join.
+//!
+//! Readings that meet a table only ever grow the left side, and nobody looks at it until the table
+//! changes. Ticks that only add there are kept as they came, and are put under their keys when
+//! they are asked for: when the right side changes, or a row goes.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -60,6 +64,8 @@ pub(super) struct Joined {
 
     left: Side,
     right: Side,
+    /// Rows of the left side that are not under their keys yet.
+    added: Vec<Vec<Change>>,
     /// Empty between ticks; kept for its memory.
     touched: HashMap<Row, Touched, FixedState>,
 }
@@ -73,7 +79,31 @@ struct Touched {
 
 impl Joined {
     pub(super) fn new(paste: Paste) -> Joined {
-        Joined { paste, left: Side::default(), right: Side::default(), touched: HashMap::default() }
+        let (left, right, touched) = (Side::default(), Side::default(), HashMap::default());
+        Joined { paste, left, right, added: Vec::new(), touched }
+    }
+
+    /// Takes a tick that only adds to the left side.
+    fn left_adds(&mut self, at: Time, mut adds: Vec<Change>, out: &mut Vec<(Row, Time, Diff)>) {
+        let pads = self.paste.pad.is_some();
+        for (key, value, diff) in &adds {
+            match self.right.get(key) {
+                Some(right) => right.each(|row, n| {
+                    out.push((self.paste.matched(key, value, row), at, diff * n));
+                }),
+                None if pads => out.push((self.paste.padded(key, value), at, *diff)),
+                None => {}
+            }
+        }
+        adds.shrink_to_fit();
+        self.added.push(adds);
+    }
+
+    /// Puts everything under its key.
+    fn settle(&mut self) {
+        for (key, value, diff) in self.added.drain(..).flatten() {
+            values::add(&mut self.left, &key, value, diff);
+        }
     }
 
     /// Takes changes of the left side while the right one stands.
@@ -185,6 +215,10 @@ impl StepPair<Change, Change, (Row, Time, Diff)> for Joined {
         right: Vec<Change>,
         out: &mut Vec<(Row, Time, Diff)>,
     ) {
+        if right.is_empty() && left.iter().all(|(_, _, diff)| *diff > 0) {
+            return self.left_adds(at, left, out);
+        }
+        self.settle();
         if right.is_empty() {
             return self.left_only(at, left, out);
         }

@@ -52,6 +52,13 @@ impl Values {
                 few.sort_unstable();
                 *self = Values::Few(few);
             }
+            // Readings mostly come in the order of their time: look at the end before searching.
+            Values::Few(few) if few.last().is_some_and(|(last, _)| *last < row) => {
+                few.push((row, diff));
+                if few.len() > FEW_MAX {
+                    *self = Values::Many(std::mem::take(few).into_iter().collect());
+                }
+            }
             Values::Few(few) => {
                 match few.binary_search_by(|(one, _)| one.cmp(&row)) {
                     Ok(at) => {
