@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use arrow_schema::SchemaRef;
+use differential_dataflow::AsCollection;
 use operators::control;
 use operators::control::ControlOutputs;
 use operators::error::HostError;
@@ -28,6 +29,7 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::Input;
 use timely::dataflow::operators::Probe;
+use timely::dataflow::operators::vec::ToStream;
 
 use crate::delta::DeltaBatch;
 use crate::delta::Edge;
@@ -94,8 +96,15 @@ impl Flow {
         for (index, view) in indexed().filter(|(_, view)| !judged.contains(&view.name)) {
             self.view(scope, index, view, &mut relations, publisher, &mut published)?;
         }
-        if let Some(settings) = &self.agents {
-            self.judge(scope, settings, &mut relations, publisher, &mut published)?;
+        match &self.agents {
+            Some(settings) => {
+                self.judge(scope, settings, &mut relations, publisher, &mut published)?;
+            }
+            // Views over decisions stand, and are empty: nobody decides.
+            None => relations.extend(said().into_iter().map(|(name, schema)| {
+                let none = Vec::new().to_stream(scope).as_collection();
+                (name, Edge { schema, oks: Oks::Rows(none), faults: Vec::new() })
+            })),
         }
         for (index, view) in indexed().filter(|(_, view)| judged.contains(&view.name)) {
             self.view(scope, index, view, &mut relations, publisher, &mut published)?;

@@ -4,8 +4,8 @@
 //! arrived before the step; homes draw and generate; the power flow gives voltages and the head's
 //! power; sensors say what they saw, with noise; the link delays and loses some of it.
 //!
-//! A home without supply is silent, as a real one is: its meter, its voltage sensor, its battery and
-//! its PV inverter say nothing until power returns.
+//! A home without supply is silent, as a real one is: its meter, its voltage sensor, its battery
+//! and its PV inverter say nothing until power returns.
 //!
 //! # Bounds
 //!

@@ -105,5 +105,5 @@ fn a_folder_of_another_instance_is_left_alone() {
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("first") && told.contains("second"), "{told}");
-    assert!(told.contains("hint: "), "{told}");
+    assert!(told.contains("give this instance a data_dir of its own"), "{told}");
 }

@@ -358,6 +358,9 @@ fn retained(catalog: &Catalog, name: &str, rows: &RecordBatch, tick: u64) -> Rec
         }
         _ => return rows.clone(),
     };
+    if retain_ms == 0 {
+        return rows.clone();
+    }
     let expiry = Expiry { column, retain_ms };
     let times = rows.column(column).as_primitive::<TimestampMillisecondType>();
     let stands = |at: i64| expiry.at(Timestamp(at as u64)).0 > tick;
