@@ -100,11 +100,15 @@ impl Flow {
             Some(settings) => {
                 self.judge(scope, settings, &mut relations, publisher, &mut published)?;
             }
-            // Views over decisions stand, and are empty: nobody decides.
-            None => relations.extend(said().into_iter().map(|(name, schema)| {
-                let none = Vec::new().to_stream(scope).as_collection();
-                (name, Edge { schema, oks: Oks::Rows(none), faults: Vec::new() })
-            })),
+            // Views over decisions stand, and are empty unless somebody else brings decisions in.
+            None => {
+                for (name, schema) in said() {
+                    relations.entry(name).or_insert_with(|| {
+                        let none = Vec::new().to_stream(scope).as_collection();
+                        Edge { schema, oks: Oks::Rows(none), faults: Vec::new() }
+                    });
+                }
+            }
         }
         for (index, view) in indexed().filter(|(_, view)| judged.contains(&view.name)) {
             self.view(scope, index, view, &mut relations, publisher, &mut published)?;

@@ -213,7 +213,7 @@ impl Process {
         let began = Instant::now();
         loop {
             let tick = tick_of(audit);
-            if tick >= last {
+            if tick >= last && self.listens() {
                 return;
             }
             if self.child().try_wait().unwrap().is_some() {
@@ -222,6 +222,17 @@ impl Process {
             assert!(began.elapsed() < WAIT_MAX, "tick {tick} after {WAIT_MAX:?}, {last} expected");
             std::thread::sleep(LOOK);
         }
+    }
+
+    /// Whether it has come so far as to listen for SIGTERM; before, the signal would just end it.
+    fn listens(&mut self) -> bool {
+        const SIGTERM: u32 = 15;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child().id()));
+        let caught = status.ok().and_then(|status| {
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim();
+            u64::from_str_radix(mask, 16).ok()
+        });
+        caught.is_some_and(|mask| mask & (1 << (SIGTERM - 1)) != 0)
     }
 
     /// Asks it to stop and gives what it said; it must end well.
