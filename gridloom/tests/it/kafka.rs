@@ -321,6 +321,21 @@ fn logged(audit: &Path) -> BTreeMap<String, usize> {
     rows_of(inputs.map(|(name, rows)| (name.trim_start_matches(['+', '-']), rows.num_rows())))
 }
 
+/// What was written is what was logged, and every view is what batch makes of it.
+#[track_caller]
+fn check_batch(input: Input, run: &Run, outcome: &Outcome) -> BTreeMap<String, RecordBatch> {
+    let written =
+        rows_of(input.changes.iter().map(|(name, rows, _)| (name.as_str(), rows.num_rows())));
+    assert_eq!(logged(&run.audit()), written, "nothing lost, nothing twice");
+    let mut changes = input.changes;
+    changes.extend(forecasts(&run.audit()));
+    let asked = oracle::asked(&Catalog::built_in(), &[(input.last.0, changes)]).remove(0);
+    for (view, asked) in &asked {
+        oracle::check_equal(view, &outcome.views[view], asked);
+    }
+    asked
+}
+
 #[test]
 fn half_an_hour_in_several_topics_equals_batch_355_ticks() {
     let folder = tempfile::tempdir().unwrap();
@@ -335,16 +350,7 @@ fn half_an_hour_in_several_topics_equals_batch_355_ticks() {
     assert!(sent.len() > 20, "{states:?}");
     assert_eq!(ids(&outcome.setpoints), sent, "what left is what the audit log says");
     assert_eq!(log::read_kind(&run.audit(), Kind::Quarantine).unwrap().count(), 0);
-    let written =
-        rows_of(input.changes.iter().map(|(name, rows, _)| (name.as_str(), rows.num_rows())));
-    assert_eq!(logged(&run.audit()), written, "nothing lost, nothing twice");
-
-    let mut changes = input.changes;
-    changes.extend(forecasts(&run.audit()));
-    let asked = oracle::asked(&Catalog::built_in(), &[(input.last.0, changes)]).remove(0);
-    for (view, asked) in &asked {
-        oracle::check_equal(view, &outcome.views[view], asked);
-    }
+    let asked = check_batch(input, &run, &outcome);
     for view in ["grid_state", "feeder_load", "feeder_cost", "node_hour"] {
         assert!(asked[view].num_rows() > 0, "{view} is empty");
     }
@@ -429,15 +435,7 @@ fn killed_while_patience_closes_ticks_24_ticks() {
     assert!(closed.starts_with(&closed_before), "what was closed stays closed");
     assert_eq!(closed.len() as u64, TICKS, "{closed:?}");
     assert!(closed.iter().all(|(_, partition)| partition.starts_with("silent/")), "{closed:?}");
-    let written =
-        rows_of(input.changes.iter().map(|(name, rows, _)| (name.as_str(), rows.num_rows())));
-    assert_eq!(logged(&run.audit()), written, "nothing lost, nothing twice");
-    let mut changes = input.changes;
-    changes.extend(forecasts(&run.audit()));
-    let asked = oracle::asked(&Catalog::built_in(), &[(input.last.0, changes)]).remove(0);
-    for (view, asked) in &asked {
-        oracle::check_equal(view, &outcome.views[view], asked);
-    }
+    check_batch(input, &run, &outcome);
 }
 
 /// The ticks that were closed without a partition, and which.

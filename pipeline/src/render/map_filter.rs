@@ -21,6 +21,7 @@ use schemas::plan::EvalError;
 use schemas::plan::ExprRef;
 use schemas::plan::OnError;
 use schemas::row::Splice;
+use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -61,13 +62,22 @@ pub(crate) fn map_filter<'s>(
         on_error: context.on_error,
     };
     let mut faults = input.faults.clone();
-    let (oks, failed) = apply(to_batches(input)?, evaluator);
+    let run = move |delta: &DeltaBatch, done: &mut _, failed: &mut _| {
+        evaluator.run(delta, done, failed);
+    };
+    let (oks, failed) = fallible(to_batches(input)?, "MapFilterProject", run);
     faults.push(failed);
     Ok(Edge { schema, oks: Oks::Batches(oks), faults })
 }
 
-fn apply(batches: Batches<'_>, evaluator: Evaluator) -> (Batches<'_>, Faults<'_>) {
-    let mut builder = OperatorBuilder::new("MapFilterProject".to_owned(), batches.scope());
+/// An operator without state that takes batches apart into what could be computed and what could
+/// not.
+pub(crate) fn fallible<'s, D: Clone + 'static>(
+    batches: Batches<'s>,
+    name: &str,
+    mut run: impl FnMut(&DeltaBatch, &mut Vec<D>, &mut Vec<(Fault, Time, Diff)>) + 'static,
+) -> (StreamVec<'s, Time, D>, Faults<'s>) {
+    let mut builder = OperatorBuilder::new(name.to_owned(), batches.scope());
     let mut input = builder.new_input(batches, Pipeline);
     builder.set_notify_for(0, timely::progress::operate::FrontierInterest::Never);
     let (oks, oks_stream) = builder.new_output();
@@ -76,12 +86,12 @@ fn apply(batches: Batches<'_>, evaluator: Evaluator) -> (Batches<'_>, Faults<'_>
     let mut faults = OutputBuilder::from(faults);
     builder.build(move |_| {
         let mut failed: Vec<(Fault, Time, Diff)> = Vec::new();
-        let mut done: Vec<DeltaBatch> = Vec::new();
+        let mut done: Vec<D> = Vec::new();
         move |_| {
             let (mut oks, mut faults) = (oks.activate(), faults.activate());
             input.for_each(|cap, data| {
                 for delta in data.drain(..) {
-                    evaluator.run(&delta, &mut done, &mut failed);
+                    run(&delta, &mut done, &mut failed);
                 }
                 if !done.is_empty() {
                     oks.session(&cap).give_container(&mut done);

@@ -19,10 +19,7 @@ use schemas::row::Row;
 use schemas::row::RowCodec;
 use schemas::time;
 use schemas::time::Timestamp;
-use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::Context;
 use super::RenderError;
@@ -30,11 +27,9 @@ use super::codec;
 use super::convert::OF_SCHEMA;
 use super::convert::to_batches;
 use super::map_filter;
-use crate::delta::Batches;
 use crate::delta::DeltaBatch;
 use crate::delta::Diff;
 use crate::delta::Edge;
-use crate::delta::Faults;
 use crate::delta::Oks;
 use crate::delta::Time;
 use crate::delta::add_to;
@@ -53,49 +48,21 @@ pub(crate) fn temporal<'s>(
 ) -> Result<Edge<'s>, RenderError> {
     let schema = input.schema.clone();
     let mut faults = input.faults.clone();
-    let bounds = Bounds {
+    let mut bounds = Bounds {
         from: from.cloned(),
         until: until.cloned(),
         step: context.step,
         on_error: context.on_error,
         codec: codec(&schema, "Temporal")?,
     };
-    let (spanned, failed) = spanned(to_batches(input)?, bounds);
+    let run = move |delta: &DeltaBatch, done: &mut _, failed: &mut _| {
+        bounds.run(delta, done, failed);
+    };
+    let (spanned, failed) = map_filter::fallible(to_batches(input)?, "Temporal: bounds", run);
     faults.push(failed);
     let state = Parked::default();
     let oks = stepwise(spanned, Pipeline, "Temporal", |s: &Spanned| s.1, state);
     Ok(Edge { schema, oks: Oks::Rows(oks.as_collection()), faults })
-}
-
-fn spanned(batches: Batches<'_>, mut bounds: Bounds) -> (StreamVec<'_, Time, Spanned>, Faults<'_>) {
-    let mut builder = OperatorBuilder::new("Temporal: bounds".to_owned(), batches.scope());
-    let mut input = builder.new_input(batches, Pipeline);
-    builder.set_notify_for(0, timely::progress::operate::FrontierInterest::Never);
-    let (oks, oks_stream) = builder.new_output();
-    let (faults, faults_stream) = builder.new_output();
-    let mut oks = OutputBuilder::from(oks);
-    let mut faults = OutputBuilder::from(faults);
-    builder.build(move |_| {
-        let mut failed: Vec<(Fault, Time, Diff)> = Vec::new();
-        let mut done: Vec<Spanned> = Vec::new();
-        move |_| {
-            let (mut oks, mut faults) = (oks.activate(), faults.activate());
-            input.for_each(|cap, data| {
-                for delta in data.drain(..) {
-                    bounds.run(&delta, &mut done, &mut failed);
-                }
-                if !done.is_empty() {
-                    oks.session(&cap).give_container(&mut done);
-                    done.clear();
-                }
-                if !failed.is_empty() {
-                    faults.session(&cap).give_container(&mut failed);
-                    failed.clear();
-                }
-            });
-        }
-    });
-    (oks_stream, faults_stream.as_collection())
 }
 
 /// The bounds of one node, ready to be evaluated.
