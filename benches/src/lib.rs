@@ -7,3 +7,4 @@
 
 pub mod feeder_cost;
 pub mod meter;
+pub mod tpch;

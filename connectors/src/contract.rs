@@ -2,7 +2,7 @@
 //!
 //! A test says what its source holds, partition by partition, and how to open it; everything else
 //! is the same for all doors: order, nothing lost, nothing twice after resuming at any position,
-//! refusals and marks where they stand, holding, and positions that are gone.
+//! refusals, deletions and marks where they stand, holding, and positions that are gone.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use schemas::time::Timestamp;
 
 use crate::error::ConnectorError;
 use crate::format::json;
+use crate::source::Deletions;
 use crate::source::Fetched;
 use crate::source::Guarantee;
 use crate::source::PartitionId;
@@ -27,6 +28,8 @@ pub(crate) enum Told {
     Row(Position, String, Option<Timestamp>),
     /// A refused record, by its reason.
     Refused(Position, &'static str),
+    /// A key that is gone, as JSON.
+    Deleted(Position, String),
     /// A mark that stands at a position.
     Mark(Position, Timestamp),
 }
@@ -34,17 +37,18 @@ pub(crate) enum Told {
 impl Told {
     fn position(&self) -> Position {
         match self {
-            Told::Row(position, ..) | Told::Refused(position, _) | Told::Mark(position, _) => {
-                *position
-            }
+            Told::Row(position, ..)
+            | Told::Refused(position, _)
+            | Told::Deleted(position, _)
+            | Told::Mark(position, _) => *position,
         }
     }
 }
 
 /// What a source holds.
 pub(crate) struct Held {
-    /// Its stream's columns.
-    pub(crate) schema: SchemaRef,
+    /// The columns of each partition's stream.
+    pub(crate) schema: fn(&PartitionId) -> SchemaRef,
     /// What each partition tells, in order.
     pub(crate) told: BTreeMap<PartitionId, Vec<Told>>,
     /// Whether partitions end.
@@ -64,6 +68,7 @@ pub(crate) fn assert_source_contract(open: impl Fn() -> Box<dyn Source>, held: &
     assert_eq!(source.guarantee(), Guarantee::ExactlyOnce);
     assert_eq!(source.partitions(), held.told.keys().cloned().collect::<Vec<_>>());
     assert!(source.partitions().iter().all(|id| id.source == source.name()));
+    assert!(!source.streams().is_empty());
     let everything = read(&mut *source, held, &BTreeMap::new());
     assert_eq!(everything, held.told, "at first sight");
 
@@ -197,7 +202,7 @@ impl<'a> Reading<'a> {
 
     fn piece(&mut self, piece: &Fetched) {
         self.live(&piece.partition);
-        assert_eq!(piece.rows.schema(), self.what.schema);
+        assert_eq!(piece.rows.schema(), (self.what.schema)(&piece.partition));
         assert_eq!(piece.rows.num_rows(), piece.positions.len());
         assert_eq!(piece.rows.num_rows(), piece.arrived_at.len());
         let rows = json::encode(&piece.rows).into_iter().zip(&piece.positions);
@@ -208,6 +213,11 @@ impl<'a> Reading<'a> {
         assert!(told.is_sorted_by_key(Told::position), "rows keep their order");
         let refused = piece.refused.iter();
         told.extend(refused.map(|r| Told::Refused(r.position, r.reason.as_str())));
+        if let Some(Deletions { keys, positions }) = &piece.deleted {
+            assert_eq!(keys.num_rows(), positions.len());
+            let keys = json::encode(keys).into_iter().zip(positions);
+            told.extend(keys.map(|(key, position)| Told::Deleted(*position, key)));
+        }
         told.sort_by_key(Told::position);
         assert!(!told.is_empty(), "a piece holds something");
         for record in told {

@@ -10,15 +10,15 @@
 //! hold exactly as an integer is refused.
 //!
 //! What a record's columns are is matched by name. Fields that the stream does not have are
-//! ignored, except [`ARRIVED_AT`].
+//! ignored, except [`ARRIVED_AT`] where the medium does not know ([`Arrival`]).
 
 pub mod arrow_ipc;
 pub(crate) mod columns;
 pub mod csv;
-mod instant;
+pub(crate) mod instant;
 pub mod json;
 pub mod parquet;
-mod rows;
+pub(crate) mod rows;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -26,6 +26,8 @@ use schemas::time::Timestamp;
 
 use self::rows::Rows;
 use crate::source::Position;
+use crate::source::RawBuilder;
+use crate::source::RawRecords;
 use crate::source::Reason;
 use crate::source::Refusal;
 use crate::source::Refused;
@@ -34,9 +36,28 @@ use crate::source::Refused;
 /// judged by it.
 pub const ARRIVED_AT: &str = "arrived_at";
 
+/// Whose word counts on when a record arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// The medium's. A field [`ARRIVED_AT`] is one more that the stream does not have: a device
+    /// whose clock is wrong would vouch for itself.
+    OfMedium,
+    /// The record's, for a medium that does not know: whoever wrote the file noted it.
+    OfRecord,
+}
+
 /// The longest record that is looked into, in bytes. A reading has some hundreds; a greater one is
 /// a mistake or an attack, and is kept out of memory.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// How many bytes of records make a piece, even if they are few rows.
+pub(crate) const PIECE_BYTES_MAX: usize = 16 << 20;
+
+/// The greatest limit on one record that may be asked for, in bytes.
+pub(crate) const RECORD_BYTES_LIMIT: usize = 1 << 28;
+
+// A record's place in its piece is kept in 32 bits.
+const _: () = assert!(PIECE_BYTES_MAX + RECORD_BYTES_LIMIT <= u32::MAX as usize);
 
 /// Records made into rows.
 #[derive(Clone, Debug)]
@@ -45,8 +66,10 @@ pub struct Decoded {
     pub rows: RecordBatch,
     /// The position of each row's record.
     pub positions: Vec<Position>,
-    /// When each row arrived, where its record says.
+    /// When each row arrived, where that is known.
     pub arrived_at: Vec<Option<Timestamp>>,
+    /// The record of each row, where rows have records and they were asked for.
+    pub raw: RawRecords,
     /// The records that are not rows.
     pub refused: Vec<Refused>,
 }
@@ -62,10 +85,13 @@ pub struct Decoder {
     /// Longer records are refused unread.
     record_bytes_max: usize,
     format: Box<dyn RecordFormat>,
+    /// Whether the records of rows are kept.
+    keeps: bool,
 
     rows: Rows,
     positions: Vec<Position>,
     arrived_at: Vec<Option<Timestamp>>,
+    raw: RawBuilder,
     refused: Vec<Refused>,
 }
 
@@ -74,11 +100,17 @@ impl Decoder {
     ///
     /// # Errors
     /// A column's type is not one that streams have.
-    pub fn json(schema: &SchemaRef, record_bytes_max: usize) -> Result<Decoder, String> {
-        Ok(Decoder::new(Rows::new(schema)?, Box::new(json::Json::default()), record_bytes_max))
+    pub fn json(
+        schema: &SchemaRef,
+        record_bytes_max: usize,
+        arrival: Arrival,
+    ) -> Result<Decoder, String> {
+        let format = json::Json { arrival };
+        Ok(Decoder::new(Rows::new(schema)?, Box::new(format), record_bytes_max))
     }
 
-    /// A decoder of CSV records under this header line.
+    /// A decoder of CSV records under this header line. Only files are CSV, so a record's own
+    /// arrival counts.
     ///
     /// # Errors
     /// A column's type is not one that streams have, or the header lacks a column that must have a
@@ -96,23 +128,42 @@ impl Decoder {
         Decoder {
             record_bytes_max,
             format,
+            keeps: false,
             rows,
             positions: Vec::new(),
             arrived_at: Vec::new(),
+            raw: RawBuilder::default(),
             refused: Vec::new(),
         }
     }
 
-    /// Takes in one record. `arrived_at` is what the medium knows; what the record itself says goes
-    /// before it.
+    /// The same, but it keeps the records of rows, for a source whose rows may yet be refused.
+    #[must_use]
+    pub fn keeping_records(self) -> Decoder {
+        Decoder { keeps: true, ..self }
+    }
+
+    /// Takes in one record. `arrived_at` is what the medium knows.
     pub fn push(&mut self, position: Position, arrived_at: Option<Timestamp>, record: &[u8]) {
-        match self.read(record) {
-            Ok(own) => {
-                self.positions.push(position);
-                self.arrived_at.push(own.or(arrived_at));
-            }
-            Err(refusal) => self.refused.push(Refused::new(position, refusal, record)),
+        if let Err(refusal) = self.take(position, arrived_at, record) {
+            self.refuse(Refused::new(position, refusal, record));
         }
+    }
+
+    /// Takes in one record unless it is none; then nothing is noted of it.
+    pub(crate) fn take(
+        &mut self,
+        position: Position,
+        arrived_at: Option<Timestamp>,
+        record: &[u8],
+    ) -> Result<(), Refusal> {
+        let own = self.read(record)?;
+        self.positions.push(position);
+        self.arrived_at.push(arrived_at.or(own));
+        if self.keeps {
+            self.raw.push(record);
+        }
+        Ok(())
     }
 
     fn read(&mut self, record: &[u8]) -> Result<Option<Timestamp>, Refusal> {
@@ -138,12 +189,18 @@ impl Decoder {
         self.positions.len() + self.refused.len()
     }
 
+    /// Bytes of records that are kept since then.
+    pub(crate) fn bytes(&self) -> usize {
+        self.raw.len()
+    }
+
     /// What was taken in; the decoder is empty again.
     pub fn finish(&mut self) -> Decoded {
         Decoded {
             rows: self.rows.finish(),
             positions: std::mem::take(&mut self.positions),
             arrived_at: std::mem::take(&mut self.arrived_at),
+            raw: self.raw.finish(),
             refused: std::mem::take(&mut self.refused),
         }
     }

@@ -5,6 +5,12 @@
 //! sink writes with `acks=all` and an idempotent producer, keyed so that one device's setpoints
 //! keep their order.
 //!
+//! # Arrival
+//!
+//! A record arrived when its message's timestamp says, and event times far ahead of that are
+//! refused. By default the timestamp is the producer's word. On topics that devices write
+//! themselves, set `message.timestamp.type=LogAppendTime`: the broker's clock then judges theirs.
+//!
 //! # Marks
 //!
 //! A record without payload and with a header [`MARK_HEADER`] holding milliseconds since the epoch
@@ -14,6 +20,7 @@
 pub mod admin;
 mod client;
 pub mod config;
+mod deletion;
 mod read;
 pub mod sink;
 pub mod source;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use schemas::event::StreamDef;
@@ -24,11 +25,18 @@ use crate::kafka::KafkaSinkConfig;
 use crate::kafka::KafkaSource;
 use crate::kafka::KafkaSourceConfig;
 use crate::options::nearest;
+use crate::simulator::PlantData;
+use crate::simulator::PlantError;
+use crate::simulator::SimulatorConfig;
+use crate::simulator::SimulatorSource;
 use crate::sink::Sink;
 use crate::source::Source;
 
 /// The kinds of sources, in name order.
-pub const SOURCE_KINDS: [&str; 2] = ["file", "kafka"];
+pub const SOURCE_KINDS: [&str; 3] = ["file", "kafka", SIMULATOR];
+
+/// The kind of source that is a whole village: it feeds all its streams, and needs no stream named.
+pub const SIMULATOR: &str = "simulator";
 
 /// The kinds of sinks, in name order.
 pub const SINK_KINDS: [&str; 2] = ["file", "kafka"];
@@ -40,7 +48,8 @@ pub struct SourceConfig {
     pub name: String,
     /// One of [`SOURCE_KINDS`].
     pub kind: String,
-    /// The stream it feeds.
+    /// The stream it feeds; empty where its kind feeds several.
+    #[serde(default)]
     pub stream: String,
     /// What its kind asks for.
     #[serde(flatten)]
@@ -59,6 +68,9 @@ pub struct SinkConfig {
     pub options: BTreeMap<String, Value>,
 }
 
+/// Gives the data of a simulated village.
+pub type PlantDataFrom = fn() -> Result<Arc<PlantData>, PlantError>;
+
 /// What doors need besides their configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -66,30 +78,52 @@ pub struct Surroundings {
     pub base: PathBuf,
     /// The clock that paced sources go by.
     pub clock: Clock,
+    /// Where the data of a simulated village comes from, for whoever has some.
+    pub plant_data: Option<PlantDataFrom>,
 }
 
-/// Makes a source, connected.
+/// Makes a source, connected; `stream` is the one that it feeds, where its kind asks for one.
 ///
 /// # Errors
 /// Its configuration is wrong, with every mistake, or its door does not open.
 pub fn open_source(
     config: &SourceConfig,
-    stream: &StreamDef,
+    stream: Option<&StreamDef>,
     around: &Surroundings,
 ) -> Result<Box<dyn Source>, ConnectorError> {
     let (name, options) = (config.name.as_str(), &config.options);
     named(name)?;
+    let stream = || {
+        let nowhere = Finding::at("stream", format!("there is no stream {:?}", config.stream));
+        let connector = config.name.clone();
+        stream.ok_or(ConnectorError::Config { connector, findings: vec![nowhere] })
+    };
     match config.kind.as_str() {
         "file" => {
             let config = FileSourceConfig::read(name, options, &around.base)?;
-            Ok(Box::new(FileSource::open(name, stream, config, around.clock.clone())?))
+            Ok(Box::new(FileSource::open(name, stream()?, config, around.clock.clone())?))
         }
         "kafka" => {
             let config = KafkaSourceConfig::read(name, options)?;
-            Ok(Box::new(KafkaSource::open(name, stream, config)?))
+            Ok(Box::new(KafkaSource::open(name, stream()?, config)?))
+        }
+        SIMULATOR => {
+            let config = SimulatorConfig::read(name, options)?;
+            let plant = config.plant(name, plant_data(name, around)?)?;
+            Ok(Box::new(SimulatorSource::open(name, &config, plant, around.clock.clone())))
         }
         kind => Err(unknown(name, kind, "source", &SOURCE_KINDS)),
     }
+}
+
+/// The data of a simulated village.
+fn plant_data(name: &str, around: &Surroundings) -> Result<Arc<PlantData>, ConnectorError> {
+    let wrong = |message: String| {
+        let findings = vec![Finding::at("kind", message)];
+        ConnectorError::Config { connector: name.to_owned(), findings }
+    };
+    let read = around.plant_data.ok_or_else(|| wrong("there is no village here".to_owned()))?;
+    read().map_err(|error| wrong(error.to_string()))
 }
 
 /// Makes a sink for rows with these columns, connected.
@@ -119,7 +153,7 @@ pub fn open_sink(
 /// What is wrong with a source: its configuration, and whether its door opens. Nothing is consumed.
 pub fn check_source(
     config: &SourceConfig,
-    stream: &StreamDef,
+    stream: Option<&StreamDef>,
     around: &Surroundings,
 ) -> Vec<Finding> {
     open_source(config, stream, around).err().map(ConnectorError::findings).unwrap_or_default()
@@ -169,7 +203,9 @@ mod tests {
     use super::*;
 
     fn around(folder: &tempfile::TempDir) -> Surroundings {
-        Surroundings { base: folder.path().to_owned(), clock: Clock::Wall }
+        let base = folder.path().to_owned();
+        let plant_data = Some(crate::simulator::tests::data as fn() -> _);
+        Surroundings { base, clock: Clock::Wall, plant_data }
     }
 
     #[track_caller]
@@ -178,7 +214,7 @@ mod tests {
         fs::write(folder.path().join("switches.ndjson"), "").unwrap();
         let config: SourceConfig = serde_json::from_value(config).unwrap();
         let stream = StreamDef::append::<SwitchPosition>("changed_at");
-        let found = check_source(&config, &stream, &around(&folder));
+        let found = check_source(&config, Some(&stream), &around(&folder));
         let found: Vec<String> = found
             .iter()
             .map(|finding| finding.to_string().replace(&folder.path().display().to_string(), "DIR"))
@@ -199,12 +235,13 @@ mod tests {
     fn an_unknown_kind_names_the_kinds_and_the_nearest() {
         check(
             json!({"name": "s", "kind": "kafak", "stream": "switch_positions"}),
-            &["`kind`: there is no source kind \"kafak\"; there are file, kafka (did you mean \
-                 \"kafka\"?)"],
+            &["`kind`: there is no source kind \"kafak\"; there are file, kafka, simulator (did \
+                 you mean \"kafka\"?)"],
         );
         check(
             json!({"name": "s", "kind": "carrier-pigeon", "stream": "switch_positions"}),
-            &["`kind`: there is no source kind \"carrier-pigeon\"; there are file, kafka"],
+            &["`kind`: there is no source kind \"carrier-pigeon\"; there are file, kafka, \
+                 simulator"],
         );
     }
 
@@ -222,6 +259,24 @@ mod tests {
         check(
             json!({"name": "a/b", "kind": "file", "stream": "switch_positions"}),
             &["`name`: \"a/b\" is no name (a name is not empty and holds no `/`)"],
+        );
+    }
+
+    #[test]
+    fn a_village_needs_no_stream_and_a_day_of_its_data() {
+        check(json!({"name": "v", "kind": "simulator"}), &[]);
+        check(
+            json!({"name": "v", "kind": "simulator", "seed": -1, "day": "noon", "spedd": 60}),
+            &[
+                "`seed`: expected a whole number, 0 to 9223372036854775807, found -1",
+                "`day`: \"noon\" is no day (write it as 2016-08-31)",
+                "`spedd`: is not an option of this kind (did you mean `speed`?)",
+            ],
+        );
+        check(
+            json!({"name": "v", "kind": "simulator", "day": "2017-01-01"}),
+            &["`day`: 2017-01-01T00:00:00Z is not in the data (it goes from \
+                 2016-08-24T00:00:00Z to 2016-09-01T00:00:00Z)"],
         );
     }
 

@@ -26,11 +26,13 @@
 //! readings carry `measured_at = at - step`, the start of what they describe.
 //!
 //! Read in this order: [`plant`], then [`homes`], [`battery`], [`network`]; [`noise`], [`link`] and
-//! [`script`] are what disturbs it, [`data`] and [`mod@reference`] what it is made of.
+//! [`script`] are what disturbs it, [`data`] and [`mod@reference`] what it is made of. [`source`]
+//! is the village as one more source, with nobody at the controls.
 //!
 //! What it does not do: unbalanced phases, protection, ageing of batteries, tap changing.
 
 pub mod battery;
+pub mod config;
 pub mod data;
 pub mod homes;
 pub mod link;
@@ -39,10 +41,13 @@ pub mod noise;
 pub mod plant;
 pub mod reference;
 pub mod script;
+pub mod source;
+pub mod streams;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+pub use self::config::SimulatorConfig;
 pub use self::data::PlantData;
 pub use self::data::PlantFiles;
 pub use self::plant::Plant;
@@ -51,6 +56,8 @@ pub use self::plant::PlantStep;
 pub use self::plant::StartSoc;
 pub use self::plant::Truth;
 pub use self::reference::ReferenceTables;
+pub use self::source::SimulatorSource;
+pub use self::streams::STREAMS;
 
 /// Why a plant cannot be made.
 #[derive(Debug, thiserror::Error)]

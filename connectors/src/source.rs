@@ -1,9 +1,9 @@
 //! Where readings come from: the one trait that every source keeps, and what it owes the engine.
 //!
-//! A source is one entry of the configuration, feeds one stream, and consists of *partitions*:
-//! sequences of records that keep their order. A partition's records are numbered by [`Position`];
-//! the engine writes down with each tick how far it has read, so no source keeps its own
-//! bookkeeping of what was consumed.
+//! A source is one entry of the configuration and consists of *partitions*: sequences of records of
+//! one stream that keep their order. A partition's records are numbered by [`Position`]; the engine
+//! writes down with each tick how far it has read, so no source keeps its own bookkeeping of what
+//! was consumed.
 //!
 //! # The contract
 //!
@@ -14,9 +14,13 @@
 //!    records, wherever a batch ended before. ([`Guarantee::ExactlyOnce`]; a source that cannot
 //!    MUST say so.)
 //! 3. **Nothing vanishes.** A record that cannot be read MUST be reported as [`Refused`], with its
-//!    position, among the records of the batch it stands in. It MUST NOT stop those around it.
+//!    position, among the records of the batch it stands in. It MUST NOT stop those around it. A
+//!    record that was read MUST be given with its bytes ([`RawRecords`]) where it has any: it may
+//!    be refused later.
 //! 4. **Typed.** `rows` MUST have exactly the columns of the stream's schema, no NULL where the
-//!    schema forbids it, no NaN and no infinity, no instant before 1970.
+//!    schema forbids it, no NaN and no infinity, no instant before 1970. Where a medium can say
+//!    that a key is gone, a source MUST say so of an upsert stream as [`Deletions`], and of any
+//!    other as [`Refused`].
 //! 5. **Pulled.** A source MUST NOT give anything that was not asked for by [`Source::poll`], and
 //!    MUST bound what it prefetches. What is not polled waits where it is: a file, a broker. `poll`
 //!    MAY wait up to `wait`, not longer.
@@ -26,26 +30,35 @@
 //!    Marks are part of the partition's order, and MUST be given again when it is read again.
 //!    [`Polled::End`] is the last word of a partition: nothing follows at all. An ended partition's
 //!    `poll` is idle.
-//! 8. **Errors.** An `Err` means that the door is broken, not a record. The engine MAY poll again
+//! 8. **Arrival.** Where the medium knows when a record arrived, that is its arrival; what the
+//!    record says of itself MUST NOT count. Only where the medium does not know (a file) MAY a
+//!    record say it.
+//! 9. **Errors.** An `Err` means that the door is broken, not a record. The engine MAY poll again
 //!    if [`ConnectorError::retry`] says so; nothing may be lost by that.
 //!
 //! This crate's `contract` tests hold every source to this.
 
+mod raw;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use schemas::quarantine::QUARANTINE_BYTES_MAX;
 use schemas::time::Timestamp;
-use sha2::Digest;
-use sha2::Sha256;
 
+pub use self::raw::Kept;
+pub(crate) use self::raw::RawBuilder;
+pub use self::raw::RawRecords;
+pub use self::raw::RecordDigest;
 use crate::error::ConnectorError;
+use crate::format::json;
 
-/// The number of a record within its partition: offset, row or line, counted from 0. To *resume at*
-/// a position is to go on with that very record.
+/// The number of a record within its partition: an offset, a row, a line. Numbers grow from record
+/// to record; there may be gaps. To *resume at* a position is to go on with that very record, or
+/// the next that there is.
 pub type Position = i64;
 
 /// A partition of a source.
@@ -93,8 +106,8 @@ pub trait Source: Send {
     /// Its name in the configuration.
     fn name(&self) -> &str;
 
-    /// The stream it feeds.
-    fn stream(&self) -> &str;
+    /// The streams it feeds: one for most; a simulator has one for each partition.
+    fn streams(&self) -> Vec<&str>;
 
     /// Its partitions, in order; the same as long as it lives.
     fn partitions(&self) -> Vec<PartitionId>;
@@ -123,6 +136,7 @@ pub trait Source: Send {
 
 /// What a source gives when it is polled.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are batches, and each is used up at once")]
 pub enum Polled {
     /// Records.
     Batch(Fetched),
@@ -157,10 +171,60 @@ pub struct Fetched {
     pub positions: Vec<Position>,
     /// Where to resume after this piece.
     pub next: Position,
-    /// When each row arrived, where the medium knows; as many as rows.
+    /// When each row arrived, where that is known; as many as rows.
     pub arrived_at: Vec<Option<Timestamp>>,
-    /// The records of this piece that are not rows, in order.
+    /// The record of each row, where rows have records.
+    pub raw: RawRecords,
+    /// The records of this piece that say that a key is gone.
+    pub deleted: Option<Deletions>,
+    /// The records of this piece that are neither, in order.
     pub refused: Vec<Refused>,
+}
+
+impl Fetched {
+    /// Rows of which nothing else is known, the first at `first`, one after another.
+    pub fn of_rows(
+        partition: PartitionId,
+        stream: &str,
+        rows: RecordBatch,
+        first: Position,
+    ) -> Fetched {
+        let count = rows.num_rows();
+        Fetched {
+            partition,
+            stream: stream.to_owned(),
+            positions: (first..).take(count).collect(),
+            next: first + count as Position,
+            arrived_at: vec![None; count],
+            raw: RawRecords::default(),
+            deleted: None,
+            refused: Vec::new(),
+            rows,
+        }
+    }
+
+    /// What is kept of a row that is refused after it was read: its record, or the row as JSON
+    /// where it never was one.
+    pub fn kept(&self, row: usize) -> Kept {
+        let record = self.raw.get(row).map_or_else(
+            || {
+                let mut text = String::new();
+                json::encode_row(&self.rows, row, &mut text);
+                Cow::Owned(text.into_bytes())
+            },
+            Cow::Borrowed,
+        );
+        Kept::of(&record)
+    }
+}
+
+/// Records that say that a key is gone.
+#[derive(Clone, Debug)]
+pub struct Deletions {
+    /// The keys, with exactly the stream's key columns in the order of its key.
+    pub keys: RecordBatch,
+    /// The position of each key's record; grows from key to key.
+    pub positions: Vec<Position>,
 }
 
 /// Why a record is not a row.
@@ -212,49 +276,19 @@ pub struct Refused {
     pub reason: Reason,
     /// Why, in words, with how to mend it.
     pub detail: String,
-    /// Its length in bytes.
-    pub bytes: i64,
-    /// SHA-256 of all of it, in hexadecimal.
-    pub sha256: String,
-    /// Its first [`QUARANTINE_BYTES_MAX`] bytes, invalid UTF-8 replaced.
-    pub head: String,
+    /// What is kept of it.
+    pub kept: Kept,
 }
 
 impl Refused {
     /// Keeps what is worth keeping of a refused record.
     pub fn new(position: Position, refusal: Refusal, record: &[u8]) -> Refused {
-        let mut digest = RecordDigest::default();
-        digest.update(record);
-        digest.finish(position, refusal)
-    }
-}
-
-/// Length, hash and head of a record that passes by in pieces because it is too long to keep.
-#[derive(Clone, Debug, Default)]
-pub struct RecordDigest {
-    bytes: i64,
-    sha256: Sha256,
-    head: Vec<u8>,
-}
-
-impl RecordDigest {
-    /// Takes in the next piece.
-    pub fn update(&mut self, piece: &[u8]) {
-        self.bytes += piece.len() as i64;
-        self.sha256.update(piece);
-        let room = QUARANTINE_BYTES_MAX.saturating_sub(self.head.len());
-        self.head.extend_from_slice(&piece[..piece.len().min(room)]);
+        Refused::kept(position, refusal, Kept::of(record))
     }
 
-    /// The refused record.
-    pub fn finish(self, position: Position, refusal: Refusal) -> Refused {
-        use fmt::Write;
-        let mut sha256 = String::with_capacity(64);
-        for byte in self.sha256.finalize() {
-            write!(sha256, "{byte:02x}").expect("a String takes what is written");
-        }
-        let head = String::from_utf8_lossy(&self.head).into_owned();
+    /// A record of which only this was kept.
+    pub fn kept(position: Position, refusal: Refusal, kept: Kept) -> Refused {
         let Refusal { reason, detail } = refusal;
-        Refused { position, reason, detail, bytes: self.bytes, sha256, head }
+        Refused { position, reason, detail, kept }
     }
 }

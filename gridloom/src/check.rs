@@ -3,6 +3,7 @@
 //! Each part is checked with what the parts before could give, and nothing stops at the first
 //! mistake. `gridloom run` goes through the same door, so what starts was checked.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
@@ -14,9 +15,10 @@ use connectors::file::FileSourceConfig;
 use connectors::kafka::KafkaSinkConfig;
 use connectors::kafka::KafkaSourceConfig;
 use connectors::registry;
+use connectors::registry::SIMULATOR;
 use connectors::registry::SINK_KINDS;
 use connectors::registry::SOURCE_KINDS;
-use connectors::registry::Surroundings;
+use connectors::simulator::SimulatorConfig;
 use schemas::catalog::Catalog;
 use schemas::event::Setpoint;
 use schemas::plan::ViewPlan;
@@ -25,6 +27,7 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 
 use crate::config::Config;
@@ -35,6 +38,9 @@ use crate::problem::Problems;
 use crate::problem::nearest;
 use crate::tables;
 use crate::view_files;
+use crate::view_files::Planned;
+use crate::view_files::ViewText;
+use crate::wiring::bundled;
 
 /// A configuration that was checked, with what was made of it on the way.
 #[derive(Debug)]
@@ -63,10 +69,10 @@ pub fn check(file: &Path, connect: bool) -> Result<Checked, Problems> {
     problems.extend(wrong);
     let (texts, wrong) = view_files::gather(&config);
     problems.extend(wrong);
-    let (plans, wrong) = view_files::plan(&catalog, &texts);
+    let Planned { plans, broken, problems: wrong } = view_files::plan(&catalog, &texts);
     problems.extend(wrong);
-    if config.agents.is_some() && problems.is_empty() {
-        problems.extend(contracts(&config, &plans));
+    if config.agents.is_some() {
+        problems.extend(contracts(&config, &texts, &plans, &broken));
     }
     for source in &config.sources {
         problems.extend(source_problems(&config, source, connect));
@@ -80,46 +86,64 @@ pub fn check(file: &Path, connect: bool) -> Result<Checked, Problems> {
 }
 
 /// The views that agents read, with the columns they need.
-fn needed() -> [(&'static str, SchemaRef); 5] {
+fn needed() -> [(&'static str, SchemaRef); 6] {
     [
         (AssetState::NAME, AssetState::schema()),
         (BusVoltage::NAME, BusVoltage::schema()),
         (FeederNow::NAME, FeederNow::schema()),
         (NodeHour::NAME, NodeHour::schema()),
+        (SensorListed::NAME, SensorListed::schema()),
         (StaleSensor::NAME, StaleSensor::schema()),
     ]
 }
 
-/// What the agents miss in the views.
-fn contracts(config: &Config, plans: &[ViewPlan]) -> Vec<Problem> {
+/// What the agents miss in the views. Of those that are broken, nothing more is said.
+fn contracts(
+    config: &Config,
+    texts: &[ViewText],
+    plans: &[ViewPlan],
+    broken: &BTreeSet<String>,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (name, schema) in needed() {
-        let Some(plan) = plans.iter().find(|plan| plan.name == name) else {
+    for (name, schema) in needed().into_iter().filter(|(name, _)| !broken.contains(*name)) {
+        let text = texts.iter().find(|text| text.name() == name);
+        let plan = plans.iter().find(|plan| plan.name == name);
+        let (Some(text), Some(plan)) = (text, plan) else {
             let message = format!("the agents read the view {name}, which is not there");
             let hint = "write shipped_views = true, or [agents] enabled = false";
-            problems.push(Problem::new(&config.file, message).hint(hint));
+            let problem = Problem::new(&config.file, message).hint(hint);
+            problems.push(problem.at(config.shipped_views_line, "instance.shipped_views"));
             continue;
         };
-        let has = &plan.root.schema;
-        for field in schema.fields() {
-            let column = field.name();
-            let (message, hint) = match has.field_with_name(column) {
-                Ok(found) if found.data_type() == field.data_type() => continue,
-                Ok(found) => {
-                    let (is, should) = (found.data_type(), field.data_type());
-                    let message = format!("column {column} of the view {name} is {is}");
-                    (message, format!("the agents read it as {should}: CAST it"))
-                }
-                Err(_) => {
-                    let names = has.fields().iter().map(|field| field.name().as_str());
-                    let message = format!("the agents read column {column} of the view {name}");
-                    (message, nearest(column, names))
-                }
-            };
-            problems.push(Problem::new(&config.file, message).hint(hint));
-        }
+        let lacks = |(message, hint): (String, String)| {
+            Problem::new(&text.file, message).at(text.line(), format!("view {name}")).hint(hint)
+        };
+        problems.extend(lacking(&plan.root.schema, &schema).into_iter().map(lacks));
     }
     problems
+}
+
+/// What `has` is without of what agents read, and what to do about it.
+fn lacking(has: &SchemaRef, read: &SchemaRef) -> Vec<(String, String)> {
+    let mut lacking = Vec::new();
+    for field in read.fields() {
+        let column = field.name();
+        match has.field_with_name(column) {
+            Ok(found) if found.data_type() == field.data_type() => {}
+            Ok(found) => {
+                let (is, should) = (found.data_type(), field.data_type());
+                let message =
+                    format!("column {column} is {is}, and the agents read it as {should}");
+                lacking.push((message, format!("CAST it to what they read: {should}")));
+            }
+            Err(_) => {
+                let names = has.fields().iter().map(|field| field.name().as_str());
+                let message = format!("the agents read column {column}, which is not there");
+                lacking.push((message, nearest(column, names)));
+            }
+        }
+    }
+    lacking
 }
 
 /// What is wrong with a source, in itself and, with `connect`, at the other end.
@@ -127,17 +151,19 @@ fn source_problems(config: &Config, source: &Source, connect: bool) -> Vec<Probl
     let entry = source.registry();
     let stream = config.catalog.streams().find(|stream| stream.def.name == entry.stream);
     let (name, options, base) = (entry.name.as_str(), &entry.options, config.base());
-    let read = |kind: &str| match kind {
+    let kind = entry.kind.as_str();
+    let read = || match kind {
         "file" => FileSourceConfig::read(name, options, base).err(),
         "kafka" => KafkaSourceConfig::read(name, options).err(),
+        SIMULATOR => SimulatorConfig::read(name, options).err(),
         _ => None,
     };
-    let known = SOURCE_KINDS.contains(&entry.kind.as_str());
-    let findings = match stream {
-        Some(stream) if connect && known => {
-            registry::check_source(&entry, &stream.def, &around(config))
-        }
-        _ => read(&entry.kind).map(ConnectorError::findings).unwrap_or_default(),
+    let opens = SOURCE_KINDS.contains(&kind) && (stream.is_some() || kind == SIMULATOR);
+    let findings = if connect && opens {
+        let stream = stream.map(|stream| &stream.def);
+        registry::check_source(&entry, stream, &bundled::surroundings(base))
+    } else {
+        read().map(ConnectorError::findings).unwrap_or_default()
     };
     let mut problems = kind_problem(config, &source.door, "source", &SOURCE_KINDS);
     problems.extend(placed(config, &source.door, findings));
@@ -150,7 +176,7 @@ fn sink_problems(config: &Config, sink: &Door, connect: bool) -> Vec<Problem> {
     let (name, options, base) = (entry.name.as_str(), &entry.options, config.base());
     let findings = match entry.kind.as_str() {
         kind if connect && SINK_KINDS.contains(&kind) => {
-            registry::check_sink(&entry, &Setpoint::schema(), &around(config))
+            registry::check_sink(&entry, &Setpoint::schema(), &bundled::surroundings(base))
         }
         kind => {
             let wrong = match kind {
@@ -164,10 +190,6 @@ fn sink_problems(config: &Config, sink: &Door, connect: bool) -> Vec<Problem> {
     let mut problems = kind_problem(config, sink, "sink", &SINK_KINDS);
     problems.extend(placed(config, sink, findings));
     problems
-}
-
-fn around(config: &Config) -> Surroundings {
-    Surroundings { base: config.base().to_owned(), ..Surroundings::default() }
 }
 
 /// A kind that there is not. A missing one was reported where it was read.

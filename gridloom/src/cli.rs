@@ -11,6 +11,7 @@ mod explain;
 mod plant;
 mod run;
 mod sql;
+mod user;
 mod why;
 
 use std::io::Write;
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Explain(explain::ExplainArgs),
     /// Look after the audit log.
     Audit(audit::AuditArgs),
+    /// Say who may come in through the doors.
+    User(user::UserArgs),
     /// Tell the story of one action: what it saw, why, what came of it.
     Why(why::WhyArgs),
 }
@@ -80,6 +83,7 @@ impl Command {
             Command::Sql(args) => sql::run(&args, out)?,
             Command::Explain(args) => explain::run(&args, out)?,
             Command::Audit(args) => return audit::run(&args, out),
+            Command::User(args) => user::run(&args, out)?,
             Command::Why(args) => why::run(&args, out)?,
         }
         Ok(ExitCode::SUCCESS)

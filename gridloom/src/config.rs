@@ -13,6 +13,8 @@
 //! It does not open files or brokers; see [`crate::check`].
 
 mod agents;
+mod archive;
+mod desk;
 mod doors;
 pub mod duration;
 mod reader;
@@ -22,6 +24,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
 
+use ::desk::Openings;
 use operators::settings::Settings;
 use pipeline::ingest::IngestSettings;
 use pipeline::instance::DEFAULT_SNAPSHOT_EVERY;
@@ -31,6 +34,7 @@ use schemas::catalog::Catalog;
 use schemas::time::Step;
 use toml_edit::Document;
 
+pub use self::archive::Archive;
 pub use self::doors::Door;
 pub use self::doors::Source;
 use self::reader::File;
@@ -67,6 +71,13 @@ pub struct Config {
     pub setpoints: Option<Door>,
     /// The agents' settings; without, nobody decides.
     pub agents: Option<Settings>,
+    /// The doors that a running instance opens.
+    pub desk: Openings,
+    /// How audit records are sealed.
+    pub archive: Archive,
+
+    /// The line of `instance.shipped_views`, or of what it would stand in.
+    pub(crate) shipped_views_line: usize,
 }
 
 /// The section `[instance]`.
@@ -168,14 +179,30 @@ fn base(file: &Path) -> &Path {
 
 fn read(path: &Path, root: &Section<'_>) -> Config {
     let base = base(path);
-    let instance = instance(&root.section("instance"), base);
+    let section = root.section("instance");
+    let shipped_views_line = section.line_of("shipped_views");
+    let instance = instance(&section, base);
     let tables = tables(&root.section("tables"), base);
     let catalog = streams::read(&root.section("streams"));
     let known: Vec<&str> = catalog.streams().map(|stream| stream.def.name.as_str()).collect();
     let sources = doors::sources(&root.list("sources"), &known);
     let setpoints = doors::setpoints(&root.section("sinks"));
     let agents = agents::read(&root.section("agents"), &instance);
-    Config { file: path.to_owned(), instance, tables, catalog, sources, setpoints, agents }
+    let desk = desk::read(&root.section("desk"), base);
+    let archive = archive::read(&root.section("archive"), base);
+    let file = path.to_owned();
+    Config {
+        file,
+        instance,
+        tables,
+        catalog,
+        sources,
+        setpoints,
+        agents,
+        desk,
+        archive,
+        shipped_views_line,
+    }
 }
 
 fn instance(section: &Section<'_>, base: &Path) -> Instance {

@@ -7,12 +7,20 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use schemas::time::Clock;
+
 use crate::config::Config;
 use crate::config::DEFAULT_DATA_DIR;
 use crate::problem::Told;
 
 /// Where the demo keeps its data.
 pub const DEMO: &str = "gridloom-demo";
+
+/// Written with every snapshot of the views.
+const MANIFEST: &str = "manifest";
+
+/// Written behind every sync of the log.
+const HEAD: &str = "audit/head.json";
 
 /// Where the data is.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -39,6 +47,14 @@ impl DataDir {
     /// The folder of the log.
     pub fn audit(&self) -> PathBuf {
         self.path.join("audit")
+    }
+
+    /// How long ago the log was written last, by `clock`; of a folder without a log, the snapshot.
+    pub fn age_ms(&self, clock: &Clock) -> Option<u64> {
+        let modified = |file: &str| self.path.join(file).metadata().ok()?.modified().ok();
+        let at = modified(HEAD).or_else(|| modified(MANIFEST))?;
+        let at = at.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_millis() as u64;
+        Some(clock.now().0.saturating_sub(at))
     }
 
     /// How it is named to a person.
@@ -80,7 +96,7 @@ pub fn find(args: &DataArgs) -> anyhow::Result<DataDir> {
 
 /// When a data folder was written last; `None` if it is none.
 fn written(path: &Path) -> Option<SystemTime> {
-    let files = ["manifest", "audit/head.json", "audit/instance.json"];
+    let files = [MANIFEST, HEAD, "audit/instance.json"];
     let times = files.iter().filter_map(|file| path.join(file).metadata().ok()?.modified().ok());
     times.max()
 }

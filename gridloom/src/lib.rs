@@ -20,6 +20,10 @@ pub mod story;
 
 pub mod audit_tables;
 
+pub mod sealed;
+
+pub mod sealer;
+
 pub mod problem;
 
 pub mod wiring;

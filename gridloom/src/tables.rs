@@ -4,6 +4,8 @@
 //! any order, and others than the table's are left out. A table of the user's own has the columns
 //! of its file. Either way the types become ours: text, double, bigint, boolean, and instants of
 //! milliseconds in UTC.
+//!
+//! A simulator brings the tables of its village. One that is configured goes before it.
 
 use std::fs::File;
 use std::path::Path;
@@ -18,6 +20,8 @@ use arrow::datatypes::DataType;
 use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 use arrow::datatypes::SchemaRef;
+use connectors::registry::SIMULATOR;
+use connectors::simulator::SimulatorConfig;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use schemas::catalog::Catalog;
 use schemas::catalog::RelationInfo;
@@ -25,8 +29,11 @@ use schemas::catalog::RelationKind;
 use schemas::relation::timestamp_type;
 
 use crate::config::Config;
+use crate::config::Door;
+use crate::config::Source;
 use crate::problem::Problem;
 use crate::problem::nearest;
+use crate::wiring::bundled;
 
 /// Reads the configured tables, and the catalog with those of the user's own.
 pub fn load(config: &Config) -> (Catalog, Vec<(String, RecordBatch)>, Vec<Problem>) {
@@ -58,7 +65,19 @@ pub fn load(config: &Config) -> (Catalog, Vec<(String, RecordBatch)>, Vec<Proble
             }
         }
     }
+    let simulated = config.sources.iter().find(|source| source.door.kind == SIMULATOR);
+    let own = simulated.map(village).unwrap_or_default();
+    loaded.extend(own.into_iter().filter(|(name, _)| !config.tables.contains_key(name)));
     (catalog, loaded, problems)
+}
+
+/// The tables of a simulated village. What is wrong with its options is found where sources are
+/// checked.
+fn village(source: &Source) -> Vec<(String, RecordBatch)> {
+    let Door { name, options, .. } = &source.door;
+    let plant = SimulatorConfig::read(name, options).ok().zip(bundled::plant_data().ok());
+    let plant = plant.and_then(|(config, data)| config.plant(name, data).ok());
+    plant.map(|plant| bundled::tables(&plant)).unwrap_or_default()
 }
 
 /// What is wrong with a file, and a way round.

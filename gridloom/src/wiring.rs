@@ -8,4 +8,5 @@ pub mod day;
 pub mod lockstep;
 pub mod open;
 pub mod plant;
+pub mod serve;
 pub mod views;

@@ -9,8 +9,6 @@
 
 use std::collections::BTreeMap;
 
-use schemas::decision::Action;
-use schemas::decision::Forecast;
 use schemas::event::Command;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
@@ -18,31 +16,31 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 use timely::dataflow::Scope;
 
-use crate::detect::DetectKernel;
-use crate::dispatch::DispatchKernel;
-use crate::emit::EmitKernel;
+use crate::detect::DetectLimits;
+use crate::dispatch::DispatchDevices;
+use crate::emit::EmitSetpoints;
 use crate::error::HostError;
-use crate::forecast::ForecastKernel;
-use crate::guard::GuardKernel;
+use crate::face::Scene;
+use crate::forecast::ForecastLoad;
+use crate::guard::GuardActions;
 use crate::host::HostInput;
 use crate::host::Rows;
-use crate::host::TickClock;
-use crate::host::host;
-use crate::kernel::Kernel;
-use crate::request::RequestKernel;
+use crate::request::TakeRequests;
 use crate::settings::Settings;
 
 /// The views and streams that must be given, in name order.
-pub const READS: [&str; 7] = [
+pub const READS: [&str; 8] = [
     AssetState::NAME,
     BusVoltage::NAME,
     Command::NAME,
     FeederNow::NAME,
     LoadHistory::NAME,
     NodeHour::NAME,
+    SensorListed::NAME,
     StaleSensor::NAME,
 ];
 
@@ -69,57 +67,16 @@ pub fn build<'s>(
     settings: &Settings,
     first_tick: Option<u64>,
 ) -> Result<ControlOutputs<'s>, HostError> {
-    let path =
-        Path { scope, views, settings, clock: TickClock { step_ms: settings.step_ms, first_tick } };
-    let [forecasts] = path.agent("forecast", ForecastKernel::new, &[])?;
-    let own = [(Forecast::NAME, output::<Forecast>(&forecasts))];
-    let [wishes] = path.agent("dispatch", DispatchKernel::new, &own)?;
-    let [requests] = path.agent("request", RequestKernel::new, &[])?;
-    let proposed = wishes.concat(requests);
-    let own = [(Action::NAME, output::<Action>(&proposed))];
-    let [judged, refusals] = path.agent("guard", GuardKernel::new, &own)?;
-    let own = [(Action::NAME, output::<Action>(&judged))];
-    let [followed, setpoints] = path.agent("emit", EmitKernel::new, &own)?;
-    let [limits] = path.agent("detect", DetectKernel::new, &[])?;
+    let scene = Scene::new(scope, views, settings, first_tick);
+    let forecasts = scene.forecast()?;
+    let proposed = scene.dispatch(&forecasts)?.concat(scene.request()?);
+    let (judged, refusals) = scene.guard(&proposed)?;
+    let (followed, setpoints) = scene.emit(&judged)?;
+    let limits = scene.detect()?;
     Ok(ControlOutputs {
         forecasts,
         alarms: refusals.concat(limits),
         actions: proposed.concat(judged).concat(followed),
         setpoints,
     })
-}
-
-fn output<'s, R: Relation>(rows: &Rows<'s>) -> HostInput<'s> {
-    HostInput { rows: rows.clone(), schema: R::schema() }
-}
-
-/// What every agent of the path is built from.
-struct Path<'a, 's> {
-    scope: Scope<'s, u64>,
-    views: &'a BTreeMap<String, HostInput<'s>>,
-    settings: &'a Settings,
-    clock: TickClock,
-}
-
-impl<'s> Path<'_, 's> {
-    /// Hosts one agent; inputs come from `own`, else from the views.
-    fn agent<K: Kernel + 'static, const OUTPUTS: usize>(
-        &self,
-        name: &str,
-        make: fn(Settings) -> K,
-        own: &[(&str, HostInput<'s>)],
-    ) -> Result<[Rows<'s>; OUTPUTS], HostError> {
-        let make = || Box::new(make(self.settings.clone())) as Box<dyn Kernel>;
-        let mut inputs = Vec::new();
-        for spec in make().inputs() {
-            let mine = own.iter().find(|(name, _)| *name == spec.view).map(|(_, input)| input);
-            let Some(input) = mine.or_else(|| self.views.get(spec.view)) else {
-                let (agent, view) = (name.to_owned(), spec.view.to_owned());
-                return Err(HostError::View { agent, view });
-            };
-            inputs.push(input.clone());
-        }
-        let outputs = host(self.scope, name, inputs, self.clock, make)?;
-        Ok(outputs.try_into().unwrap_or_else(|_| panic!("{name} declares {OUTPUTS} outputs")))
-    }
 }

@@ -31,7 +31,30 @@ pub mod fill;
 pub mod kernel;
 pub mod reserve;
 
+use schemas::decision::Forecast;
+
 pub use self::kernel::DispatchKernel;
+use crate::error::HostError;
+use crate::face::Scene;
+use crate::face::said;
+use crate::host::Rows;
+
+/// The face of this agent.
+pub trait DispatchDevices<'s> {
+    /// Proposed rows of `actions`, from `forecasts`, `feeder_now` and `asset_state`.
+    ///
+    /// # Errors
+    /// A view is missing, or lacks a column that the agent reads.
+    fn dispatch(&self, forecasts: &Rows<'s>) -> Result<Rows<'s>, HostError>;
+}
+
+impl<'s> DispatchDevices<'s> for Scene<'_, 's> {
+    fn dispatch(&self, forecasts: &Rows<'s>) -> Result<Rows<'s>, HostError> {
+        let forecasts = said::<Forecast>(forecasts);
+        let [wishes] = self.host("dispatch", DispatchKernel::new, &[forecasts])?;
+        Ok(wishes)
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,31 @@
 
 pub mod kernel;
 
+use schemas::decision::Action;
+
 pub use self::kernel::EmitKernel;
+use crate::error::HostError;
+use crate::face::Scene;
+use crate::face::said;
+use crate::host::Rows;
+
+/// The face of this agent.
+pub trait EmitSetpoints<'s> {
+    /// What becomes of each cleared action, as rows of `actions`, by what `asset_state` shows;
+    /// beside them rows of `setpoints`.
+    ///
+    /// # Errors
+    /// A view is missing, or lacks a column that the agent reads.
+    fn emit(&self, judged: &Rows<'s>) -> Result<(Rows<'s>, Rows<'s>), HostError>;
+}
+
+impl<'s> EmitSetpoints<'s> for Scene<'_, 's> {
+    fn emit(&self, judged: &Rows<'s>) -> Result<(Rows<'s>, Rows<'s>), HostError> {
+        let judged = said::<Action>(judged);
+        let [followed, setpoints] = self.host("emit", EmitKernel::new, &[judged])?;
+        Ok((followed, setpoints))
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,25 @@ pub mod kernel;
 pub mod rule;
 
 pub use self::kernel::ForecastKernel;
+use crate::error::HostError;
+use crate::face::Scene;
+use crate::host::Rows;
+
+/// The face of this agent.
+pub trait ForecastLoad<'s> {
+    /// Rows of `forecasts`, from `load_history` and `node_hour`.
+    ///
+    /// # Errors
+    /// A view is missing, or lacks a column that the agent reads.
+    fn forecast(&self) -> Result<Rows<'s>, HostError>;
+}
+
+impl<'s> ForecastLoad<'s> for Scene<'_, 's> {
+    fn forecast(&self) -> Result<Rows<'s>, HostError> {
+        let [forecasts] = self.host("forecast", ForecastKernel::new, &[])?;
+        Ok(forecasts)
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,11 @@
 //! | `one-per-tick` | a second action for the device at this tick; dispatch goes first |
 //! | `feeder-limit` | what adds to an excess once all left is summed, others' commands first |
 //!
+//! There is no slack above the limit. A command of another that draws more is cleared only if the
+//! head, with everything that was cleared, stays under the limit; what dispatch asks, taken
+//! together, may not draw more than the head does where that is above the limit. Renewals of
+//! dispatch's own are the exception, which adds nothing: see [`kernel`].
+//!
 //! A refused command of another agent also raises an alarm `command-refused`. It tells of a
 //! happening, not of a condition that lasts, so it is raised and never cleared.
 //!
@@ -28,7 +33,31 @@
 pub mod kernel;
 pub mod rules;
 
+use schemas::decision::Action;
+
 pub use self::kernel::GuardKernel;
+use crate::error::HostError;
+use crate::face::Scene;
+use crate::face::said;
+use crate::host::Rows;
+
+/// The face of this agent.
+pub trait GuardActions<'s> {
+    /// Cleared and refused rows of `actions` for each of `proposed`, against `feeder_now` and
+    /// `asset_state`; beside them rows of `alarms`.
+    ///
+    /// # Errors
+    /// A view is missing, or lacks a column that the agent reads.
+    fn guard(&self, proposed: &Rows<'s>) -> Result<(Rows<'s>, Rows<'s>), HostError>;
+}
+
+impl<'s> GuardActions<'s> for Scene<'_, 's> {
+    fn guard(&self, proposed: &Rows<'s>) -> Result<(Rows<'s>, Rows<'s>), HostError> {
+        let proposed = said::<Action>(proposed);
+        let [judged, alarms] = self.host("guard", GuardKernel::new, &[proposed])?;
+        Ok((judged, alarms))
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //!
 //! A kernel is pure: it is told what changed in the views it reads, tick by tick, and answers with
 //! rows. The [`host`] runs any kernel in the dataflow, keyed by feeder so that workers share the
-//! load. [`control`] wires them into the decision path:
+//! load; a [`face`] says what it reads and gives. [`control`] wires them into the decision path:
 //!
 //! ```text
 //!  load_history, node_hour ──▶ forecast ──▶ forecasts
@@ -29,6 +29,7 @@ pub mod detect;
 pub mod dispatch;
 pub mod emit;
 pub mod error;
+pub mod face;
 pub mod forecast;
 pub mod guard;
 pub mod host;

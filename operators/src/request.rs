@@ -12,3 +12,22 @@
 pub mod kernel;
 
 pub use self::kernel::RequestKernel;
+use crate::error::HostError;
+use crate::face::Scene;
+use crate::host::Rows;
+
+/// The face of this agent.
+pub trait TakeRequests<'s> {
+    /// Proposed rows of `actions`, one for each of `commands`.
+    ///
+    /// # Errors
+    /// A view is missing, or lacks a column that the agent reads.
+    fn request(&self) -> Result<Rows<'s>, HostError>;
+}
+
+impl<'s> TakeRequests<'s> for Scene<'_, 's> {
+    fn request(&self) -> Result<Rows<'s>, HostError> {
+        let [requests] = self.host("request", RequestKernel::new, &[])?;
+        Ok(requests)
+    }
+}

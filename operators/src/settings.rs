@@ -51,11 +51,6 @@ pub struct Settings {
     /// power.
     pub soc_share_max: f64,
 
-    /// How much the sum of a tick's actions may add to a feeder that is over its limit before the
-    /// guard refuses what adds, as a share of the limit: measurements of one tick do not agree to
-    /// the watt.
-    pub excess_share: f64,
-
     /// How near telemetry must be to a setpoint to confirm it, in kW.
     pub confirm_kw: f64,
     /// Ticks within which it must be.
@@ -87,7 +82,6 @@ impl Default for Settings {
             stale_ticks: 3,
             soc_share_min: 0.02,
             soc_share_max: 0.99,
-            excess_share: 0.005,
             confirm_kw: 0.2,
             confirm_ticks: 2,
             voltage_hysteresis_pu: 0.005,

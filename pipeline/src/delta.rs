@@ -107,6 +107,23 @@ pub enum Oks<'s> {
     Rows(Rows<'s>),
 }
 
+/// Adds the change of a fault that stands until a tick, be it `u64::MAX` for as long as its row:
+/// where the row is forgotten instead of retracted, its fault must be retracted by itself.
+pub(crate) fn fail_until(
+    failed: &mut Vec<(Fault, Time, Diff)>,
+    fault: Fault,
+    (time, until): (Time, Time),
+    diff: Diff,
+) {
+    if until <= time {
+        return;
+    }
+    if until != Time::MAX {
+        failed.push((fault.clone(), until, -diff));
+    }
+    failed.push((fault, time, diff));
+}
+
 /// Adds a change to a multiset; what adds up to nothing is not kept.
 pub(crate) fn add_to<K: Ord>(multiset: &mut BTreeMap<K, Diff>, key: K, diff: Diff) {
     match multiset.entry(key) {

@@ -21,6 +21,7 @@ use schemas::decision::Forecast;
 use schemas::event::Setpoint;
 use schemas::plan::ViewPlan;
 use schemas::relation::Relation;
+use schemas::row::Row;
 use schemas::time::Step;
 use timely::dataflow::InputHandle;
 use timely::dataflow::ProbeHandle;
@@ -32,12 +33,15 @@ use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::vec::ToStream;
 
 use crate::delta::DeltaBatch;
+use crate::delta::Diff;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
 use crate::render::Context;
 use crate::render::RenderError;
+use crate::render::Shared;
 use crate::render::convert::to_rows;
+use crate::views::publish::Heard;
 use crate::views::publish::Publisher;
 
 /// What a worker builds.
@@ -55,6 +59,109 @@ pub struct Flow {
 
 /// A worker's end of an input.
 pub type Input1 = InputHandle<Time, timely::container::CapacityContainerBuilder<Vec<DeltaBatch>>>;
+
+/// One more view, in a dataflow of its own beside the flow.
+#[derive(Clone, Debug)]
+pub struct Addition {
+    /// The number under which it is published.
+    pub relation: usize,
+    /// The view.
+    pub view: ViewPlan,
+    /// The relations that it reads, in the order of [`ViewPlan::reads`].
+    pub reads: Vec<Read>,
+    /// The length of a tick.
+    pub step: Step,
+}
+
+/// One relation that an addition reads.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// Its name in the plan.
+    pub name: String,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Where its rows come from.
+    pub from: ReadFrom,
+}
+
+/// Where the rows of a relation come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// From connectors or tables: the input of that number in [`Flow::inputs`].
+    Outside(usize),
+    /// From a dataflow: what is published under that number.
+    Inside(usize),
+}
+
+/// A worker's end of an input of rows.
+pub type RowsInput =
+    InputHandle<Time, timely::container::CapacityContainerBuilder<Vec<(Row, Time, Diff)>>>;
+
+/// An addition's input.
+pub enum OwnInput {
+    /// Of a stream or table.
+    Batches(Input1),
+    /// Of a view.
+    Rows(RowsInput),
+}
+
+impl OwnInput {
+    /// Says that nothing before `time` follows.
+    pub fn advance_to(&mut self, time: Time) {
+        match self {
+            OwnInput::Batches(input) => input.advance_to(time),
+            OwnInput::Rows(input) => input.advance_to(time),
+        }
+    }
+}
+
+/// An addition, built.
+pub struct Added {
+    /// One input a relation that it reads.
+    pub inputs: Vec<OwnInput>,
+    /// For each, what is published of it on this worker from now on; none for what comes from
+    /// outside.
+    pub heard: Vec<Option<Heard>>,
+    /// Where its output stands.
+    pub probe: ProbeHandle<Time>,
+}
+
+impl Addition {
+    /// Renders the view into `scope`.
+    ///
+    /// # Errors
+    /// The plan cannot be rendered.
+    pub fn build(
+        &self,
+        scope: Scope<'_, Time>,
+        publisher: &Publisher,
+    ) -> Result<Added, RenderError> {
+        let mut house = House::new(scope, publisher);
+        let (mut inputs, mut heard) = (Vec::new(), Vec::new());
+        for read in &self.reads {
+            let schema = crate::render::nullable(&read.schema);
+            let oks = match read.from {
+                ReadFrom::Outside(_) => {
+                    let (input, batches) = scope.new_input();
+                    inputs.push(OwnInput::Batches(input));
+                    heard.push(None);
+                    Oks::Batches(batches)
+                }
+                ReadFrom::Inside(relation) => {
+                    let (input, rows) = scope.new_input();
+                    inputs.push(OwnInput::Rows(input));
+                    heard.push(Some(publisher.listen(relation)));
+                    Oks::Rows(rows.as_collection())
+                }
+            };
+            house.relations.insert(read.name.clone(), Edge { schema, oks, faults: Vec::new() });
+        }
+        house.view(self.relation, &self.view, self.step)?;
+        let probe = ProbeHandle::new();
+        scope.concatenate(house.published).probe_with(&probe);
+        Ok(Added { inputs, heard, probe })
+    }
+}
 
 /// The handles through which a worker feeds its dataflow and sees how far it is.
 pub struct Built {
@@ -81,29 +188,26 @@ impl Flow {
         scope: Scope<'_, Time>,
         publisher: &Publisher,
     ) -> Result<Built, RenderError> {
-        let mut relations = BTreeMap::new();
         let mut inputs = Vec::new();
+        let mut house = House::new(scope, publisher);
         for (name, schema) in &self.inputs {
             let (handle, batches) = scope.new_input();
             inputs.push(handle);
             let schema = crate::render::nullable(schema);
             let edge = Edge { schema, oks: Oks::Batches(batches), faults: Vec::new() };
-            relations.insert(name.clone(), edge);
+            house.relations.insert(name.clone(), edge);
         }
-        let mut published = Vec::new();
         let judged = self.judged();
         let indexed = || self.views.iter().enumerate();
         for (index, view) in indexed().filter(|(_, view)| !judged.contains(&view.name)) {
-            self.view(scope, index, view, &mut relations, publisher, &mut published)?;
+            house.view(index, view, self.step)?;
         }
         match &self.agents {
-            Some(settings) => {
-                self.judge(scope, settings, &mut relations, publisher, &mut published)?;
-            }
+            Some(settings) => self.judge(settings, &mut house)?,
             // Views over decisions stand, and are empty unless somebody else brings decisions in.
             None => {
                 for (name, schema) in said() {
-                    relations.entry(name).or_insert_with(|| {
+                    house.relations.entry(name).or_insert_with(|| {
                         let none = Vec::new().to_stream(scope).as_collection();
                         Edge { schema, oks: Oks::Rows(none), faults: Vec::new() }
                     });
@@ -111,10 +215,10 @@ impl Flow {
             }
         }
         for (index, view) in indexed().filter(|(_, view)| judged.contains(&view.name)) {
-            self.view(scope, index, view, &mut relations, publisher, &mut published)?;
+            house.view(index, view, self.step)?;
         }
         let probe = ProbeHandle::new();
-        scope.concatenate(published).probe_with(&probe);
+        scope.concatenate(house.published).probe_with(&probe);
         Ok(Built { inputs, probe })
     }
 
@@ -129,49 +233,55 @@ impl Flow {
         judged
     }
 
-    fn view<'s>(
-        &self,
-        scope: Scope<'s, Time>,
-        index: usize,
-        view: &ViewPlan,
-        relations: &mut BTreeMap<String, Edge<'s>>,
-        publisher: &Publisher,
-        published: &mut Vec<StreamVec<'s, Time, ()>>,
-    ) -> Result<(), RenderError> {
-        let (step, on_error) = (self.step, view.on_error);
-        let edge = Context { scope, relations, step, on_error }.render(&view.root)?;
-        let rows = to_rows(edge.clone())?;
-        published.push(publisher.rows(index, rows));
-        published.extend(publisher.faults(index, scope, edge.faults.clone()));
-        // Readers of this view see its rows; its faults are its own.
-        relations.insert(view.name.clone(), Edge { faults: Vec::new(), ..edge });
-        Ok(())
-    }
-
-    fn judge<'s>(
-        &self,
-        scope: Scope<'s, Time>,
-        settings: &Settings,
-        relations: &mut BTreeMap<String, Edge<'s>>,
-        publisher: &Publisher,
-        published: &mut Vec<StreamVec<'s, Time, ()>>,
-    ) -> Result<(), RenderError> {
+    fn judge(&self, settings: &Settings, house: &mut House<'_, '_>) -> Result<(), RenderError> {
         let mut read = BTreeMap::new();
         for name in control::READS {
-            let edge = relations.get(name).cloned();
+            let edge = house.relations.get(name).cloned();
             let edge = edge.ok_or(RenderError::Relation { relation: name.to_owned() })?;
             let schema = edge.schema.clone();
             read.insert(name.to_owned(), HostInput { rows: to_rows(edge)?, schema });
         }
-        let decided = control::build(scope, &read, settings, None)
+        let decided = control::build(house.scope, &read, settings, None)
             .map_err(|source: HostError| RenderError::Agents { source })?;
         let ControlOutputs { forecasts, alarms, actions, setpoints } = decided;
         let rows = [actions, alarms, forecasts, setpoints];
         for (offset, ((name, schema), rows)) in said().into_iter().zip(rows).enumerate() {
-            published.push(publisher.rows(self.views.len() + offset, rows.clone()));
+            let index = self.views.len() + offset;
+            house.published.push(house.publisher.rows(index, rows.clone()));
             let edge = Edge { schema, oks: Oks::Rows(rows), faults: Vec::new() };
-            relations.insert(name, edge);
+            house.relations.insert(name, edge);
         }
+        Ok(())
+    }
+}
+
+/// A dataflow as it is built: what there is to read, and what goes out.
+struct House<'a, 's> {
+    scope: Scope<'s, Time>,
+    publisher: &'a Publisher,
+
+    relations: BTreeMap<String, Edge<'s>>,
+    shared: Shared<'s>,
+    published: Vec<StreamVec<'s, Time, ()>>,
+}
+
+impl<'a, 's> House<'a, 's> {
+    fn new(scope: Scope<'s, Time>, publisher: &'a Publisher) -> House<'a, 's> {
+        let (relations, shared) = (BTreeMap::new(), Shared::default());
+        House { scope, publisher, relations, shared, published: Vec::new() }
+    }
+
+    /// Renders a view and publishes it under its number.
+    fn view(&mut self, index: usize, view: &ViewPlan, step: Step) -> Result<(), RenderError> {
+        let House { scope, publisher, relations, shared, .. } = &*self;
+        let (scope, on_error) = (*scope, view.on_error);
+        let edge = Context { scope, relations, shared, step, on_error }.render(&view.root)?;
+        let rows = publisher.rows(index, to_rows(edge.clone())?);
+        let faults = publisher.faults(index, scope, edge.faults.clone());
+        self.published.push(rows);
+        self.published.extend(faults);
+        // Readers of this view see its rows; its faults are its own.
+        self.relations.insert(view.name.clone(), Edge { faults: Vec::new(), ..edge });
         Ok(())
     }
 }

@@ -9,9 +9,14 @@
 //! **Invariant:** without `patience`, a reading's tick is a function of its partition's prefix
 //! alone. Two runs over the same partitions make the same ticks, however the partitions interleave,
 //! and so does a run that was interrupted anywhere.
+//!
+//! **Invariant:** where rows replace each other by key, no row enters an earlier tick than the row
+//! before it in its partition: order of arrival decides, not event time.
 
 pub mod decide;
 pub mod partition;
+mod piece;
+mod quarantine;
 pub mod session;
 pub mod upsert;
 

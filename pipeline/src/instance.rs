@@ -14,11 +14,15 @@
 //! **Invariant:** the audit record is durable before the action leaves; a tick is visible whole or
 //! not at all.
 
+mod changes;
+mod hydrate;
 pub mod reader;
 mod replay;
+mod status;
 mod tables;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,11 +34,13 @@ use connectors::error::ConnectorError;
 use connectors::source::PartitionId;
 use connectors::source::Polled;
 use connectors::source::Position;
+use crossbeam_channel::Receiver;
 use schemas::audit::Kind;
 use schemas::catalog::Catalog;
 use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::Forecast;
+use schemas::event::Command;
 use schemas::event::Envelope;
 use schemas::event::Setpoint;
 use schemas::relation::Relation;
@@ -42,15 +48,24 @@ use schemas::row::Row;
 use schemas::time::Clock;
 use schemas::time::Timestamp;
 
+use self::changes::Additions;
+use self::status::Measured;
+use self::status::handle;
 use self::tables::Tables;
 use crate::delta::DeltaBatch;
 use crate::delta::Diffs;
+use crate::emit::definitions::Defined;
+use crate::emit::definitions::Definitions;
 use crate::emit::outbox::Outbox;
 use crate::emit::records::Said;
+use crate::emit::records::of_changes;
+use crate::engine::Handle;
+use crate::engine::Wish;
 use crate::flow::Flow;
 use crate::ingest::ClosedTick;
 use crate::ingest::IngestSettings;
 use crate::ingest::Session;
+use crate::ingest::session::DELETED;
 use crate::ingest::upsert::Upsert;
 use crate::log::InstanceId;
 use crate::log::Log;
@@ -62,6 +77,7 @@ use crate::views::publish::Published;
 use crate::views::snapshot;
 use crate::views::snapshot::SnapshotError;
 use crate::views::store::Views;
+use crate::views::tell::tell;
 use crate::workers::TickInput;
 use crate::workers::TickOutput;
 use crate::workers::Workers;
@@ -114,15 +130,16 @@ pub enum InstanceError {
     Connector(#[from] ConnectorError),
     /// A replay said something else than the log.
     #[error(
-        "replaying tick {tick} gave other {kind} records than the log holds: the views, the \
-         settings or the program \
-         changed since. Run with what wrote it, or begin a new data folder"
+        "replaying tick {tick} gave other {kind} records than the log holds: {changed} changed \
+         since. Run with what wrote it, or begin a new data folder"
     )]
     Diverged {
         /// The tick.
         tick: Timestamp,
         /// The kind of record.
         kind: Kind,
+        /// The settings and views that are not as they were, or the program.
+        changed: String,
     },
     /// A commit does not say what a commit must.
     #[error("the log's tick {tick} cannot be replayed: {message}")]
@@ -176,6 +193,7 @@ struct Submitted {
 /// A running instance.
 pub struct Instance {
     settings: InstanceSettings,
+    catalog: Catalog,
     flow: Flow,
     session: Session,
     workers: Workers,
@@ -187,7 +205,44 @@ pub struct Instance {
     upserts: BTreeMap<String, Upsert>,
     tables: Tables,
     submitted: VecDeque<Submitted>,
+    silence: Silence,
+    /// Settings and views as the log knows them, and as they are.
+    logged: Definitions,
+    defined: Definitions,
+    /// For readers on other threads, and what they wish.
+    handle: Handle,
+    wished: Receiver<Wish>,
+    additions: Additions,
+    measured: Measured,
     ticks: u64,
+    /// The tick of the last snapshot that this process wrote.
+    snapshot_at: Option<Timestamp>,
+}
+
+/// Partitions that ticks were closed without.
+#[derive(Default)]
+struct Silence {
+    /// How many, since the process started.
+    missed: BTreeMap<PartitionId, u64>,
+    /// Those that were not waited for last.
+    silent: BTreeSet<PartitionId>,
+}
+
+impl Silence {
+    /// Counts, and says when a partition falls silent and when it speaks again.
+    fn note(&mut self, closed: &ClosedTick) {
+        let silent: BTreeSet<PartitionId> = closed.missing.iter().cloned().collect();
+        for partition in silent.difference(&self.silent) {
+            tracing::warn!(%partition, tick = %closed.tick, "silent: ticks close without it");
+        }
+        for partition in self.silent.difference(&silent) {
+            tracing::warn!(%partition, tick = %closed.tick, "speaks again");
+        }
+        for partition in &silent {
+            *self.missed.entry(partition.clone()).or_default() += 1;
+        }
+        self.silent = silent;
+    }
 }
 
 /// What is needed to open an instance.
@@ -201,6 +256,8 @@ pub struct Parts {
     /// The sources' partitions, each with how far out of order its readings may be, in
     /// milliseconds.
     pub partitions: Vec<(PartitionId, u64)>,
+    /// Which of the flow's views came by a statement while the instance ran.
+    pub stated: BTreeMap<String, Defined>,
     /// Where setpoints go; without, they are only recorded.
     pub outbox: Option<Outbox>,
     /// What a test hangs in.
@@ -224,7 +281,7 @@ impl Instance {
     /// The folder is not this instance's, a plan cannot be rendered, the replay diverges, the sink
     /// is broken.
     pub fn open(settings: InstanceSettings, parts: Parts) -> Result<Instance, InstanceError> {
-        let Parts { flow, catalog, tables, partitions, outbox, hook } = parts;
+        let Parts { flow, catalog, tables, partitions, stated, outbox, hook } = parts;
         let audit = settings.data_dir.join("audit");
         let (log, recovered) = Log::open(&audit, &settings.instance, settings.log.clone())?;
         let mut session = Session::new(settings.ingest.clone(), catalog.streams());
@@ -238,13 +295,21 @@ impl Instance {
             session.add_partition(partition, out_of_order_ms);
         }
         let workers = Workers::start(&flow, settings.workers)?;
-        let views = Arc::new(Views::new(&flow.published()[..flow.views.len()])?);
+        let views = Arc::new(Views::new(&flow.views)?);
+        let (handle, wished) = handle(&settings, &flow, &catalog, &stated, &views);
         let upserts = (catalog.streams().filter(|s| s.def.envelope == Envelope::Upsert))
-            .map(|s| Upsert::new(&s.def).map(|upsert| (s.def.name.clone(), upsert)))
+            .map(|s| Upsert::new(s).map(|upsert| (s.def.name.clone(), upsert)))
             .collect::<Result<_, _>>()
             .map_err(|e| RenderError::Type { node: "upsert", source: Some(e) })?;
+        let defined = flow.views.iter().map(|view| {
+            let stated = stated.get(&view.name);
+            let defined = stated.cloned().unwrap_or_else(|| Defined::in_file(&view.sql));
+            (view.name.clone(), defined)
+        });
+        let defined = Definitions::of(flow.step, flow.agents.as_ref(), &catalog, defined.collect());
         let mut instance = Instance {
             settings,
+            catalog,
             flow,
             session,
             workers,
@@ -255,9 +320,18 @@ impl Instance {
             upserts,
             tables: Tables::default(),
             submitted: VecDeque::new(),
+            silence: Silence::default(),
+            logged: Definitions::default(),
+            defined,
+            handle,
+            wished,
+            additions: Additions::default(),
+            measured: Measured::default(),
             ticks: 0,
+            snapshot_at: None,
         };
         let open = instance.replay(&recovered)?;
+        tell(&instance.views);
         instance.tables.expect(tables);
         if let (Some(outbox), Some(tick)) = (&mut instance.outbox, recovered.last_tick()) {
             let sent = outbox.catch_up(tick, &open)?;
@@ -265,12 +339,18 @@ impl Instance {
                 tracing::info!(sent, %tick, "sent what a crash had kept from leaving");
             }
         }
+        instance.note_status();
         Ok(instance)
     }
 
     /// The views, for readers on other threads.
     pub fn views(&self) -> Arc<Views> {
         self.views.clone()
+    }
+
+    /// A handle for readers on other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// The last durable tick; the epoch before the first.
@@ -284,8 +364,13 @@ impl Instance {
         self.session.positions(tick)
     }
 
+    /// How many ticks were closed without each partition, since the process started.
+    pub fn missed(&self) -> &BTreeMap<PartitionId, u64> {
+        &self.silence.missed
+    }
+
     /// The partitions that must wait for others.
-    pub fn held(&self) -> std::collections::BTreeSet<PartitionId> {
+    pub fn held(&self) -> BTreeSet<PartitionId> {
         self.session.held()
     }
 
@@ -310,6 +395,7 @@ impl Instance {
     /// # Errors
     /// A worker died, the log or the sink refused: the instance must be opened again.
     pub fn turn(&mut self, wait: Duration) -> Result<Vec<Done>, InstanceError> {
+        self.changes()?;
         self.admit()?;
         let mut finished = Vec::new();
         let mut patience = if self.workers.in_flight() > 0 { wait } else { Duration::ZERO };
@@ -326,11 +412,12 @@ impl Instance {
     }
 
     fn admit(&mut self) -> Result<(), InstanceError> {
+        if self.additions.want_a_pause() {
+            return Ok(());
+        }
         while self.workers.in_flight() < self.settings.ticks_in_flight {
             let Some(closed) = self.session.close(self.settings.clock.now()) else { break };
-            for partition in &closed.missing {
-                tracing::warn!(%partition, tick = %closed.tick, "closed a tick without it");
-            }
+            self.silence.note(&closed);
             let at = Instant::now();
             let tables = self.tables.due();
             self.submit(closed.tick, &tables, &closed.streams)?;
@@ -356,14 +443,17 @@ impl Instance {
             }
         }
         for (name, batch) in streams {
-            let Some(input) = self.input(name) else { continue };
-            let (batch, diffs) = match self.upserts.get_mut(name) {
-                None => (batch.clone(), Diffs::All(1)),
-                Some(upsert) => upsert.apply(batch).map_err(|error| InstanceError::Replay {
-                    tick,
-                    message: format!("{name}: {error}"),
-                })?,
+            let stream = name.strip_prefix(DELETED).unwrap_or(name);
+            let Some(input) = self.input(stream) else { continue };
+            let changes = match self.upserts.get_mut(stream) {
+                None => Ok(Some((batch.clone(), Diffs::All(1)))),
+                Some(upsert) => upsert.apply(tick, stream, (name, batch)),
             };
+            let changes = changes.map_err(|error| InstanceError::Replay {
+                tick,
+                message: format!("{stream}: {error}"),
+            })?;
+            let Some((batch, diffs)) = changes else { continue };
             deltas.push((input, DeltaBatch { time, batch, diffs }));
         }
         Ok(self.workers.submit(TickInput { tick, deltas })?)
@@ -398,9 +488,10 @@ impl Instance {
             self.views.apply(tick, published);
             self.ticks += 1;
             if self.ticks.is_multiple_of(self.settings.snapshot_every) {
-                snapshot::write(&self.settings.data_dir, &self.views)?;
+                self.snapshot()?;
             }
         }
+        tell(&self.views);
         for (done, began) in &mut done {
             self.reached(Point::Synced, done.tick);
             if let Some(outbox) = &mut self.outbox {
@@ -409,7 +500,19 @@ impl Instance {
             self.reached(Point::Sent, done.tick);
             done.durable = began.elapsed();
         }
-        Ok(done.into_iter().map(|(done, _)| done).collect())
+        let done: Vec<Done> = done.into_iter().map(|(done, _)| done).collect();
+        self.measure(&done);
+        Ok(done)
+    }
+
+    /// Writes the views to disk, unless they are there.
+    fn snapshot(&mut self) -> Result<(), InstanceError> {
+        let tick = self.views.tick();
+        if self.snapshot_at != Some(tick) {
+            snapshot::write(&self.settings.data_dir, &self.views)?;
+            self.snapshot_at = Some(tick);
+        }
+        Ok(())
     }
 
     fn append(
@@ -425,9 +528,16 @@ impl Instance {
         commit.inputs = tables;
         commit.inputs.extend(closed.streams.iter().cloned());
         commit.set_offsets(&closed.progress).map_err(|e| failed(e.to_string()))?;
-        commit.audit =
-            said.records(tick, &closed.quarantine, &missing).map_err(|e| failed(e.to_string()))?;
+        let records = said.records(tick, &closed.quarantine, &missing);
+        commit.audit = records.map_err(|e| failed(e.to_string()))?;
+        let commands = closed.streams.iter().find(|(name, _)| name == Command::NAME);
+        let commands = commands.map_or(Ok(Vec::new()), |(_, rows)| Command::from_batch(rows));
+        let commands = commands.map_err(|e| failed(e.to_string()))?;
+        let (configs, views) = self.logged.changes_to(&self.defined, tick);
+        let changes = of_changes(tick, &commands, &configs, &views);
+        commit.audit.extend(changes.map_err(|e| failed(e.to_string()))?);
         self.log.append(&commit)?;
+        self.logged.logged(configs, views);
         self.reached(Point::Appended, tick);
         Ok(())
     }
@@ -441,8 +551,10 @@ impl Instance {
     /// What was published of the views, and what the agents said.
     fn split(&self, published: Vec<Published>) -> (Vec<Published>, Said) {
         let views = self.flow.views.len();
+        // Behind the decisions come views that were added.
+        let decisions = views..self.flow.published().len();
         let (decided, published): (Vec<_>, Vec<_>) =
-            published.into_iter().partition(|p| p.relation >= views);
+            published.into_iter().partition(|p| decisions.contains(&p.relation));
         let mut rows: [Vec<Row>; 4] = Default::default();
         for decision in decided {
             let of = &mut rows[decision.relation - views];
@@ -471,7 +583,7 @@ impl Instance {
                 None => continue,
             };
         }
-        snapshot::write(&self.settings.data_dir, &self.views)?;
+        self.snapshot()?;
         drop(self.workers);
         Ok(self.log.close()?)
     }

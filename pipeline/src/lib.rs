@@ -7,10 +7,11 @@
 //! Read in this order: [`flow`] (the whole dataflow), [`instance`] (the loop around it), [`ingest`]
 //! (records to ticks), [`delta`] (what flows), [`stepwise`] (operators that work tick by tick),
 //! [`render`] (plan to dataflow), [`views`] (what readers see), [`log`] (what is durable), [`emit`]
-//! (what leaves), [`workers`] (the threads).
+//! (what leaves), [`workers`] (the threads), [`engine`] (a handle for readers on other threads).
 
 pub mod delta;
 pub mod emit;
+pub mod engine;
 pub mod flow;
 pub mod ingest;
 pub mod instance;

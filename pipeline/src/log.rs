@@ -10,6 +10,7 @@
 //!                            │
 //!                            ├── replay      commits, for a restart
 //!                            ├── read_kind   records of one kind, for queries
+//!                            ├── read_audit  records alone, for the archive
 //!                            └── verify      every checksum, every link, the head
 //! ```
 //!
@@ -27,8 +28,9 @@
 //!
 //! # Bounds
 //!
-//! One commit is buffered. The log grows with the input; what bounds it is the sealing of old
-//! segments, which is not this module's.
+//! One commit is buffered. The log grows with the input: a restart replays all of it, so no segment
+//! may go. Sealing copies audit records out of it; once snapshots bound the replay, segments that
+//! are sealed and no longer replayed may be removed.
 
 mod error;
 mod folder;
@@ -60,15 +62,21 @@ use serde::de::DeserializeOwned;
 
 pub use self::error::LogError;
 pub use self::folder::SignedHead;
+pub use self::folder::signed_head;
+pub use self::replay::AuditCommit;
+pub use self::replay::AuditReader;
 pub use self::replay::KindReader;
 pub use self::replay::Replay;
+pub use self::replay::read_audit;
 pub use self::replay::read_commits;
 pub use self::replay::read_kind;
+pub use self::replay::read_kind_after;
 pub use self::segment::Committed;
 pub use self::verify::Finding;
 pub use self::verify::Problem;
 pub use self::verify::Report;
 pub use self::verify::verify;
+pub use self::verify::verify_against;
 
 use self::folder::Folder;
 use self::frame::Put;

@@ -2,7 +2,8 @@
 //!
 //! Everything that could be chosen was chosen by the planner. Here each node becomes operators
 //! whose output is an [`Edge`]: rows, as batches or as bytes, beside the faults of everything
-//! below.
+//! below. A node that another view has rendered already is taken from there, so that state is kept
+//! once however many views ask for it.
 //!
 //! **Invariant:** for any number of workers and any order of arrival within a tick, the
 //! consolidated output of a tick is the same: every operator's state is keyed, and what meets in it
@@ -18,6 +19,7 @@ pub mod reduce;
 pub mod temporal;
 pub mod top_k;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,9 +35,29 @@ use schemas::time::Step;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::vec::ToStream;
 
+use self::map_filter::Evaluator;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
+
+/// What was rendered already: a view that asks for the same again gets the same, and what it keeps
+/// is kept once.
+#[derive(Default)]
+pub struct Shared<'s> {
+    rendered: RefCell<Vec<(Node, OnError, Edge<'s>)>>,
+}
+
+impl<'s> Shared<'s> {
+    fn find(&self, node: &Node, on_error: OnError) -> Option<Edge<'s>> {
+        let rendered = self.rendered.borrow();
+        let found = rendered.iter().find(|(one, rule, _)| *rule == on_error && one == node);
+        found.map(|(_, _, edge)| edge.clone())
+    }
+
+    fn add(&self, node: &Node, on_error: OnError, edge: &Edge<'s>) {
+        self.rendered.borrow_mut().push((node.clone(), on_error, edge.clone()));
+    }
+}
 
 /// What rendering a view needs to know.
 pub struct Context<'a, 's> {
@@ -43,6 +65,8 @@ pub struct Context<'a, 's> {
     pub scope: Scope<'s, Time>,
     /// The relations there are so far.
     pub relations: &'a BTreeMap<String, Edge<'s>>,
+    /// What other views rendered already.
+    pub shared: &'a Shared<'s>,
     /// The length of a tick.
     pub step: Step,
     /// What becomes of rows that cannot be computed.
@@ -85,16 +109,28 @@ pub enum RenderError {
 }
 
 impl<'s> Context<'_, 's> {
-    /// Renders a node and all below it.
+    /// Renders a node and all below it, unless that was done already.
     ///
     /// # Errors
     /// The plan cannot be rendered.
     pub fn render(&self, node: &Node) -> Result<Edge<'s>, RenderError> {
+        if matches!(node.op, Op::Get { expire: None, .. } | Op::Constant { .. }) {
+            return self.node(node);
+        }
+        if let Some(edge) = self.shared.find(node, self.on_error) {
+            return Ok(edge);
+        }
+        let edge = self.node(node)?;
+        self.shared.add(node, self.on_error, &edge);
+        Ok(edge)
+    }
+
+    fn node(&self, node: &Node) -> Result<Edge<'s>, RenderError> {
         match &node.op {
             Op::Get { relation, columns, expire } => {
                 get::get(self, relation, columns, *expire, &node.schema)
             }
-            Op::MapFilterProject { input, filters, projections } => {
+            Op::MapFilterProject { input, filters, projections, forget } => {
                 if filters.is_empty()
                     && let Some(picks) = projections.iter().map(|p| p.column()).collect()
                     && let Op::Join { .. } = input.op
@@ -102,7 +138,14 @@ impl<'s> Context<'_, 's> {
                     return join::join(self, input, Some(picks), &node.schema);
                 }
                 let input = self.render(input)?;
-                map_filter::map_filter(self, input, filters, projections, &node.schema)
+                let evaluator = Evaluator {
+                    filters: filters.clone(),
+                    projections: projections.clone(),
+                    schema: nullable(&node.schema),
+                    on_error: self.on_error,
+                    forget: *forget,
+                };
+                map_filter::map_filter(input, evaluator)
             }
             Op::Join { .. } => join::join(self, node, None, &node.schema),
             Op::Reduce { input, group, aggregates, expire } => {

@@ -164,7 +164,8 @@ fn next<D, O, S: Step<D, O>>(
     let complete = |at: &Time| upper.is_none_or(|upper| *at < upper);
     let data = pending.keys().next().copied().filter(complete);
     let wake = state.wake_at().map(|at| at.max(held));
-    let wake = wake.filter(|at| upper.is_some_and(|upper| *at < upper));
+    // What is to be said before the first tick is said also where nothing will ever come.
+    let wake = wake.filter(|at| upper.map_or(*at == 0, |upper| *at < upper));
     match (data, wake) {
         (Some(data), Some(wake)) => Some(data.min(wake)),
         (data, wake) => data.or(wake),

@@ -6,8 +6,12 @@
 //!
 //! # Bounds
 //!
-//! The rows of every view, once; views bound themselves by their relations' retention.
+//! The rows of every view, once, and the text of every row that cannot be computed; views bound
+//! themselves by their relations' retention, and a row that fails stands as long as it would
+//! otherwise.
 
 pub mod publish;
 pub mod snapshot;
 pub mod store;
+mod subscribe;
+pub mod tell;

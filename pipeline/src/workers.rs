@@ -22,18 +22,18 @@ use schemas::time::Timestamp;
 use timely::CommunicationConfig;
 use timely::WorkerConfig;
 use timely::communication::WorkerGuards;
-use timely::worker::Worker;
 
 use crate::delta::DeltaBatch;
+use crate::delta::Diff;
 use crate::delta::Time;
-use crate::flow::Built;
+use crate::flow::Addition;
 use crate::flow::Flow;
 use crate::render::RenderError;
 use crate::views::publish::Published;
 use crate::views::publish::Publisher;
+use schemas::row::Row;
 
-/// How long a worker sleeps when nobody wakes it; it is woken for every tick.
-const PARK: Duration = Duration::from_millis(50);
+mod run;
 
 /// One tick's input, shared by all workers.
 #[derive(Clone, Debug)]
@@ -72,16 +72,82 @@ pub enum WorkersError {
     Died,
 }
 
+/// What a worker is told, in the same order as all others.
+#[derive(Clone, Debug)]
+enum ToWorker {
+    /// A tick's input.
+    Tick(Arc<TickInput>),
+    /// Build one more dataflow; it lives on ticks after the last one handed over.
+    Add(Arc<Addition>),
+    /// A part of the past of an addition.
+    Past(Arc<Past>),
+    /// An addition that others read takes the place of another: from the next tick on they read it,
+    /// and are given the difference.
+    Swap(Arc<Swap>),
+    /// End an addition.
+    Remove(usize),
+}
+
+/// A part of the past of a dataflow that was added.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// The addition.
+    pub relation: usize,
+    /// The last tick of this part.
+    pub until: Timestamp,
+    /// Changes by input, numbered as in [`Addition::reads`].
+    pub deltas: Vec<(usize, PastRows)>,
+    /// Whether it is the last part.
+    pub last: bool,
+}
+
+/// Changes of the past, as they are at hand.
+#[derive(Clone, Debug)]
+pub enum PastRows {
+    /// Of a stream or table, from the log.
+    Batch(DeltaBatch),
+    /// Of a view, from the store.
+    Rows(Arc<Vec<(Row, Diff)>>),
+}
+
+/// One relation in the place of another.
+#[derive(Clone, Debug)]
+pub struct Swap {
+    /// The relation that others read until now.
+    pub old: usize,
+    /// The one that they read from the next tick on.
+    pub new: usize,
+    /// What must change for the rows of the old one to become those of the new.
+    pub difference: Vec<(Row, Diff)>,
+}
+
 enum FromWorker {
     Ready(Thread),
     Failed(RenderError),
+    /// This addition cannot be rendered.
+    Unbuilt(usize, String),
     Done(Timestamp),
+    /// A part of the past of this addition is worked off.
+    PastDone(usize),
+    /// This addition has worked off its past and every tick so far, and lives with the others.
+    CaughtUp(usize),
+}
+
+/// How an addition stands.
+#[derive(Clone, Debug, Default)]
+struct Catching {
+    /// Parts of its past that each worker has worked off, added up.
+    parts: u64,
+    /// Workers on which it lives with the others.
+    caught_up: usize,
+    /// Why it cannot be built.
+    unbuilt: Option<String>,
 }
 
 /// The running workers.
 pub struct Workers {
     step: u64,
-    inputs: Vec<Sender<Arc<TickInput>>>,
+    inputs: Vec<Sender<ToWorker>>,
     threads: Vec<Thread>,
     told: Receiver<FromWorker>,
     published: Receiver<Published>,
@@ -91,6 +157,8 @@ pub struct Workers {
     done: BTreeMap<Timestamp, usize>,
     /// What was published of ticks that are not done.
     waiting: BTreeMap<Time, Vec<Published>>,
+    /// Additions that have not caught up yet.
+    catching: BTreeMap<usize, Catching>,
 }
 
 impl Workers {
@@ -114,7 +182,7 @@ impl Workers {
             let mut receivers = receivers.lock().unwrap_or_else(PoisonError::into_inner);
             let input = receivers[worker.index()].take().expect("each index runs once");
             drop(receivers);
-            run(worker, &flow, &input, &tell, Publisher(publish.clone()));
+            run::run(worker, &flow, &input, &tell, Publisher::new(publish.clone()));
         });
         let guards = guards.map_err(|message| WorkersError::Start { message })?;
         let mut workers = Workers {
@@ -126,12 +194,13 @@ impl Workers {
             guards: Some(guards),
             done: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            catching: BTreeMap::new(),
         };
         while workers.threads.len() < count {
             match workers.told.recv() {
                 Ok(FromWorker::Ready(thread)) => workers.threads.push(thread),
                 Ok(FromWorker::Failed(error)) => return Err(error.into()),
-                Ok(FromWorker::Done(_)) => {}
+                Ok(_) => {}
                 Err(_) => return Err(WorkersError::Died),
             }
         }
@@ -144,9 +213,69 @@ impl Workers {
     /// A worker is gone.
     pub fn submit(&mut self, input: TickInput) -> Result<(), WorkersError> {
         self.done.insert(input.tick, 0);
-        let input = Arc::new(input);
+        self.tell(&ToWorker::Tick(Arc::new(input)))
+    }
+
+    /// Builds one more dataflow beside what runs. Its past follows in parts ([`Workers::past`]).
+    ///
+    /// # Errors
+    /// A worker is gone.
+    pub fn add(&mut self, addition: Addition) -> Result<(), WorkersError> {
+        self.catching.insert(addition.relation, Catching::default());
+        self.tell(&ToWorker::Add(Arc::new(addition)))
+    }
+
+    /// Hands over a part of an addition's past; parts are handed over in order.
+    ///
+    /// # Errors
+    /// A worker is gone.
+    pub fn past(&mut self, past: Past) -> Result<(), WorkersError> {
+        self.tell(&ToWorker::Past(Arc::new(past)))
+    }
+
+    /// Lets one relation take the place of another with those that read it.
+    ///
+    /// # Errors
+    /// A worker is gone.
+    pub fn swap(&mut self, swap: Swap) -> Result<(), WorkersError> {
+        self.tell(&ToWorker::Swap(Arc::new(swap)))
+    }
+
+    /// Ends an addition.
+    ///
+    /// # Errors
+    /// A worker is gone.
+    pub fn remove(&mut self, relation: usize) -> Result<(), WorkersError> {
+        self.catching.remove(&relation);
+        self.tell(&ToWorker::Remove(relation))
+    }
+
+    /// How many parts of an addition's past all workers have worked off.
+    pub fn parts_done(&self, relation: usize) -> u64 {
+        let parts = self.catching.get(&relation).map_or(0, |catching| catching.parts);
+        parts / self.inputs.len() as u64
+    }
+
+    /// The additions that live with the others since this was asked last: every tick that is
+    /// submitted from now on is done when they are done with it too.
+    pub fn caught_up(&mut self) -> Vec<usize> {
+        let all = self.inputs.len();
+        let done = self.catching.iter().filter(|(_, catching)| catching.caught_up == all);
+        let done: Vec<usize> = done.map(|(relation, _)| *relation).collect();
+        done.iter().for_each(|relation| {
+            self.catching.remove(relation);
+        });
+        done
+    }
+
+    /// Why an addition cannot be built, if it cannot.
+    pub fn unbuilt(&self, relation: usize) -> Option<String> {
+        self.catching.get(&relation).and_then(|catching| catching.unbuilt.clone())
+    }
+
+    fn tell(&self, what: &ToWorker) -> Result<(), WorkersError> {
         for worker in &self.inputs {
-            worker.send(input.clone()).map_err(|_| WorkersError::Died)?;
+            worker.send(what.clone()).map_err(|_| WorkersError::Died)?;
         }
         self.threads.iter().for_each(Thread::unpark);
         Ok(())
@@ -174,12 +303,50 @@ impl Workers {
                 return Ok(Some(TickOutput { tick, published }));
             }
             match self.told.recv_timeout(wait) {
-                Ok(FromWorker::Done(tick)) => *self.done.entry(tick).or_default() += 1,
-                Ok(_) => {}
+                Ok(told) => self.hear(told)?,
                 Err(RecvTimeoutError::Timeout) if self.alive() => return Ok(None),
                 Err(_) => return Err(WorkersError::Died),
             }
         }
+    }
+
+    fn hear(&mut self, told: FromWorker) -> Result<(), WorkersError> {
+        match told {
+            FromWorker::Done(tick) => *self.done.entry(tick).or_default() += 1,
+            FromWorker::PastDone(relation) => self.of(relation, |catching| catching.parts += 1),
+            FromWorker::CaughtUp(relation) => self.of(relation, |catching| catching.caught_up += 1),
+            FromWorker::Unbuilt(relation, why) => {
+                self.of(relation, |catching| catching.unbuilt = Some(why));
+            }
+            FromWorker::Failed(error) => return Err(error.into()),
+            FromWorker::Ready(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Notes something of an addition, unless it was taken away.
+    fn of(&mut self, relation: usize, note: impl FnOnce(&mut Catching)) {
+        if let Some(catching) = self.catching.get_mut(&relation) {
+            note(catching);
+        }
+    }
+
+    /// Hears what workers have to say without waiting, though no tick is on its way.
+    ///
+    /// # Errors
+    /// A worker is gone, or cannot render an addition.
+    pub fn listen(&mut self) -> Result<(), WorkersError> {
+        while let Ok(told) = self.told.try_recv() {
+            self.hear(told)?;
+        }
+        if self.alive() { Ok(()) } else { Err(WorkersError::Died) }
+    }
+
+    /// What was published of the past of additions, so far.
+    pub fn take_past(&mut self, before: Timestamp) -> Vec<Published> {
+        self.drain();
+        let later = self.waiting.split_off(&before.0);
+        std::mem::replace(&mut self.waiting, later).into_values().flatten().collect()
     }
 
     fn drain(&mut self) {
@@ -209,77 +376,5 @@ impl Drop for Workers {
                 }
             }
         }
-    }
-}
-
-/// The life of one worker thread.
-fn run(
-    worker: &mut Worker,
-    flow: &Flow,
-    input: &Receiver<Arc<TickInput>>,
-    tell: &Sender<FromWorker>,
-    publisher: Publisher,
-) {
-    let built = worker.dataflow::<Time, _, _>(|scope| flow.build(scope, &publisher));
-    let Built { mut inputs, probe } = match built {
-        Ok(built) => built,
-        Err(error) => {
-            // The other side may have given up on another worker's failure already.
-            tell.send(FromWorker::Failed(error)).unwrap_or_default();
-            return;
-        }
-    };
-    drop(publisher);
-    let (index, peers, step) = (worker.index(), worker.peers(), flow.step.millis());
-    if tell.send(FromWorker::Ready(std::thread::current())).is_err() {
-        return;
-    }
-    let mut open: std::collections::VecDeque<Timestamp> = std::collections::VecDeque::new();
-    loop {
-        match input.try_recv() {
-            Ok(tick) => {
-                feed(&mut inputs, &tick, index, peers, step);
-                open.push_back(tick.tick);
-            }
-            Err(crossbeam_channel::TryRecvError::Empty) => {}
-            Err(crossbeam_channel::TryRecvError::Disconnected) => break,
-        }
-        worker.step_or_park(if input.is_empty() { Some(PARK) } else { Some(Duration::ZERO) });
-        while let Some(tick) = open.front()
-            && !probe.less_than(&(tick.0 + 1))
-        {
-            let tick = *tick;
-            open.pop_front();
-            if tell.send(FromWorker::Done(tick)).is_err() {
-                return;
-            }
-        }
-    }
-    drop(inputs);
-    while !probe.done() {
-        worker.step_or_park(Some(PARK));
-    }
-}
-
-/// Gives a worker its share of a tick and closes the tick.
-fn feed(
-    inputs: &mut [crate::flow::Input1],
-    tick: &TickInput,
-    index: usize,
-    peers: usize,
-    step: u64,
-) {
-    for input in inputs.iter_mut() {
-        input.advance_to(tick.tick.0);
-    }
-    for (relation, delta) in &tick.deltas {
-        let rows = delta.batch.num_rows();
-        let (from, to) = (rows * index / peers, rows * (index + 1) / peers);
-        if from < to {
-            inputs[*relation].send(delta.slice(from, to - from));
-        }
-    }
-    for input in inputs.iter_mut() {
-        input.advance_to(tick.tick.0 + step);
     }
 }

@@ -23,6 +23,7 @@ use crate::plan::canonical::canonical;
 use crate::plan::context::said;
 use crate::plan::refuse::PlanError;
 use crate::plan::statement;
+use crate::plan::survey;
 use crate::session;
 
 /// Rows to be asked, with their columns even where there is no row.
@@ -52,6 +53,7 @@ pub fn query(
     now: Timestamp,
 ) -> std::result::Result<RecordBatch, PlanError> {
     let query = statement::query(sql)?;
+    survey::answerable(&query)?;
     let context = context(tables).map_err(|e| said(&e))?;
     wait(answer(&context, query, now)).map_err(|e| said(&e))
 }

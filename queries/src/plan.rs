@@ -4,11 +4,13 @@
 //! text
 //!  └ statement   our DDL, parsed with sqlparser
 //!     └ survey    first refusals, with names and places
-//!        └ context   DataFusion: plan, total orders, analyse, own nodes, now(), optimise
+//!        └ context   DataFusion: plan, total orders, analyse, own nodes, queries to joins
+//!           │           (subquery), now() (temporal), optimise
 //!           └ lower     to our nodes, columns as positions (rel)
 //!              └ prune, join   columns that are asked for, joins in order
-//!                 └ retain        where rows are forgotten
-//!                    └ emit          the ViewPlan
+//!                 └ expand        joins that no operator does, of those that are
+//!                    └ retain        where rows are forgotten
+//!                       └ emit          the ViewPlan
 //! ```
 //!
 //! Every choice is made here and stands in the plan; rendering decides nothing. The same text over
@@ -18,6 +20,7 @@ pub(crate) mod aggregate;
 pub mod canonical;
 pub(crate) mod context;
 pub(crate) mod emit;
+pub(crate) mod expand;
 pub(crate) mod expr;
 pub(crate) mod join;
 pub(crate) mod lower;
@@ -28,6 +31,7 @@ pub mod refuse;
 pub(crate) mod rel;
 pub(crate) mod retain;
 pub mod statement;
+pub(crate) mod subquery;
 pub(crate) mod survey;
 pub(crate) mod temporal;
 
@@ -37,10 +41,14 @@ use schemas::catalog::RelationInfo;
 use schemas::catalog::RelationKind;
 use schemas::plan::OnError;
 use schemas::plan::ViewPlan;
+use schemas::relation::Relation;
+use schemas::view_error::ViewError;
 
 use self::lower::Lower;
 use self::refuse::PlanError;
 use self::statement::ViewStatement;
+
+pub use self::context::said;
 
 /// Plans views over a catalog that grows with them.
 pub struct Planner {
@@ -65,6 +73,9 @@ impl Planner {
     /// The text is not such a statement, names what there is not, or cannot be maintained.
     pub fn view(&self, sql: &str) -> Result<ViewPlan, PlanError> {
         let statement = statement::view(sql)?;
+        if statement.name == ViewError::NAME {
+            return Err(PlanError::DuplicateName { name: statement.name, what: "table" });
+        }
         if let Some(info) = self.catalog.get(&statement.name)
             && info.kind != RelationKind::View
         {
@@ -110,8 +121,8 @@ impl Planner {
         let all: Vec<usize> = (0..rel.width()).collect();
         // Before ordering, so that joins see what is asked of them; after it, for the columns of
         // their keys.
-        let rel = join::order(prune::prune(rel, &all), &self.catalog)?;
-        let mut rel = prune::prune(rel, &all);
+        let rel = join::order(prune::prune(rel, &all), &self.catalog);
+        let mut rel = expand::expand(prune::prune(rel, &all));
         retain::place(&mut rel, &self.catalog);
         if !statement.allow_unbounded_state {
             retain::refuse_unbounded(&rel, &self.catalog)?;

@@ -34,7 +34,7 @@ use schemas::time::Timestamp;
 use crate::plan::refuse::PlanError;
 
 /// A session state with our settings and our `now()`.
-pub(crate) fn state() -> SessionState {
+pub fn state() -> SessionState {
     let mut config = SessionConfig::new().with_target_partitions(1).with_information_schema(true);
     let options = config.options_mut();
     options.sql_parser.dialect = Dialect::PostgreSQL;
@@ -101,7 +101,10 @@ pub(crate) fn has_now(expr: &Expr) -> bool {
 }
 
 /// The plan with the tick in the place of `now()`.
-pub(crate) fn at(plan: LogicalPlan, now: Timestamp) -> Result<LogicalPlan> {
+///
+/// # Errors
+/// The tick is no date, or the plan cannot be rebuilt.
+pub fn at(plan: LogicalPlan, now: Timestamp) -> Result<LogicalPlan> {
     let ms = i64::try_from(now.0).map_err(|_| exec_datafusion_err!("{} ms is no date", now.0))?;
     let tick = ScalarValue::TimestampMillisecond(Some(ms), Some(Arc::from(UTC)));
     plan.transform_down_with_subqueries(|plan| {

@@ -8,7 +8,7 @@ macro_rules! shipped {
 }
 
 /// The shipped views, in name order.
-static SHIPPED: [(&str, &str); 19] = shipped![
+static SHIPPED: [(&str, &str); 20] = shipped![
     "asset_latest",
     "asset_state",
     "bus_assets",
@@ -25,6 +25,7 @@ static SHIPPED: [(&str, &str); 19] = shipped![
     "price_latest",
     "price_now",
     "sensor_latest",
+    "sensor_listed",
     "stale_sensors",
     "switch_state",
     "weather_now",

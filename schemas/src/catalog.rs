@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow_schema::SchemaRef;
 
+use crate::event::Price;
 use crate::event::StreamDef;
 use crate::event::SwitchPosition;
 use crate::event::streams;
@@ -59,6 +60,15 @@ pub const DEFAULT_LATENESS_MS: u64 = DAY_MS;
 /// How long rows are kept.
 pub const DEFAULT_RETAIN_MS: u64 = 2 * DAY_MS;
 
+/// How late a row may be that counts until another takes its place: a year, because a tariff that
+/// was published in January is the price of December, whenever a source comes to tell it.
+pub const STANDING_LATENESS_MS: u64 = 366 * DAY_MS;
+
+/// Streams whose rows count until another row takes their place, be it for years: a switch stands
+/// where it was put until it moves again, and a price holds for its delivery period, whenever it
+/// was published. The views over them bound what they keep.
+const STANDING: [&str; 2] = [Price::NAME, SwitchPosition::NAME];
+
 // What may still be corrected must still be there.
 const _: () = assert!(DEFAULT_RETAIN_MS >= DEFAULT_LATENESS_MS);
 
@@ -67,13 +77,12 @@ impl Catalog {
     pub fn built_in() -> Catalog {
         let mut catalog = Catalog::default();
         for def in streams() {
-            // A switch stands where it was put until it moves again, be it for years.
-            let stands = def.name == SwitchPosition::NAME;
-            catalog.add_stream(StreamSettings {
-                def,
-                lateness_ms: DEFAULT_LATENESS_MS,
-                retain_ms: if stands { 0 } else { DEFAULT_RETAIN_MS },
-            });
+            let (lateness_ms, retain_ms) = if STANDING.contains(&def.name.as_str()) {
+                (STANDING_LATENESS_MS, 0)
+            } else {
+                (DEFAULT_LATENESS_MS, DEFAULT_RETAIN_MS)
+            };
+            catalog.add_stream(StreamSettings { def, lateness_ms, retain_ms });
         }
         for table in tables() {
             let info = RelationInfo { schema: table.schema, kind: RelationKind::Table };
@@ -102,6 +111,11 @@ impl Catalog {
     /// Adds or replaces a relation.
     pub fn add(&mut self, name: &str, info: RelationInfo) {
         self.relations.insert(name.to_owned(), info);
+    }
+
+    /// Takes a relation away, if it is there.
+    pub fn remove(&mut self, name: &str) {
+        self.relations.remove(name);
     }
 
     /// A relation by name.

@@ -16,6 +16,9 @@ pub mod scada;
 pub mod switching;
 pub mod weather;
 
+use std::sync::Arc;
+
+use arrow_schema::ArrowError;
 use arrow_schema::SchemaRef;
 
 pub use self::command::Approval;
@@ -67,6 +70,16 @@ impl StreamDef {
             key: Vec::new(),
             envelope: Envelope::Append,
         }
+    }
+
+    /// The columns of its key, in the key's order.
+    ///
+    /// # Errors
+    /// The key names a column that the stream does not have.
+    pub fn key_schema(&self) -> Result<SchemaRef, ArrowError> {
+        let columns: Result<Vec<usize>, _> =
+            self.key.iter().map(|column| self.schema.index_of(column)).collect();
+        Ok(Arc::new(self.schema.project(&columns?)?))
     }
 }
 

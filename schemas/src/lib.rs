@@ -5,13 +5,15 @@
 //! opens a file, or knows how a dataflow or a query engine works.
 //!
 //! Read in this order: [`time`], [`relation`], [`event`], [`mod@reference`], [`state`],
-//! [`decision`], then [`row`], [`plan`], [`contract`].
+//! [`decision`], [`mod@example`], then [`row`], [`plan`], [`contract`].
 
 pub mod audit;
 pub mod catalog;
 pub mod contract;
 pub mod decision;
+pub mod definition;
 pub mod event;
+pub mod example;
 pub mod id;
 pub mod plan;
 pub mod quarantine;
@@ -20,3 +22,4 @@ pub mod relation;
 pub mod row;
 pub mod state;
 pub mod time;
+pub mod view_error;

@@ -44,15 +44,17 @@ pub struct ViewPlan {
     pub reads: Vec<String>,
 }
 
-/// What becomes of a row whose expression fails (division by zero, bad cast, out of range).
+/// What becomes of a row whose expression fails (division by zero, bad cast, out of range), and of
+/// a group whose aggregate does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
-    /// Reading the view fails while such a row stands.
+    /// As [`OnError::Quarantine`], and reading the view, or one that reads it, fails while such a
+    /// row stands.
     Fail,
     /// The row is left out and kept in the view's errors.
     #[default]
     Quarantine,
-    /// The failing column is NULL.
+    /// The failing column is NULL; a value that no sum takes counts as NULL.
     Null,
 }
 
@@ -66,8 +68,8 @@ impl fmt::Display for OnError {
     }
 }
 
-/// One node with what it puts out.
-#[derive(Clone, Debug)]
+/// One node with what it puts out. Equal nodes put out the same.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// The columns it puts out.
     pub schema: SchemaRef,
@@ -78,7 +80,7 @@ pub struct Node {
 }
 
 /// What a node does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// Reads a stream, a reference table, another view, or what an agent says.
     ///
@@ -92,7 +94,9 @@ pub enum Op {
         /// above does it.
         expire: Option<Expiry>,
     },
-    /// Computes, filters and projects, on batches. Costs nothing.
+    /// Computes, filters and projects, on batches.
+    ///
+    /// Costs nothing; with `forget`, the rows that fail until they are forgotten.
     MapFilterProject {
         /// What it reads.
         input: Box<Node>,
@@ -100,10 +104,15 @@ pub enum Op {
         filters: Vec<ExprRef>,
         /// The columns that come out, over the input's columns.
         projections: Vec<ExprRef>,
+        /// Forget that a row failed when this input column is older than the stream retains. `None`
+        /// where failing rows are retracted as all others.
+        forget: Option<Expiry>,
     },
     /// Joins rows with equal keys; history is restated when either side changes.
     ///
-    /// Costs both sides, arranged by key. NULL keys never match.
+    /// Costs both sides, arranged by key; of the right side of a semi, anti or mark join one count
+    /// a key. Without key columns every row meets every row, on one worker. NULL keys never match
+    /// unless `nulls_equal`.
     Join {
         /// The left side: the stream, if one side is one.
         left: Box<Node>,
@@ -113,16 +122,20 @@ pub enum Op {
         left_key: Vec<usize>,
         /// Key columns of the right side, in the same order and of the same types.
         right_key: Vec<usize>,
-        /// What becomes of left rows without a match.
+        /// NULL is equal to NULL, as in IS NOT DISTINCT FROM.
+        nulls_equal: bool,
+        /// What becomes of left rows with and without a match.
         kind: JoinKind,
-        /// The columns that come out, numbered over left then right.
+        /// The columns that come out, numbered over left then right; of a semi or anti join the
+        /// left ones, of a mark join those and, behind them, the mark.
         outputs: Vec<usize>,
     },
     /// Groups rows and aggregates each group. The group columns come out first, then the
     /// aggregates.
     ///
     /// Costs one accumulator a group (accumulable), or the group's argument values (ordered,
-    /// basic). Without group columns there is one group, which exists even when empty.
+    /// basic); of a group behind the input's lateness, the result alone. Without group columns
+    /// there is one group, which exists even when empty.
     Reduce {
         /// What it reads.
         input: Box<Node>,
@@ -187,13 +200,31 @@ pub enum Op {
     },
 }
 
-/// What becomes of left rows without a match.
+/// What becomes of left rows with and without a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinKind {
-    /// They vanish.
+    /// They come out once a match; without one they vanish.
     Inner,
-    /// They come out with NULL in the right columns.
+    /// As inner; without a match they come out with NULL in the right columns.
     Left,
+    /// They come out as they are if there is a match.
+    Semi,
+    /// They come out as they are if there is none.
+    Anti,
+    /// They come out as they are, with a column that says whether there is a match.
+    Mark,
+}
+
+impl fmt::Display for JoinKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            JoinKind::Inner => "inner",
+            JoinKind::Left => "left",
+            JoinKind::Semi => "semi",
+            JoinKind::Anti => "anti",
+            JoinKind::Mark => "mark",
+        })
+    }
 }
 
 /// One column of an order.
@@ -214,16 +245,31 @@ pub struct OrderBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
     /// The timestamp column (of the relation for a Get, of the group for a Reduce, of the input for
-    /// a TopK).
+    /// a TopK or a MapFilterProject).
     pub column: usize,
     /// How long rows are kept behind the end of their hour, in milliseconds.
     pub retain_ms: u64,
+    /// How long behind the end of their hour rows may still come or change, in milliseconds, if the
+    /// input promises that. What is older may be kept as its result alone.
+    pub lateness_ms: Option<u64>,
 }
 
 impl Expiry {
+    /// The same by another column.
+    pub const fn of(self, column: usize) -> Expiry {
+        Expiry { column, ..self }
+    }
+
     /// The instant from which a row of time `at` no longer shows.
     pub const fn at(&self, at: Timestamp) -> Timestamp {
         Timestamp((at.0 / HOUR_MS + 1) * HOUR_MS + self.retain_ms)
+    }
+
+    /// The instant from which no row of time `at` comes, changes or goes, if there is one before
+    /// [`Expiry::at`].
+    pub fn settled_at(&self, at: Timestamp) -> Option<Timestamp> {
+        let lateness_ms = self.lateness_ms.filter(|lateness| *lateness < self.retain_ms)?;
+        Some(Timestamp((at.0 / HOUR_MS + 1) * HOUR_MS + lateness_ms))
     }
 }
 

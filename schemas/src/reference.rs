@@ -7,22 +7,24 @@
 use arrow_schema::SchemaRef;
 
 use crate::relation;
+use crate::relation::EXAMPLE_AT;
 use crate::relation::Relation;
+use crate::time::HOUR_MS;
 use crate::time::Timestamp;
 
 relation! {
     /// A node of the network.
     pub struct Bus in "buses" {
         /// The bus.
-        pub bus_id: String,
+        pub bus_id: String = "bus-17",
         /// The feeder it hangs on.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// Nominal line-to-line voltage in kV.
-        pub nominal_kv: f64,
+        pub nominal_kv: f64 = 0.4,
         /// Lower voltage limit, per unit of nominal.
-        pub voltage_pu_min: f64,
+        pub voltage_pu_min: f64 = 0.9,
         /// Upper voltage limit, per unit of nominal.
-        pub voltage_pu_max: f64,
+        pub voltage_pu_max: f64 = 1.1,
     }
 }
 
@@ -30,23 +32,23 @@ relation! {
     /// A line or cable.
     pub struct Branch in "branches" {
         /// The branch.
-        pub branch_id: String,
+        pub branch_id: String = "line-17",
         /// The end nearer to the source.
-        pub from_bus_id: String,
+        pub from_bus_id: String = "bus-16",
         /// The other end.
-        pub to_bus_id: String,
+        pub to_bus_id: String = "bus-17",
         /// The feeder it belongs to.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// Length in km.
-        pub length_km: f64,
+        pub length_km: f64 = 0.02,
         /// Series resistance in ohm/km.
-        pub r_ohm_per_km: f64,
+        pub r_ohm_per_km: f64 = 0.2067,
         /// Series reactance in ohm/km.
-        pub x_ohm_per_km: f64,
+        pub x_ohm_per_km: f64 = 0.0804,
         /// Capacitance to ground in nF/km.
-        pub c_nf_per_km: f64,
+        pub c_nf_per_km: f64 = 829.0,
         /// Rated current in A.
-        pub rated_a: f64,
+        pub rated_a: f64 = 275.0,
     }
 }
 
@@ -54,15 +56,15 @@ relation! {
     /// A two-winding transformer.
     pub struct Transformer in "transformers" {
         /// The transformer.
-        pub transformer_id: String,
+        pub transformer_id: String = "transformer-1",
         /// Its high-voltage bus.
-        pub hv_bus_id: String,
+        pub hv_bus_id: String = "bus-0",
         /// Its low-voltage bus.
-        pub lv_bus_id: String,
+        pub lv_bus_id: String = "bus-1",
         /// The feeder it feeds.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// Rated power in kVA.
-        pub rated_kva: f64,
+        pub rated_kva: f64 = 400.0,
     }
 }
 
@@ -70,13 +72,13 @@ relation! {
     /// A switch or breaker.
     pub struct Switch in "switches" {
         /// The switch.
-        pub switch_id: String,
+        pub switch_id: String = "switch-12",
         /// The branch it opens.
-        pub branch_id: String,
+        pub branch_id: String = "line-17",
         /// The feeder it belongs to.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// Where it stands when nothing was heard: `open` or `closed`.
-        pub normal_position: String,
+        pub normal_position: String = "closed",
     }
 }
 
@@ -84,13 +86,13 @@ relation! {
     /// Everything behind one head.
     pub struct Feeder in "feeders" {
         /// The feeder.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// The price zone it lies in.
-        pub zone_id: String,
+        pub zone_id: String = "zone-1",
         /// The branch or transformer at its head.
-        pub head_branch_id: String,
+        pub head_branch_id: String = "transformer-1",
         /// The most it may draw, in kW.
-        pub limit_kw: f64,
+        pub limit_kw: f64 = 114.0,
     }
 }
 
@@ -98,14 +100,14 @@ relation! {
     /// A meter at a connection point.
     pub struct Meter in "meters" {
         /// The meter.
-        pub meter_id: String,
+        pub meter_id: String = "meter-07",
         /// The bus it stands at.
-        pub bus_id: String,
+        pub bus_id: String = "bus-17",
         /// The feeder that bus hangs on.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// Where its readings come from: `measured`, or `copy` where they are made from another
         /// home's.
-        pub origin: String,
+        pub origin: String = "copy",
     }
 }
 
@@ -113,16 +115,16 @@ relation! {
     /// A sensor whose values arrive in `scada_measurements`.
     pub struct Sensor in "sensors" {
         /// The sensor.
-        pub sensor_id: String,
+        pub sensor_id: String = "head-active-power",
         /// The bus it stands at.
-        pub bus_id: String,
+        pub bus_id: String = "bus-1",
         /// The feeder that bus hangs on.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// What it measures, unit last: `voltage_pu`, `head_active_power_kw`,
         /// `head_reactive_power_kvar`, ….
-        pub quantity: String,
+        pub quantity: String = "head_active_power_kw",
         /// How long it may be silent before it is called stale, in milliseconds.
-        pub stale_after_ms: i64,
+        pub stale_after_ms: i64 = 30_000,
     }
 }
 
@@ -130,23 +132,23 @@ relation! {
     /// A device that can be told what to do.
     pub struct Asset in "assets" {
         /// The device.
-        pub asset_id: String,
+        pub asset_id: String = "battery-07",
         /// `battery`, `ev-charger`, `flexible-load`, `pv`, `wind` or `generator`.
-        pub kind: String,
+        pub kind: String = "battery",
         /// The bus it is connected to.
-        pub bus_id: String,
+        pub bus_id: String = "bus-17",
         /// The feeder that bus hangs on.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// Least active power in kW (charging is negative).
-        pub power_kw_min: f64,
+        pub power_kw_min: f64 = -5.0,
         /// Greatest active power in kW.
-        pub power_kw_max: f64,
+        pub power_kw_max: f64 = 5.0,
         /// Greatest change of power between two ticks in kW.
-        pub ramp_kw_max: f64,
+        pub ramp_kw_max: f64 = 5.0,
         /// Energy it can hold in kWh; 0 where it stores none.
-        pub energy_kwh_max: f64,
+        pub energy_kwh_max: f64 = 6.4,
         /// Share of energy that survives one way, 0 to 1.
-        pub efficiency: f64,
+        pub efficiency: f64 = 0.95,
     }
 }
 
@@ -154,11 +156,11 @@ relation! {
     /// A price zone.
     pub struct Zone in "zones" {
         /// The zone.
-        pub zone_id: String,
+        pub zone_id: String = "zone-1",
         /// Its name.
-        pub name: String,
+        pub name: String = "Fontana, California",
         /// The currency of its prices, as in ISO 4217.
-        pub currency: String,
+        pub currency: String = "USD",
     }
 }
 
@@ -166,11 +168,11 @@ relation! {
     /// Who buys at a meter, and on which product.
     pub struct Contract in "contracts" {
         /// The contract.
-        pub contract_id: String,
+        pub contract_id: String = "contract-07",
         /// The meter it is for.
-        pub meter_id: String,
+        pub meter_id: String = "meter-07",
         /// The product its energy is priced by.
-        pub product: String,
+        pub product: String = "tariff",
     }
 }
 
@@ -178,13 +180,13 @@ relation! {
     /// Hourly net load of the days before the instance began, for forecasts and their quantiles.
     pub struct LoadHistory in "load_history" {
         /// The bus.
-        pub bus_id: String,
+        pub bus_id: String = "bus-17",
         /// The feeder it hangs on.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// Start of the hour.
-        pub hour_at: Timestamp,
+        pub hour_at: Timestamp = EXAMPLE_AT.minus(24 * HOUR_MS),
         /// Mean net load over the hour in kW, without what batteries did.
-        pub net_load_kw: f64,
+        pub net_load_kw: f64 = 1.75,
     }
 }
 

@@ -6,6 +6,10 @@
 //! read: a view that stands in for a relation may order its columns as it likes and carry more of
 //! them.
 //!
+//! Each relation has an example, one row as it might be, so that whoever writes a sender, a file or
+//! a test has something to begin with, and every encoding is tried on every relation. A column's
+//! part of it stands behind the column's type; one that says nothing has its type's.
+//!
 //! It does not keep data; see [`crate::contract`] for that.
 
 use std::sync::Arc;
@@ -34,6 +38,9 @@ pub trait Relation: Sized {
 
     /// The Arrow schema, columns in field order.
     fn schema() -> SchemaRef;
+
+    /// One row as it might be.
+    fn example() -> Self;
 
     /// The rows as one batch.
     fn to_batch(rows: &[Self]) -> RecordBatch;
@@ -90,6 +97,9 @@ pub fn timestamp_type() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some(Arc::from(UTC)))
 }
 
+/// The instant of every example: 31 August 2016, 18:00, when the village's evening begins.
+pub const EXAMPLE_AT: Timestamp = Timestamp(1_472_666_400_000);
+
 /// The time zone of every instant.
 pub const UTC: &str = "UTC";
 
@@ -100,6 +110,9 @@ pub trait Column: Sized {
 
     /// Whether NULL is one of its values.
     const NULLABLE: bool = false;
+
+    /// A value where nothing better is known.
+    fn example() -> Self;
 
     /// The values as an array.
     fn to_array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef
@@ -112,10 +125,14 @@ pub trait Column: Sized {
 }
 
 macro_rules! column {
-    ($rust:ty, $type:expr, $to:expr, $read:expr) => {
+    ($rust:ty, $type:expr, $example:expr, $to:expr, $read:expr) => {
         impl Column for $rust {
             fn data_type() -> DataType {
                 $type
+            }
+
+            fn example() -> Self {
+                $example
             }
 
             fn to_array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef {
@@ -136,6 +153,10 @@ macro_rules! column {
                 $type
             }
 
+            fn example() -> Self {
+                Some($example)
+            }
+
             fn to_array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef {
                 let to: fn(Vec<Option<&$rust>>) -> ArrayRef = $to;
                 to(values.map(Option::as_ref).collect())
@@ -151,30 +172,35 @@ macro_rules! column {
 column!(
     String,
     DataType::Utf8,
+    "text".to_owned(),
     |values| Arc::new(values.into_iter().collect::<StringArray>()),
     |array, row| array.as_string::<i32>().value(row).to_owned()
 );
 column!(
     f64,
     DataType::Float64,
+    1.5,
     |values| Arc::new(values.into_iter().map(|v| v.copied()).collect::<Float64Array>()),
     |array, row| array.as_primitive::<arrow_array::types::Float64Type>().value(row)
 );
 column!(
     i64,
     DataType::Int64,
+    1,
     |values| Arc::new(values.into_iter().map(|v| v.copied()).collect::<Int64Array>()),
     |array, row| array.as_primitive::<arrow_array::types::Int64Type>().value(row)
 );
 column!(
     bool,
     DataType::Boolean,
+    true,
     |values| Arc::new(values.into_iter().map(|v| v.copied()).collect::<BooleanArray>()),
     |array, row| array.as_boolean().value(row)
 );
 column!(
     Timestamp,
     timestamp_type(),
+    EXAMPLE_AT,
     |values| {
         let ms = values.into_iter().map(|v| v.map(|at| at.0 as i64));
         Arc::new(ms.collect::<TimestampMillisecondArray>().with_timezone(UTC))
@@ -222,13 +248,25 @@ pub fn schema_of(fields: Vec<Field>) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Declares a relation: a struct, its SQL name, and its columns.
+/// A column's part of an example.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! example_value {
+    ($type:ty) => {
+        <$type as $crate::relation::Column>::example()
+    };
+    ($type:ty, $value:expr) => {
+        <$type>::from($value)
+    };
+}
+
+/// Declares a relation: a struct, its SQL name, and its columns, each with its part of the example.
 #[macro_export]
 macro_rules! relation {
     (
         $(#[$outer:meta])*
         pub struct $name:ident in $sql:literal {
-            $( $(#[$inner:meta])* pub $field:ident: $type:ty, )*
+            $( $(#[$inner:meta])* pub $field:ident: $type:ty $(= $example:expr)?, )*
         }
     ) => {
         $(#[$outer])*
@@ -250,6 +288,12 @@ macro_rules! relation {
                         ])
                     })
                     .clone()
+            }
+
+            fn example() -> Self {
+                $name {
+                    $( $field: $crate::example_value!($type $(, $example)?), )*
+                }
             }
 
             fn to_batch(rows: &[Self]) -> arrow_array::RecordBatch {

@@ -4,19 +4,20 @@
 //! run. Extra columns are welcome and ignored.
 
 use crate::relation;
+use crate::relation::EXAMPLE_AT;
 use crate::time::Timestamp;
 
 relation! {
     /// Mean net load of a bus over an hour, without what its battery did.
     pub struct NodeHour in "node_hour" {
         /// The bus.
-        pub bus_id: String,
+        pub bus_id: String = "bus-17",
         /// The feeder it hangs on.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// Start of the hour.
-        pub hour_at: Timestamp,
+        pub hour_at: Timestamp = EXAMPLE_AT,
         /// Mean net load in kW so far; import is positive.
-        pub net_load_kw: f64,
+        pub net_load_kw: f64 = 1.75,
     }
 }
 
@@ -24,13 +25,13 @@ relation! {
     /// What a feeder draws now.
     pub struct FeederNow in "feeder_now" {
         /// The feeder.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// When its head was measured last.
-        pub measured_at: Timestamp,
+        pub measured_at: Timestamp = EXAMPLE_AT,
         /// Active power at the head in kW; import is positive.
-        pub head_kw: f64,
+        pub head_kw: f64 = 112.4,
         /// The most it may draw, in kW.
-        pub limit_kw: f64,
+        pub limit_kw: f64 = 114.0,
     }
 }
 
@@ -38,27 +39,27 @@ relation! {
     /// A controllable device and what it said last.
     pub struct AssetState in "asset_state" {
         /// The device.
-        pub asset_id: String,
+        pub asset_id: String = "battery-07",
         /// The feeder it lies in.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// Its kind, as in `assets`.
-        pub kind: String,
+        pub kind: String = "battery",
         /// Least active power in kW.
-        pub power_kw_min: f64,
+        pub power_kw_min: f64 = -5.0,
         /// Greatest active power in kW.
-        pub power_kw_max: f64,
+        pub power_kw_max: f64 = 5.0,
         /// Greatest change of power between two ticks in kW.
-        pub ramp_kw_max: f64,
+        pub ramp_kw_max: f64 = 5.0,
         /// Energy it can hold in kWh.
-        pub energy_kwh_max: f64,
+        pub energy_kwh_max: f64 = 6.4,
         /// Share of energy that survives one way.
-        pub efficiency: f64,
+        pub efficiency: f64 = 0.95,
         /// When it spoke last; NULL while it has not.
-        pub measured_at: Option<Timestamp>,
+        pub measured_at: Option<Timestamp> = EXAMPLE_AT,
         /// Its active power in kW; injection is positive.
-        pub active_power_kw: Option<f64>,
+        pub active_power_kw: Option<f64> = 2.5,
         /// Energy stored in kWh.
-        pub state_of_charge_kwh: Option<f64>,
+        pub state_of_charge_kwh: Option<f64> = 3.2,
     }
 }
 
@@ -66,30 +67,40 @@ relation! {
     /// The voltage at a bus and its limits.
     pub struct BusVoltage in "bus_voltage" {
         /// The bus.
-        pub bus_id: String,
+        pub bus_id: String = "bus-17",
         /// The feeder it hangs on.
-        pub feeder_id: String,
+        pub feeder_id: String = "feeder-1",
         /// When it was measured last.
-        pub measured_at: Timestamp,
+        pub measured_at: Timestamp = EXAMPLE_AT,
         /// Voltage magnitude, per unit of nominal.
-        pub voltage_pu: f64,
+        pub voltage_pu: f64 = 0.982,
         /// Lower limit, per unit.
-        pub voltage_pu_min: f64,
+        pub voltage_pu_min: f64 = 0.9,
         /// Upper limit, per unit.
-        pub voltage_pu_max: f64,
+        pub voltage_pu_max: f64 = 1.1,
     }
 }
 
 relation! {
-    /// A sensor or meter that has been silent for longer than it may be.
+    /// A sensor, meter or device that has been silent for longer than it may be.
     pub struct StaleSensor in "stale_sensors" {
         /// The sensor, meter or device.
-        pub sensor_id: String,
+        pub sensor_id: String = "meter-07",
         /// The feeder it lies in.
-        pub feeder_id: String,
-        /// When it spoke last.
-        pub last_seen_at: Timestamp,
+        pub feeder_id: String = "feeder-1",
+        /// When it spoke last; NULL where nothing that it said is retained.
+        pub last_seen_at: Option<Timestamp> = EXAMPLE_AT.minus(90_000),
         /// How long it may be silent, in milliseconds.
-        pub stale_after_ms: i64,
+        pub stale_after_ms: i64 = 60_000,
+    }
+}
+
+relation! {
+    /// A sensor, meter or device that stands in the reference tables.
+    pub struct SensorListed in "sensor_listed" {
+        /// The sensor, meter or device.
+        pub sensor_id: String = "meter-07",
+        /// The feeder it lies in.
+        pub feeder_id: String = "feeder-1",
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! **Invariant:** [`Broker::start`] returns only a broker that has answered a request.
 
-mod install;
+pub(crate) mod install;
 mod probe;
 
 use std::fs;

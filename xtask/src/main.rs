@@ -1,12 +1,14 @@
 //! The yard's tools: `cargo xtask test` runs every test against the real components it needs.
 //!
-//! The tests need an Apache Kafka broker. This resolves its jars once (Maven), starts it on
-//! loopback, runs the tests with its address in the environment, stops it whatever happened, and
-//! prints the totals. A broker that cannot start is a failure, never a reason to skip.
+//! The tests need an Apache Kafka broker and the desk's clients (psql, JDBC, Python's ADBC and
+//! dbt). This resolves the broker's jars once (Maven), starts it on loopback, gets the clients,
+//! runs the tests with their places in the environment, stops the broker whatever happened, and
+//! prints the totals. What cannot be had is a failure, never a reason to skip.
 //!
 //! It depends on nothing that needs a C compiler, so that it can name what is missing before the
 //! build of the workspace fails for it.
 
+mod clients;
 mod kafka;
 mod needs;
 mod paths;
@@ -22,10 +24,11 @@ use crate::paths::Paths;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test [ARGS…]   start a broker, run `cargo test ARGS…` (default: --workspace --no-fail-fast),
-                 stop it, print the totals
+  test [ARGS…]   install clients, start a broker, run `cargo test ARGS…` (default: --workspace
+                 --no-fail-fast), stop it, print the totals
   kafka start    start a broker that stays until it is stopped, and print how to use it
   kafka stop     stop it
+  clients        get the desk's clients (Python, JDBC), and print where they are
   needs          say which system packages are missing";
 
 #[expect(clippy::print_stderr, reason = "this is a command-line tool")]
@@ -62,6 +65,13 @@ fn run(args: &[String]) -> anyhow::Result<bool> {
         }
         ["kafka", "stop"] => {
             kafka::stop_for_developers(&Paths::find()?)?;
+            Ok(true)
+        }
+        ["clients"] => {
+            needs::check()?;
+            for (name, value) in clients::Clients::prepare(&Paths::find()?)?.environment() {
+                println!("export {name}={value}");
+            }
             Ok(true)
         }
         ["needs"] => needs::check().map(|()| true),

@@ -17,7 +17,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 11] = [
     Need {
         what: "a C compiler (cc)",
         why: "the Kafka client library is C",
@@ -58,9 +58,33 @@ const NEEDS: [Need; 7] = [
     },
     Need {
         what: "Maven (mvn)",
-        why: "the broker's jars are resolved with it",
+        why: "the jars of the broker and of JDBC are resolved with it",
         package: "maven",
         is_there: || runs("mvn", &["--version"]),
+    },
+    Need {
+        what: "a Java compiler (javac)",
+        why: "the desk is tested with JDBC, in a program that is compiled as it runs",
+        package: "openjdk-17-jdk-headless",
+        is_there: || runs("javac", &["-version"]),
+    },
+    Need {
+        what: "psql",
+        why: "the desk is tested with it",
+        package: "postgresql-client",
+        is_there: || runs("psql", &["--version"]),
+    },
+    Need {
+        what: "curl",
+        why: "the HTTP door is tested with it",
+        package: "curl",
+        is_there: || runs("curl", &["--version"]),
+    },
+    Need {
+        what: "Python 3 with venv",
+        why: "the desk is tested with Python's drivers and dbt",
+        package: "python3-venv",
+        is_there: || runs("python3", &["-c", "import venv, ensurepip"]),
     },
 ];
 

@@ -16,6 +16,8 @@ pub(crate) struct Paths {
     pub(crate) workspace: PathBuf,
     /// What belongs to the broker, within the target directory.
     pub(crate) kafka: PathBuf,
+    /// What belongs to the desk's clients, within the target directory.
+    pub(crate) clients: PathBuf,
 }
 
 impl Paths {
@@ -33,8 +35,9 @@ impl Paths {
                 metadata[key].as_str().with_context(|| format!("cargo does not say {key}"))?;
             anyhow::Ok(PathBuf::from(path))
         };
-        let kafka = folder("target_directory")?.join("xtask-kafka");
-        Ok(Paths { workspace: folder("workspace_root")?, kafka })
+        let target = folder("target_directory")?;
+        let (kafka, clients) = (target.join("xtask-kafka"), target.join("xtask-clients"));
+        Ok(Paths { workspace: folder("workspace_root")?, kafka, clients })
     }
 }
 

@@ -1,4 +1,4 @@
-//! One run of all tests: a broker before, the totals after.
+//! One run of all tests: a broker and the clients before, the totals after.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use anyhow::Context;
 
+use crate::clients::Clients;
 use crate::kafka::Broker;
 use crate::paths::Paths;
 use crate::paths::cargo;
@@ -20,12 +21,15 @@ pub(crate) fn run(paths: &Paths, args: &[&str]) -> anyhow::Result<bool> {
     let broker =
         Broker::start(paths).context("the tests need a Kafka broker, which did not start")?;
     println!("broker at {}", broker.addresses().plain);
+    let clients = Clients::prepare(paths)
+        .context("the tests need the desk's clients, which are not there")?;
     let args = if args.is_empty() { &EVERYTHING } else { args };
     let mut tests = Command::new(cargo())
         .arg("test")
         .args(args)
         .current_dir(&paths.workspace)
         .envs(broker.addresses().environment())
+        .envs(clients.environment())
         .stdout(Stdio::piped())
         .spawn()
         .context("cargo test could not be run")?;

@@ -45,7 +45,7 @@ pub fn run(workload: Workload) -> Measured {
     let flow = Flow { step, inputs: inputs.into_iter().collect(), views: vec![view], agents: None };
     timely::execute_directly(move |worker| {
         let (publish, published) = crossbeam_channel::unbounded();
-        let publisher = Publisher(publish);
+        let publisher = Publisher::new(publish);
         let built = worker.dataflow(|scope| flow.build(scope, &publisher));
         let Built { mut inputs, probe } = built.expect("the plan can be rendered");
         let index = |name: &str| {
@@ -97,7 +97,7 @@ pub fn run(workload: Workload) -> Measured {
                 worker.step();
             }
         }
-        let views = Views::new(&flow.published()).expect("a view has plain columns");
+        let views = Views::new(&flow.views).expect("a view has plain columns");
         views.apply(Timestamp(BEGIN_MS), std::mem::take(&mut changes));
         let snapshot = views.snapshot(&flow.views[0].name).expect("the only view");
         let digest = digest(&snapshot.rows);

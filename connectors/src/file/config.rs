@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::error::ConnectorError;
 use crate::error::Finding;
+use crate::format::RECORD_BYTES_LIMIT;
 use crate::format::RECORD_BYTES_MAX;
 use crate::options::Options;
 
@@ -16,9 +17,6 @@ pub const DEFAULT_BATCH_ROWS: usize = 8_192;
 
 /// The greatest piece that may be asked for.
 const BATCH_ROWS_MAX: usize = 1 << 20;
-
-/// The greatest limit on one record that may be asked for, in bytes.
-pub(crate) const RECORD_BYTES_LIMIT: usize = 1 << 28;
 
 /// How a file's bytes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,14 +13,17 @@ use crate::error::ConnectorError;
 use crate::file::config::FileFormat;
 use crate::file::records::RawRecord;
 use crate::file::records::RecordReader;
+use crate::format::Arrival;
 use crate::format::Decoded;
 use crate::format::Decoder;
+use crate::format::PIECE_BYTES_MAX;
 use crate::format::arrow_ipc::ArrowIpc;
 use crate::format::columns;
 use crate::format::parquet::ParquetFile;
 use crate::format::too_long;
 use crate::source::PartitionId;
 use crate::source::Position;
+use crate::source::Refused;
 
 /// An open file.
 pub(crate) trait Reader: Send {
@@ -90,9 +93,9 @@ impl Opening<'_> {
             };
             Decoder::csv(self.schema, header, self.record_bytes_max)
         } else {
-            Decoder::json(self.schema, self.record_bytes_max)
+            Decoder::json(self.schema, self.record_bytes_max, Arrival::OfRecord)
         };
-        let decoder = decoder.map_err(|detail| self.unreadable(&detail))?;
+        let decoder = decoder.map_err(|detail| self.unreadable(&detail))?.keeping_records();
         for position in 0..at {
             if records.next().map_err(|error| self.unreadable(&error))?.is_none() {
                 return Err(self.gone(at, position));
@@ -146,7 +149,7 @@ struct TextReader {
 
 impl Reader for TextReader {
     fn next(&mut self, rows_max: usize) -> Result<Option<(Decoded, Position)>, ConnectorError> {
-        while self.decoder.records() < rows_max {
+        while self.decoder.records() < rows_max && self.decoder.bytes() < PIECE_BYTES_MAX {
             let record = self
                 .records
                 .next()
@@ -156,7 +159,8 @@ impl Reader for TextReader {
                 Some(RawRecord::Whole(record)) => self.decoder.push(self.position, None, record),
                 Some(RawRecord::TooLong(digest)) => {
                     let refusal = too_long(self.record_bytes_max);
-                    self.decoder.refuse(digest.finish(self.position, refusal));
+                    let refused = Refused::kept(self.position, refusal, digest.finish());
+                    self.decoder.refuse(refused);
                 }
             }
             self.position += 1;

@@ -20,6 +20,7 @@ use schemas::time::Timestamp;
 use crate::error::ConnectorError;
 use crate::error::Finding;
 use crate::file::config::FileSinkConfig;
+use crate::format::Arrival;
 use crate::format::Decoder;
 use crate::format::RECORD_BYTES_MAX;
 use crate::format::json;
@@ -86,9 +87,11 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 fn decodable(name: &str, schema: &SchemaRef) -> Result<(), ConnectorError> {
-    Decoder::json(schema, RECORD_BYTES_MAX).map(drop).map_err(|message| ConnectorError::Config {
-        connector: name.to_owned(),
-        findings: vec![Finding { key: None, message, hint: None }],
+    Decoder::json(schema, RECORD_BYTES_MAX, Arrival::OfMedium).map(drop).map_err(|message| {
+        ConnectorError::Config {
+            connector: name.to_owned(),
+            findings: vec![Finding { key: None, message, hint: None }],
+        }
     })
 }
 
@@ -191,7 +194,7 @@ impl Sink for FileSink {
             place: self.place(),
             detail: error.to_string(),
         })?;
-        let mut decoder = Decoder::json(&self.schema, RECORD_BYTES_MAX)
+        let mut decoder = Decoder::json(&self.schema, RECORD_BYTES_MAX, Arrival::OfMedium)
             .expect("the schema was tried when the sink was opened");
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             decoder.push(0, None, line);

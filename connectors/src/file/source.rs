@@ -5,11 +5,12 @@
 //! time has come: the first row given anchors event time to the clock, and from there event time
 //! runs `speed` times as fast. A row that is earlier than one before it in its file does not wait.
 //!
-//! At its end a file says [`Polled::End`]: every tick its rows belong to may close.
+//! At its end a file says [`Polled::End`]: every tick its rows belong to may close. A file cannot
+//! say that a key is gone: rows of an upsert stream replace each other here, and stay.
 //!
 //! # Bounds
 //!
-//! One piece of `batch_rows` is read ahead for each file.
+//! One piece of `batch_rows` is read ahead for each file, of lines at most 16 MiB and one more.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -138,6 +139,8 @@ impl FileSource {
                 positions: decoded.positions,
                 next,
                 arrived_at: decoded.arrived_at,
+                raw: decoded.raw,
+                deleted: None,
                 refused: decoded.refused,
             });
         }
@@ -190,6 +193,8 @@ fn cut(piece: &mut Fetched, column: usize, come: Timestamp) -> Option<Fetched> {
         positions: piece.positions.split_off(row),
         next: piece.next,
         arrived_at: piece.arrived_at.split_off(row),
+        raw: piece.raw.split_off(row),
+        deleted: None,
         refused: piece.refused.split_off(refused),
     };
     piece.rows = piece.rows.slice(0, row);
@@ -202,8 +207,8 @@ impl Source for FileSource {
         &self.name
     }
 
-    fn stream(&self) -> &str {
-        &self.stream.name
+    fn streams(&self) -> Vec<&str> {
+        vec![&self.stream.name]
     }
 
     fn partitions(&self) -> Vec<PartitionId> {

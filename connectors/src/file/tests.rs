@@ -27,6 +27,7 @@ use crate::contract::assert_source_contract;
 use crate::error::ConnectorError;
 use crate::format::json;
 use crate::sink::Sink;
+use crate::source::Kept;
 use crate::source::PartitionId;
 use crate::source::Polled;
 use crate::source::Source;
@@ -94,7 +95,7 @@ fn check(files: &[(&Path, Vec<Told>); 2]) {
     for batch_rows in [1, 3, 8_192] {
         let config = config(&files.each_ref().map(|(path, _)| *path), batch_rows);
         let told = files.iter().map(|(path, told)| (partition(path), told.clone())).collect();
-        let held = Held { schema: WeatherObservation::schema(), told, ends: true };
+        let held = Held { schema: |_| WeatherObservation::schema(), told, ends: true };
         assert_source_contract(|| open(&config), &held);
     }
 }
@@ -237,6 +238,54 @@ fn paced_rows_wait_for_their_time() {
     assert_eq!(poll(), "[3, 4] [] next 5");
     assert!(poll().starts_with("End"));
     assert_eq!(poll(), "Idle");
+}
+
+#[test]
+fn rows_keep_their_records_and_columns_have_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let records = [
+        r#"{"station_id":"s1", "observed_at":0, "temperature_c":1e0}"#,
+        "bad",
+        r#"{"temperature_c":2,"station_id":"s1","observed_at":5000,"more":[]}"#,
+    ];
+    fs::write(path("a.ndjson"), records.join("\r\n")).unwrap();
+    let clock = Clock::held(Timestamp(0));
+    let config = FileSourceConfig { speed: Some(1.0), ..config(&[&path("a.ndjson")], 10) };
+    let mut source = FileSource::open("weather", &stream(), config, clock.clone()).unwrap();
+    let mut piece = || match source.poll(Duration::ZERO).unwrap() {
+        Polled::Batch(piece) => piece,
+        other => panic!("{other:?}"),
+    };
+    // Cut where time has not come: the rest keeps its records as well.
+    assert_eq!(piece().raw.get(0), Some(records[0].as_bytes()));
+    clock.advance(5_000);
+    let second = piece();
+    assert_eq!(second.raw.get(0), Some(records[2].as_bytes()));
+    assert_eq!(second.kept(0), Kept::of(records[2].as_bytes()));
+
+    write_parquet(&path("b.parquet"), &observations("s1", 1));
+    let mut source = open(&self::config(&[&path("b.parquet")], 10));
+    let Polled::Batch(piece) = source.poll(Duration::ZERO).unwrap() else { panic!("a row") };
+    assert_eq!(piece.raw.get(0), None);
+    let rendered = json::encode(&observations("s1", 1)).remove(0);
+    assert_eq!(piece.kept(0), Kept::of(rendered.as_bytes()));
+}
+
+#[test]
+fn long_records_end_a_piece_before_many_rows_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.ndjson");
+    let long = "x".repeat(4 << 20);
+    let record = format!(r#"{{"station_id":"{long}","observed_at":0,"temperature_c":1}}"#);
+    fs::write(&file, [record.as_str(); 9].join("\n")).unwrap();
+    let config = FileSourceConfig { record_bytes_max: 5 << 20, ..config(&[&file], 8_192) };
+    let mut source = open(&config);
+    let mut pieces = Vec::new();
+    while let Polled::Batch(piece) = source.poll(Duration::ZERO).unwrap() {
+        pieces.push(piece.rows.num_rows());
+    }
+    assert_eq!(pieces, [4, 4, 1]);
 }
 
 #[track_caller]

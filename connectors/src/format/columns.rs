@@ -5,6 +5,9 @@
 //! (read as UTC); those are widened. What would lose something (a double into a whole number, text
 //! into a number) is refused before the first row, since it concerns them all. Instants finer than
 //! a millisecond are cut, as everywhere.
+//!
+//! A row of columns was never a record of its own. Where one is refused, its rendering as JSON is
+//! kept in a record's place: columns in the order of the stream.
 
 use std::sync::Arc;
 
@@ -32,6 +35,7 @@ use crate::format::instant;
 use crate::format::json;
 use crate::format::rows::Kind;
 use crate::source::Position;
+use crate::source::RawRecords;
 use crate::source::Reason;
 use crate::source::Refusal;
 use crate::source::Refused;
@@ -120,7 +124,8 @@ pub(crate) fn fit(
     let loose = RecordBatch::try_new(loose, columns).map_err(|error| error.to_string())?;
     if refusals.iter().all(Option::is_none) {
         let rows = strict(&loose, wanted)?;
-        return Ok(Decoded { rows, positions, arrived_at, refused: Vec::new() });
+        let (raw, refused) = (RawRecords::default(), Vec::new());
+        return Ok(Decoded { rows, positions, arrived_at, raw, refused });
     }
     let keep: BooleanArray = refusals.iter().map(|refusal| Some(refusal.is_none())).collect();
     let kept = filter_record_batch(&loose, &keep).map_err(|error| error.to_string())?;
@@ -128,6 +133,7 @@ pub(crate) fn fit(
         rows: strict(&kept, wanted)?,
         positions: Vec::with_capacity(count),
         arrived_at: Vec::with_capacity(count),
+        raw: RawRecords::default(),
         refused: Vec::new(),
     };
     for (row, refusal) in refusals.into_iter().enumerate() {
@@ -259,7 +265,11 @@ mod tests {
         let expected =
             [(101, Reason::NotFinite), (102, Reason::MissingColumn), (103, Reason::WrongType)];
         assert_eq!(why, expected);
-        assert!(decoded.refused[0].head.contains("\"NaN\""), "{}", decoded.refused[0].head);
+        assert!(
+            decoded.refused[0].kept.head.contains("\"NaN\""),
+            "{}",
+            decoded.refused[0].kept.head
+        );
     }
 
     #[test]

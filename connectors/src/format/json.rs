@@ -23,6 +23,7 @@ pub use self::encode::encode;
 pub use self::encode::encode_row;
 
 use crate::format::ARRIVED_AT;
+use crate::format::Arrival;
 use crate::format::RecordFormat;
 use crate::format::instant;
 use crate::format::rows::Kind;
@@ -35,12 +36,16 @@ use crate::source::Refusal;
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// The format.
-#[derive(Debug, Default)]
-pub(crate) struct Json {}
+#[derive(Debug)]
+pub(crate) struct Json {
+    /// Whether a record's own arrival is read.
+    pub(crate) arrival: Arrival,
+}
 
 impl RecordFormat for Json {
     fn read(&mut self, record: &[u8], rows: &mut Rows) -> Result<Option<Timestamp>, Refusal> {
-        let mut into = Record { rows, arrived_at: None, refusal: None };
+        let own_arrival = self.arrival == Arrival::OfRecord;
+        let mut into = Record { rows, own_arrival, arrived_at: None, refusal: None };
         let mut reader = serde_json::Deserializer::from_slice(record);
         (&mut into).deserialize(&mut reader).map_err(|error| refusal_of(&error, record))?;
         reader.end().map_err(|_| {
@@ -80,6 +85,7 @@ fn refusal_of(error: &serde_json::Error, record: &[u8]) -> Refusal {
 /// is asked first.
 struct Record<'a> {
     rows: &'a mut Rows,
+    own_arrival: bool,
     arrived_at: Option<Timestamp>,
     refusal: Option<Refusal>,
 }
@@ -109,7 +115,10 @@ impl<'de> Visitor<'de> for &mut Record<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
         let mut guess = 0;
-        while let Some(target) = fields.next_key_seed(Key { rows: self.rows, guess })? {
+        let own_arrival = self.own_arrival;
+        while let Some(target) =
+            fields.next_key_seed(Key { rows: self.rows, own_arrival, guess })?
+        {
             match target {
                 Target::Nowhere => {
                     fields.next_value::<IgnoredAny>()?;
@@ -129,6 +138,7 @@ impl<'de> Visitor<'de> for &mut Record<'_> {
 /// is tried first.
 struct Key<'a> {
     rows: &'a Rows,
+    own_arrival: bool,
     guess: usize,
 }
 
@@ -154,7 +164,7 @@ impl Visitor<'_> for Key<'_> {
         }
         Ok(match columns.iter().position(|column| column.name == name) {
             Some(column) => Target::Column(column),
-            None if name == ARRIVED_AT => Target::ArrivedAt,
+            None if self.own_arrival && name == ARRIVED_AT => Target::ArrivedAt,
             None => Target::Nowhere,
         })
     }

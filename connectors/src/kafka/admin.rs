@@ -1,4 +1,5 @@
-//! Makes topics: for tests, and for a plant that is set up from nothing.
+//! Makes topics, and writes to them what no sink of ours would: for tests, and for a plant that is
+//! set up from nothing.
 //!
 //! A running instance makes no topic: who reads from a topic that is not there has mistyped it.
 
@@ -15,7 +16,11 @@ use rdkafka::admin::AdminClient;
 use rdkafka::admin::AdminOptions;
 use rdkafka::admin::NewTopic;
 use rdkafka::admin::TopicReplication;
+use rdkafka::error::KafkaError;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::BaseRecord;
+use rdkafka::producer::Producer;
+use schemas::time::Timestamp;
 
 use crate::error::ConnectorError;
 use crate::kafka::client;
@@ -52,6 +57,36 @@ pub fn make_topic(who: &str, config: &KafkaConfig, partitions: u32) -> Result<()
         }
     }
     Ok(())
+}
+
+/// A record as anybody may write one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain<'a> {
+    /// The partition it goes to.
+    pub partition: i32,
+    /// The message's timestamp.
+    pub at: Timestamp,
+    /// The key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// The payload, if it has one.
+    pub payload: Option<&'a [u8]>,
+}
+
+/// Writes records as they are, in order, and waits until they have arrived.
+///
+/// # Errors
+/// The brokers do not answer or refuse us, or take no more in time.
+pub fn write(who: &str, config: &KafkaConfig, records: &[Plain<'_>]) -> Result<(), ConnectorError> {
+    let producer = client::producer(who, config)?;
+    let tell = |error: KafkaError| client::tell(who, config, producer.context(), &error);
+    for plain in records {
+        let mut record = BaseRecord::<[u8], [u8]>::to(&config.topic)
+            .partition(plain.partition)
+            .timestamp(plain.at.millis() as i64);
+        (record.key, record.payload) = (plain.key, plain.payload);
+        producer.send(record).map_err(|(error, _)| tell(error))?;
+    }
+    producer.flush(config.timeout).map_err(tell)
 }
 
 /// Deletes the records of a partition before `before`, as retention does.

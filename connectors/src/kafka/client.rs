@@ -146,9 +146,21 @@ pub(crate) fn producer(
     create(connector, &client)
 }
 
+/// What the library says of one option on its own.
+pub(crate) fn check_option(name: &str, value: &str) -> Result<(), KafkaError> {
+    let mut alone = blank();
+    alone.set(name, value);
+    alone.create_native_config().map(drop)
+}
+
+/// Settings of a client that knows nothing yet.
+fn blank() -> ClientConfig {
+    ClientConfig::new()
+}
+
 /// Settings that every client shares.
 pub(crate) fn base(config: &KafkaConfig) -> ClientConfig {
-    let mut client = ClientConfig::new();
+    let mut client = blank();
     client.set("bootstrap.servers", &config.brokers);
     client.set("client.id", "gridloom");
     client.set("reconnect.backoff.max.ms", "2000");

@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use serde_json::Value;
 
 use crate::error::ConnectorError;
 use crate::error::Finding;
 use crate::file::config::DEFAULT_BATCH_ROWS;
-use crate::file::config::RECORD_BYTES_LIMIT;
+use crate::format::RECORD_BYTES_LIMIT;
 use crate::format::RECORD_BYTES_MAX;
+use crate::kafka::client;
 use crate::options::Options;
 use crate::options::nearest;
 
@@ -101,10 +101,8 @@ fn mistakes(table: &BTreeMap<String, String>) -> Vec<Finding> {
             findings.push(finding.hint((*why).to_owned()));
             continue;
         }
-        let mut alone = ClientConfig::new();
-        alone.set(name, value);
-        match alone.create_native_config() {
-            Ok(_) => {}
+        match client::check_option(name, value) {
+            Ok(()) => {}
             Err(KafkaError::ClientConfig(_, said, ..)) => {
                 let finding = Finding::at(&key, said);
                 findings.push(match nearest(name, COMMON).filter(|near| near != name) {

@@ -44,6 +44,8 @@ pub(crate) struct Raw<'a> {
     pub(crate) offset: Position,
     /// The message's timestamp, where it has one.
     pub(crate) arrived_at: Option<Timestamp>,
+    /// `None` where there is no key at all.
+    pub(crate) key: Option<&'a [u8]>,
     /// `None` where there is no payload at all.
     pub(crate) payload: Option<&'a [u8]>,
     /// What the mark's header holds, if it has that header.
@@ -220,5 +222,6 @@ fn give<M: Message, R>(
     });
     let arrived_at = message.timestamp().to_millis().filter(|ms| *ms >= 0);
     let arrived_at = arrived_at.map(|ms| Timestamp(ms as u64));
-    Some(read(&Raw { offset, arrived_at, payload: message.payload(), mark }))
+    let (key, payload) = (message.key(), message.payload());
+    Some(read(&Raw { offset, arrived_at, key, payload, mark }))
 }

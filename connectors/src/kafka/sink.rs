@@ -30,6 +30,7 @@ use schemas::time::Timestamp;
 
 use crate::error::ConnectorError;
 use crate::error::Finding;
+use crate::format::Arrival;
 use crate::format::Decoder;
 use crate::format::RECORD_BYTES_MAX;
 use crate::format::json;
@@ -78,7 +79,7 @@ impl KafkaSink {
         config: KafkaSinkConfig,
     ) -> Result<KafkaSink, ConnectorError> {
         let mut findings = Vec::new();
-        if let Err(message) = Decoder::json(schema, RECORD_BYTES_MAX) {
+        if let Err(message) = Decoder::json(schema, RECORD_BYTES_MAX, Arrival::OfMedium) {
             findings.push(Finding { key: None, message, hint: None });
         }
         let mut column = |key: &str, name: &Option<String>, is_time: bool| {
@@ -167,7 +168,7 @@ impl KafkaSink {
         start: Position,
         end: Position,
     ) -> Result<RecordBatch, ConnectorError> {
-        let mut decoder = Decoder::json(&self.schema, RECORD_BYTES_MAX)
+        let mut decoder = Decoder::json(&self.schema, RECORD_BYTES_MAX, Arrival::OfMedium)
             .expect("the schema was tried when the sink was opened");
         let mut reading = Reading::assign(&self.name, &self.config.kafka, &[(partition, start)])?;
         let mut heard_at = Instant::now();

@@ -2,9 +2,9 @@
 //! an offset.
 //!
 //! The partitions are those that the topic had when it was opened; ones added later are read from
-//! the next start on. A record's arrival is the message's timestamp. A broker that goes away while
-//! reading is waited for: nothing comes, and a warning is logged; it is an error only when the
-//! source is opened.
+//! the next start on. A record's arrival is the message's timestamp, whatever the record says. A
+//! broker that goes away while reading is waited for: nothing comes, and a warning is logged; it is
+//! an error only when the source is opened.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -18,10 +18,14 @@ use schemas::time::Timestamp;
 
 use crate::error::ConnectorError;
 use crate::error::Finding;
+use crate::format::Arrival;
+use crate::format::Decoded;
 use crate::format::Decoder;
+use crate::format::PIECE_BYTES_MAX;
 use crate::kafka::client;
 use crate::kafka::client::Ear;
 use crate::kafka::config::KafkaSourceConfig;
+use crate::kafka::deletion::Keys;
 use crate::kafka::read::Raw;
 use crate::kafka::read::Reading;
 use crate::source::Fetched;
@@ -34,9 +38,6 @@ use crate::source::Refusal;
 use crate::source::Refused;
 use crate::source::Source;
 
-/// How many bytes of records make a piece, even if they are few rows.
-const PIECE_BYTES_MAX: usize = 16 << 20;
-
 /// A source that reads one topic.
 pub struct KafkaSource {
     name: String,
@@ -48,6 +49,8 @@ pub struct KafkaSource {
     consumer: BaseConsumer<Ear>,
 
     decoder: Decoder,
+    /// Where keys can be deleted.
+    keys: Option<Keys>,
     /// `None` until the first poll or resume.
     reading: Option<Reading>,
     held: Vec<bool>,
@@ -73,11 +76,13 @@ impl KafkaSource {
         stream: &StreamDef,
         config: KafkaSourceConfig,
     ) -> Result<KafkaSource, ConnectorError> {
-        let decoder =
-            Decoder::json(&stream.schema, config.record_bytes_max).map_err(|message| {
-                let findings = vec![Finding::at("stream", message)];
-                ConnectorError::Config { connector: name.to_owned(), findings }
-            })?;
+        let longest = config.record_bytes_max;
+        let decoder = Decoder::json(&stream.schema, longest, Arrival::OfMedium);
+        let decoder = decoder.and_then(|decoder| Ok((decoder, Keys::of(stream, longest)?)));
+        let (decoder, keys) = decoder.map_err(|message| {
+            let findings = vec![Finding::at("stream", message)];
+            ConnectorError::Config { connector: name.to_owned(), findings }
+        })?;
         let consumer = client::consumer(name, &config.kafka)?;
         let serve = |wait| client::serve(&consumer, wait);
         let partitions = client::partitions(name, &config.kafka, consumer.client(), serve)?;
@@ -89,7 +94,8 @@ impl KafkaSource {
             config,
             partitions,
             consumer,
-            decoder,
+            decoder: decoder.keeping_records(),
+            keys,
             reading: None,
             held,
             follows,
@@ -129,6 +135,7 @@ impl KafkaSource {
         self.reading = Some(Reading::assign(&self.name, &self.config.kafka, &from)?);
         self.follows.fill_with(|| None);
         drop(self.decoder.finish());
+        drop(self.keys.as_mut().map(Keys::finish));
         Ok(())
     }
 
@@ -139,9 +146,12 @@ impl KafkaSource {
         }
         let partition = self.id(part);
         let reading = self.reading.as_mut().expect("poll starts the reading");
-        let (decoder, mut bytes) = (&mut self.decoder, 0);
-        while decoder.records() < self.config.batch_rows && bytes < PIECE_BYTES_MAX {
-            let took = reading.take(part, |raw| take(decoder, raw));
+        let (decoder, keys, mut bytes) = (&mut self.decoder, &mut self.keys, 0);
+        let records = |decoder: &Decoder, keys: &Option<Keys>| {
+            decoder.records() + keys.as_ref().map_or(0, Keys::records)
+        };
+        while records(decoder, keys) < self.config.batch_rows && bytes < PIECE_BYTES_MAX {
+            let took = reading.take(part, |raw| take(decoder, keys.as_mut(), raw));
             let follows = match took {
                 Ok(None) => break,
                 Ok(Some(Took::Record(length))) => {
@@ -154,37 +164,47 @@ impl KafkaSource {
                 }
                 Err(error) => Err(error),
             };
-            if decoder.records() == 0 {
+            if records(decoder, keys) == 0 {
                 return follows.map(Some);
             }
             self.follows[part] = Some(follows);
             break;
         }
-        if decoder.records() == 0 {
+        if records(decoder, keys) == 0 {
             return Ok(None);
         }
-        let decoded = decoder.finish();
         let next = match &self.follows[part] {
             Some(Ok(Polled::Mark { position, .. })) => position - 1,
             _ => reading.next_offset(part),
         };
-        Ok(Some(Polled::Batch(Fetched {
-            partition,
-            stream: self.stream.clone(),
-            rows: decoded.rows,
-            positions: decoded.positions,
-            next,
-            arrived_at: decoded.arrived_at,
-            refused: decoded.refused,
-        })))
+        Ok(Some(Polled::Batch(self.finish(partition, next))))
+    }
+
+    /// What was taken in, as a piece.
+    fn finish(&mut self, partition: PartitionId, next: Position) -> Fetched {
+        let Decoded { rows, positions, arrived_at, raw, mut refused } = self.decoder.finish();
+        let (deleted, nameless) = self.keys.as_mut().map(Keys::finish).unwrap_or_default();
+        refused.extend(nameless);
+        refused.sort_by_key(|refused| refused.position);
+        let stream = self.stream.clone();
+        Fetched { partition, stream, rows, positions, next, arrived_at, raw, deleted, refused }
     }
 }
 
-/// Takes in one record of the topic.
-fn take(decoder: &mut Decoder, raw: &Raw<'_>) -> Took {
+/// Takes in one record of the topic; `keys` where one without payload deletes.
+fn take(decoder: &mut Decoder, keys: Option<&mut Keys>, raw: &Raw<'_>) -> Took {
     let payload = raw.payload.unwrap_or_default();
     let Some(mark) = raw.mark else {
-        decoder.push(raw.offset, raw.arrived_at, payload);
+        match (raw.payload, keys) {
+            (Some(payload), _) => decoder.push(raw.offset, raw.arrived_at, payload),
+            (None, Some(keys)) => keys.push(raw.offset, raw.key),
+            (None, None) => {
+                let detail = "the record has no payload; only in a stream with `envelope = \
+                              \"upsert\"` does that delete its key";
+                let refusal = Refusal::new(Reason::Empty, detail);
+                decoder.refuse(Refused::new(raw.offset, refusal, payload));
+            }
+        }
         return Took::Record(payload.len());
     };
     let at = std::str::from_utf8(mark).ok().and_then(|text| text.trim().parse().ok());
@@ -205,8 +225,8 @@ impl Source for KafkaSource {
         &self.name
     }
 
-    fn stream(&self) -> &str {
-        &self.stream
+    fn streams(&self) -> Vec<&str> {
+        vec![&self.stream]
     }
 
     fn partitions(&self) -> Vec<PartitionId> {

@@ -16,6 +16,7 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::BaseProducer;
 use rdkafka::producer::BaseRecord;
 use rdkafka::producer::Producer;
+use schemas::event::Envelope;
 use schemas::event::Setpoint;
 use schemas::event::StreamDef;
 use schemas::event::SwitchPosition;
@@ -86,6 +87,14 @@ impl Writer {
             let mark = Header { key: MARK_HEADER, value: Some(mark) };
             record = record.headers(OwnedHeaders::new().insert(other).insert(mark));
         }
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+
+    /// A record with a key; without payload it takes the key away.
+    fn write_key(&self, key: Option<&[u8]>, payload: Option<&[u8]>) {
+        let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic).partition(0).timestamp(1);
+        record.key = key;
+        record.payload = payload;
         self.producer.send(record).map_err(|(error, _)| error).unwrap();
     }
 
@@ -178,9 +187,69 @@ fn the_contract_is_kept_with_marks_and_bad_records_among_good_ones() {
     for batch_rows in [1, 8_192] {
         let told = [told_0.clone(), told_1.clone(), Vec::new()].into_iter().enumerate();
         let told = told.map(|(n, told)| (PartitionId::new("switches", n), told)).collect();
-        let held = Held { schema: SwitchPosition::schema(), told, ends: false };
+        let held = Held { schema: |_| SwitchPosition::schema(), told, ends: false };
         assert_source_contract(|| Box::new(open(&config, batch_rows)), &held);
     }
+}
+
+#[test]
+fn the_contract_is_kept_with_keys_that_are_deleted() {
+    let config = topic("deletions", 1);
+    let writer = Writer::to(&config);
+    let rows = json::encode(&switches(0, 3));
+    let row = |n: usize| Some(rows[n].as_bytes());
+    let key = |key: &'static [u8]| Some(key);
+    writer.write_key(key(b"switch-0"), row(0));
+    writer.write_key(key(b"switch-0"), None);
+    writer.write_key(key(br#"{"switch_id":"switch-1"}"#), None);
+    writer.write_key(key(b"switch-1"), row(1));
+    // No bytes are not no payload.
+    writer.write_key(key(b"switch-1"), Some(b""));
+    writer.write_key(None, None);
+    writer.write_key(key(br#"{"switch":"1"}"#), None);
+    writer.write(0, 1, None, Some("5000"));
+    writer.write_key(key(b"switch-2"), row(2));
+    writer.flush();
+    let at = Some(Timestamp(1));
+    let told = vec![
+        Told::Row(0, rows[0].clone(), at),
+        Told::Deleted(1, r#"{"switch_id":"switch-0"}"#.to_owned()),
+        Told::Deleted(2, r#"{"switch_id":"switch-1"}"#.to_owned()),
+        Told::Row(3, rows[1].clone(), at),
+        Told::Refused(4, "empty"),
+        Told::Refused(5, "empty"),
+        Told::Refused(6, "missing-column"),
+        Told::Mark(7, Timestamp(5_000)),
+        Told::Row(8, rows[2].clone(), at),
+    ];
+    let told = BTreeMap::from([(PartitionId::new("switches", 0), told)]);
+    let held = Held { schema: |_| SwitchPosition::schema(), told, ends: false };
+    for batch_rows in [1, 3, 8_192] {
+        let upsert = || StreamDef {
+            key: vec!["switch_id".to_owned()],
+            envelope: Envelope::Upsert,
+            ..stream()
+        };
+        let open = || {
+            let config =
+                KafkaSourceConfig { batch_rows, ..KafkaSourceConfig::topic(config.clone()) };
+            KafkaSource::open("switches", &upsert(), config).unwrap()
+        };
+        assert_source_contract(|| Box::new(open()), &held);
+    }
+}
+
+#[test]
+fn an_arrival_in_the_payload_does_not_count() {
+    let config = topic("arrival", 1);
+    let writer = Writer::to(&config);
+    let row = r#"{"switch_id":"s","changed_at":86400000,"position":"open","arrived_at":86400000}"#;
+    writer.write(0, 7, Some(row.as_bytes()), None);
+    writer.flush();
+    let polled = read(&mut open(&config, 100), 1);
+    let [Polled::Batch(piece)] = &polled[..] else { panic!("{polled:?}") };
+    assert_eq!(piece.arrived_at, [Some(Timestamp(7))], "the medium knows");
+    assert_eq!(piece.raw.get(0), Some(row.as_bytes()));
 }
 
 #[test]
@@ -232,7 +301,7 @@ fn ten_megabytes_are_refused_and_what_follows_is_read() {
         .flatten()
         .collect();
     assert_eq!((refused[0].position, refused[0].reason), (0, Reason::TooLong));
-    assert_eq!((refused[0].bytes, refused[0].head.len()), (10 << 20, 4096));
+    assert_eq!((refused[0].kept.bytes, refused[0].kept.head.len()), (10 << 20, 4096));
 }
 
 fn setpoints(from: u64, to: u64) -> RecordBatch {

@@ -1,6 +1,8 @@
 //! The plant as a whole, on the bundled day: physics, chance, and what an instance is told about
 //! it.
 
+mod source;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,8 +44,12 @@ const FILES: PlantFiles = PlantFiles {
     tariff_hourly: bundled!("tariff_hourly.parquet"),
 };
 
+pub(crate) fn data() -> Result<Arc<PlantData>, PlantError> {
+    PlantData::read(&FILES).map(Arc::new)
+}
+
 fn plant(config: PlantConfig) -> Plant {
-    Plant::new(Arc::new(PlantData::read(&FILES).unwrap()), config).unwrap()
+    Plant::new(data().unwrap(), config).unwrap()
 }
 
 fn perfect() -> PlantConfig {

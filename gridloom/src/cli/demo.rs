@@ -2,22 +2,36 @@
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
+use desk::Opening;
+use desk::Openings;
 use gridloom::wiring::bundled;
 use gridloom::wiring::day::DAY_TICKS;
 use gridloom::wiring::day::Day;
 use gridloom::wiring::day::LIMIT_KW;
 use gridloom::wiring::day::Minutes;
+use gridloom::wiring::lockstep::Lockstep;
+use gridloom::wiring::serve;
 use schemas::audit::Head;
 use schemas::decision::Action;
 use schemas::decision::Alarm;
 
+use crate::exit::say;
 use crate::progress::Progress;
+
+/// Seconds of grid time in a tick.
+const STEP_S: f64 = 5.0;
+
+/// How long a rest is at most, so that being told to stop is heard.
+const REST_MAX: Duration = Duration::from_millis(200);
 
 /// What `demo` may be told.
 #[derive(Args, Debug)]
@@ -43,6 +57,12 @@ pub(crate) struct Demo {
     /// React only; keep no energy for the peak that the forecast sees.
     #[arg(long)]
     no_reserve: bool,
+    /// Open the three doors on loopback, keep the day at `--speed`, and go on until told to stop.
+    #[arg(long)]
+    serve: bool,
+    /// With --serve: how much faster than the clock the day passes.
+    #[arg(long, default_value_t = 60.0, requires = "serve")]
+    speed: f64,
     /// Seed of all chance: noise, loss, delay, copies of homes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -93,6 +113,9 @@ impl Demo {
         let data = bundled::plant_data().context("the bundled data cannot be read")?;
         let mut lockstep = day.open(data.clone())?;
         let ticks = self.ticks.min(DAY_TICKS);
+        if self.serve {
+            return self.keep(lockstep, ticks);
+        }
         let mut progress = Progress::new("31 August 2016, 57 homes", ticks);
         let mut tally = Tally::default();
         let began = Instant::now();
@@ -111,6 +134,45 @@ impl Demo {
         }
         let without = without_control(&day, ticks, data)?;
         self.summary(&tally, took, &views, &without, &head);
+        Ok(())
+    }
+
+    /// Keeps the day running behind open doors until told to stop.
+    fn keep(&self, mut lockstep: Lockstep, ticks: u64) -> anyhow::Result<()> {
+        if !self.speed.is_finite() || self.speed <= 0.0 {
+            bail!("--speed must be a positive number");
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = stop.clone();
+        ctrlc::set_handler(move || told.store(true, Ordering::Relaxed))
+            .context("signals cannot be listened to")?;
+        let door = |port| Some(Opening::loopback(port));
+        let doors = Openings { postgres: door(5439), flight: door(5440), http: door(5441) };
+        let served = serve::open(lockstep.instance().handle(), &self.data_dir, &doors)?;
+        let step = Duration::from_secs_f64(STEP_S / self.speed);
+        say(&format!(
+            "31 August 2016, one tick each {:.0} ms; Ctrl-C ends it",
+            step.as_secs_f64() * 1e3
+        ));
+        for line in served.iter().flat_map(serve::Served::lines) {
+            say(&line);
+        }
+        let mut due = Instant::now();
+        for tick in 0.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            if tick < ticks {
+                lockstep.step()?;
+            } else if tick == ticks {
+                say("the day is over; its last state stays until Ctrl-C");
+            }
+            due += step;
+            lockstep.rest(due.saturating_duration_since(Instant::now()).min(REST_MAX))?;
+        }
+        drop(served);
+        let head = lockstep.stop()?;
+        say(&format!("stopped at tick {}, audit records {}", head.tick, head.count));
         Ok(())
     }
 
@@ -156,7 +218,7 @@ impl Demo {
         );
         println!("{:<22}{} by the guard", "refusals", tally.refusals);
         println!("{:<22}{} raised, {} cleared", "alarms", tally.raised, tally.cleared);
-        println!("{:<22}{} records, head {}", "audit intact", head.count, head.hash);
+        println!("audit intact: {} records, head {}", head.count, head.hash);
         println!();
         println!("Homes 1-5 are real, 6-57 seeded copies; all below the hour is synthetic.");
         println!("Next:");
@@ -210,7 +272,7 @@ impl Tally {
 fn without_control(
     day: &Day,
     ticks: u64,
-    data: std::sync::Arc<connectors::simulator::PlantData>,
+    data: Arc<connectors::simulator::PlantData>,
 ) -> anyhow::Result<Minutes> {
     let mut plant = day.plant(data)?;
     let mut minutes = Minutes::default();

@@ -33,9 +33,9 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<()>
         }
         None => {
             let built_in = Catalog::built_in();
-            let (plans, problems) = view_files::plan(&built_in, &view_files::shipped());
-            gridloom::problem::Problems::none(problems)?;
-            (view_files::with_views(&built_in, &plans), plans)
+            let planned = view_files::plan(&built_in, &view_files::shipped());
+            gridloom::problem::Problems::none(planned.problems)?;
+            (view_files::with_views(&built_in, &planned.plans), planned.plans)
         }
     };
     let text = args.sql.trim();

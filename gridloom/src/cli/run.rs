@@ -11,13 +11,19 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
+use archive::Step;
 use clap::Args;
 use gridloom::check::Checked;
+use gridloom::sealer;
+use gridloom::sealer::Sealer;
 use gridloom::wiring::open;
+use gridloom::wiring::serve;
 use pipeline::instance::Hook;
 use pipeline::instance::Instance;
 use pipeline::instance::Point;
 use pipeline::instance::reader::Readers;
+
+use crate::exit::say;
 
 /// How long to wait for readings when there is nothing else to do.
 const IDLE: Duration = Duration::from_millis(10);
@@ -28,10 +34,16 @@ const PIECES: usize = 64;
 /// How often a running instance says where it is.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
+/// How often readers on other threads are told how it stands.
+const NOTE_EVERY: Duration = Duration::from_millis(500);
+
 /// Names a point and a count, `synced:120`: the process aborts when it reaches that point for that
 /// time. Recovery is tested with it, since a moment between two system calls cannot be hit from
 /// outside.
 const ABORT: &str = "GRIDLOOM_TEST_ABORT";
+
+/// The same between two writes of a seal: `written:2`, `committed:1`.
+const SEAL_ABORT: &str = "GRIDLOOM_TEST_SEAL_ABORT";
 
 /// What `run` may be told.
 #[derive(Args, Debug)]
@@ -52,13 +64,21 @@ impl Run {
         let Checked { config, catalog, plans, tables } = checked;
         let name = config.instance.name.clone();
         let hook = abort_hook()?;
+        let sealer = Sealer::start(&config, seal_hook()?).context("the sealer")?;
         let (mut instance, sources) = open::open(&config, &catalog, plans, tables, hook)?;
         tracing::info!(instance = %name, tick = %instance.tick(), "running");
+        let data_dir = &config.instance.data_dir;
+        let served = serve::open(instance.handle(), data_dir, &config.desk)?;
+        for line in served.iter().flat_map(|served| served.lines()) {
+            say(&line);
+        }
         let readers = Readers::start(sources).context("source threads cannot be started")?;
-        let last = serve(&mut instance, &readers, &stop)?;
-        drop(readers);
+        let last = keep_on(&mut instance, &readers, &stop)?;
+        drop((readers, served));
         let tick = instance.tick();
         let head = instance.stop()?;
+        // After the last sync, so that what it signed is sealed if that is due.
+        drop(sealer);
         tracing::info!(instance = %name, %tick, ticks = last.ticks, readings = last.readings,
             records = head.count, head = %head.hash, "stopped");
         Ok(())
@@ -74,9 +94,15 @@ struct Served {
     sent: usize,
 }
 
-fn serve(instance: &mut Instance, readers: &Readers, stop: &AtomicBool) -> anyhow::Result<Served> {
+fn keep_on(
+    instance: &mut Instance,
+    readers: &Readers,
+    stop: &AtomicBool,
+) -> anyhow::Result<Served> {
     let mut served = Served::default();
     let mut said = Instant::now();
+    let mut noted = Instant::now();
+    instance.note_status();
     let mut busy = true;
     while !stop.load(Ordering::Relaxed) && !instance.finished() {
         let mut wait = if busy { Duration::ZERO } else { IDLE };
@@ -95,6 +121,10 @@ fn serve(instance: &mut Instance, readers: &Readers, stop: &AtomicBool) -> anyho
             served.readings += done.rows;
             served.refused += done.refused;
             served.sent += done.said.setpoints.len();
+        }
+        if noted.elapsed() >= NOTE_EVERY {
+            noted = Instant::now();
+            instance.note_status();
         }
         if said.elapsed() >= SAY_EVERY {
             said = Instant::now();
@@ -127,4 +157,29 @@ fn abort_hook() -> anyhow::Result<Option<Hook>> {
             }
         }
     })))
+}
+
+/// What is told of each step of a seal: nothing, unless a test wants the process to end there.
+pub(super) fn seal_hook() -> anyhow::Result<sealer::Hook> {
+    let Ok(text) = std::env::var(SEAL_ABORT) else { return Ok(Box::new(|_| {})) };
+    let parsed = text.split_once(':').and_then(|(step, count)| {
+        let step = match step {
+            "widened" => Step::Widened,
+            "written" => Step::Written,
+            "committed" => Step::Committed,
+            _ => return None,
+        };
+        Some((step, count.parse::<u64>().ok()?))
+    });
+    let (at, mut left) = parsed.with_context(|| {
+        format!("{SEAL_ABORT} is widened:N, written:N or committed:N, not {text:?}")
+    })?;
+    Ok(Box::new(move |step| {
+        if step == at {
+            left = left.saturating_sub(1);
+            if left == 0 {
+                std::process::abort();
+            }
+        }
+    }))
 }

@@ -1,8 +1,9 @@
 //! `gridloom sql`: one question to the views' last state and the audit log.
 //!
 //! The answer goes to stdout; which data it shows, which tick, and how old that is, to stderr. How
-//! old is said in the grid's own time, as the distance to the last tick of the log: a replayed day
-//! is not years old because its readings are.
+//! old is said twice. In the grid's own time it is the distance to the last tick of the log: a
+//! replayed day is not years old because its readings are. By the wall clock it is when the log was
+//! written last: an instance that died yesterday must not look fresh.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -19,15 +20,19 @@ use gridloom::data_dir::DataDir;
 use gridloom::problem::Told;
 use pipeline::log::SignedHead;
 use pipeline::views::snapshot;
+use pipeline::views::snapshot::OnDisk;
 use queries::PlanError;
 use queries::batch::Rows;
 use queries::plan::statement;
 use queries::plan::statement::Named;
 use queries::table::Answer;
 use schemas::audit::Kind;
+use schemas::contract::Failing;
 use schemas::quarantine::Quarantined;
 use schemas::relation::Relation;
+use schemas::time::Clock;
 use schemas::time::Timestamp;
+use schemas::view_error::ViewError;
 
 use crate::exit::say;
 
@@ -61,13 +66,10 @@ pub(crate) enum Output {
 pub(crate) fn run(args: &SqlArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let dir = data_dir::find(&args.data)?;
     let snapshot = snapshot::read(&dir.path).context("the views' snapshot cannot be read")?;
-    let shown = snapshot.as_ref().map(|(tick, _)| *tick);
+    let shown = snapshot.as_ref().map(|snapshot| snapshot.tick);
     let logged = logged(&dir.audit());
-    say(&said(&dir, shown, logged));
-    let mut tables: BTreeMap<String, Rows> = BTreeMap::new();
-    for (name, batch) in snapshot.map(|(_, views)| views).unwrap_or_default() {
-        tables.insert(name, Rows::of(batch));
-    }
+    say(&said(&dir, shown, logged, dir.age_ms(&Clock::Wall)));
+    let (mut tables, failing) = read(snapshot);
     let query = statement::query(&args.sql).ok();
     let named = query.map(|query| statement::relations(&query)).unwrap_or_default();
     for kind in Kind::ALL {
@@ -76,7 +78,7 @@ pub(crate) fn run(args: &SqlArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         let alias = (kind == Kind::Quarantine).then_some(Quarantined::NAME);
         let asked = |named: &Named| named.name == name || Some(named.name.as_str()) == alias;
         let rows = if named.iter().any(asked) {
-            audit_tables::rows(&dir.audit(), kind).context("the audit log cannot be read")?
+            audit_tables::rows(&dir.path, kind).context("the audit log cannot be read")?
         } else {
             Rows { schema: audit_tables::columns(kind), batches: Vec::new() }
         };
@@ -87,8 +89,20 @@ pub(crate) fn run(args: &SqlArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         tables.entry(Quarantined::NAME.to_owned()).or_insert(rows);
     }
     let now = shown.or(logged).unwrap_or_default();
-    let answer = queries::table::ask(&tables, &args.sql, now).map_err(|error| told(&error))?;
-    print(&answer, args.output, out)
+    let answer = queries::table::ask(&tables, &failing, &args.sql, now);
+    print(&answer.map_err(|error| told(&error))?, args.output, out)
+}
+
+/// The views and their errors as tables, and which of them may not be read.
+fn read(snapshot: Option<OnDisk>) -> (BTreeMap<String, Rows>, BTreeMap<String, Failing>) {
+    let (views, errors, failing) = match snapshot {
+        Some(OnDisk { views, errors, failing, .. }) => (views, errors, failing),
+        None => (BTreeMap::new(), ViewError::to_batch(&[]), BTreeMap::new()),
+    };
+    let mut tables: BTreeMap<String, Rows> =
+        views.into_iter().map(|(name, batch)| (name, Rows::of(batch))).collect();
+    tables.insert(ViewError::NAME.to_owned(), Rows::of(errors));
+    (tables, failing)
 }
 
 /// The last tick of the log that is signed.
@@ -97,9 +111,14 @@ fn logged(audit: &Path) -> Option<Timestamp> {
     serde_json::from_slice::<SignedHead>(&bytes).ok().map(|head| head.tick)
 }
 
-fn said(dir: &DataDir, shown: Option<Timestamp>, logged: Option<Timestamp>) -> String {
+fn said(
+    dir: &DataDir,
+    shown: Option<Timestamp>,
+    logged: Option<Timestamp>,
+    age_ms: Option<u64>,
+) -> String {
     let dir = dir.shown();
-    match (shown, logged) {
+    let data = match (shown, logged) {
         (Some(tick), Some(last)) if last > tick => {
             let behind = duration::print(last.0 - tick.0);
             format!("{dir}: views at tick {tick}, {behind} behind the log's last tick {last}")
@@ -109,6 +128,10 @@ fn said(dir: &DataDir, shown: Option<Timestamp>, logged: Option<Timestamp>) -> S
             format!("{dir}: no snapshot of the views yet; the log ends at tick {last}")
         }
         (None, None) => format!("{dir}: nothing is recorded yet"),
+    };
+    match age_ms {
+        Some(age_ms) => format!("{data}; written {} ago", duration::coarse(age_ms)),
+        None => data,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use connectors::registry::SIMULATOR;
 use connectors::registry::SinkConfig;
 use connectors::registry::SourceConfig;
 use serde_json::Value;
@@ -35,7 +36,8 @@ pub struct Door {
 pub struct Source {
     /// The connector.
     pub door: Door,
-    /// The stream it feeds; `None` only where the file does not say.
+    /// The stream it feeds; `None` where it is a simulator, which feeds several, or the file does
+    /// not say.
     pub stream: Option<String>,
     /// Milliseconds that a reading on time may be earlier than the greatest seen.
     pub out_of_order_ms: u64,
@@ -80,28 +82,41 @@ pub(super) fn sources(sections: &[Section<'_>], streams: &[&str]) -> Vec<Source>
             let hint = "give every source a name of its own: offsets are kept by it";
             section.wrong("name", format!("there is a source {name:?} already"), hint);
         }
-        let stream = Some(section.required("stream", "stream = \"…\": which stream it feeds"))
-            .filter(|stream| !stream.is_empty());
+        let stream = stream(section);
         if let Some(wrong) = stream.as_ref().filter(|name| !streams.contains(&name.as_str())) {
             let hint = nearest(wrong, streams.iter().copied());
             section.wrong("stream", format!("there is no stream {wrong:?}"), hint);
         }
         let out_of_order_ms = section.duration("out_of_order").unwrap_or(0);
-        let door = door(section, name);
+        let door = door(section, name, "kind = \"file\", \"kafka\" or \"simulator\"");
         sources.push(Source { door, stream, out_of_order_ms });
     }
     sources
+}
+
+/// The stream that a source feeds; a simulator feeds all of its own.
+fn stream(section: &Section<'_>) -> Option<String> {
+    if section.peek("kind") != Some(SIMULATOR) {
+        let hint = "stream = \"…\": which stream it feeds";
+        return Some(section.required("stream", hint)).filter(|stream| !stream.is_empty());
+    }
+    if section.has("stream") {
+        section.any("stream");
+        let hint = "leave it out: a simulator feeds all streams of its village";
+        section.wrong("stream", "a simulator has no one stream", hint);
+    }
+    None
 }
 
 /// Reads `[sinks.setpoints]`.
 pub(super) fn setpoints(sinks: &Section<'_>) -> Option<Door> {
     let section = sinks.maybe_section("setpoints");
     sinks.finish();
-    section.map(|section| door(&section, "setpoints".to_owned()))
+    section.map(|section| door(&section, "setpoints".to_owned(), "kind = \"file\" or \"kafka\""))
 }
 
-fn door(section: &Section<'_>, name: String) -> Door {
-    let kind = section.required("kind", "kind = \"file\" or \"kafka\"");
+fn door(section: &Section<'_>, name: String, kinds: &str) -> Door {
+    let kind = section.required("kind", kinds);
     let mut options = BTreeMap::new();
     let mut lines = BTreeMap::from([("kind".to_owned(), section.line_of("kind"))]);
     for key in section.rest() {

@@ -61,6 +61,16 @@ pub fn print(ms: u64) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
+/// Writes how old something is: seconds below an hour, minutes below a day, hours above.
+pub fn coarse(ms: u64) -> String {
+    let unit = match ms {
+        0..HOUR_MS => 1_000,
+        HOUR_MS..DAY_MS => 60_000,
+        _ => HOUR_MS,
+    };
+    print(ms / unit * unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +102,11 @@ mod tests {
             assert_eq!(parse(&print(ms)), Ok(ms));
         }
         assert_eq!(print(90_061_001), "1d1h1m1s1ms");
+    }
+
+    #[test]
+    fn an_age_is_as_precise_as_it_matters() {
+        let ages = [0, 61_999, HOUR_MS + 61_999, DAY_MS + HOUR_MS + 61_999].map(coarse);
+        assert_eq!(ages, ["0s", "1m1s", "1h1m", "1d1h"]);
     }
 }

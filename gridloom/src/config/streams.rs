@@ -49,7 +49,8 @@ pub(super) fn read(section: &Section<'_>) -> Catalog {
             section.wrong(name, message, "call the stream something else");
             continue;
         }
-        let lateness_ms = stream.duration("lateness").unwrap_or(DEFAULT_LATENESS_MS);
+        let usual = built_in.get(name).map_or(DEFAULT_LATENESS_MS, |built_in| built_in.lateness_ms);
+        let lateness_ms = stream.duration("lateness").unwrap_or(usual);
         let usual = built_in.get(name).map_or(DEFAULT_RETAIN_MS, |built_in| built_in.retain_ms);
         let usual = if usual == 0 { 0 } else { usual.max(lateness_ms) };
         let retain_ms = stream.duration("retain").unwrap_or(usual);

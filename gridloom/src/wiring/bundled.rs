@@ -3,15 +3,18 @@
 //!
 //! `gridloom/data/SOURCE.md` says where each file comes from and what of it is reconstructed.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use connectors::registry::Surroundings;
 use connectors::simulator::Plant;
 use connectors::simulator::PlantData;
 use connectors::simulator::PlantError;
 use connectors::simulator::PlantFiles;
 use connectors::simulator::ReferenceTables;
 use schemas::relation::Relation;
+use schemas::time::Clock;
 
 /// The bundled files, read.
 ///
@@ -27,6 +30,13 @@ pub fn plant_data() -> Result<Arc<PlantData>, PlantError> {
         tariff_hourly: include_bytes!("../../data/tariff_hourly.parquet"),
     };
     PlantData::read(&files).map(Arc::new)
+}
+
+/// What doors find around them: the folder that relative paths start at, the clock on the wall, and
+/// a village for who wants to simulate one.
+pub fn surroundings(base: &Path) -> Surroundings {
+    let base = base.to_owned();
+    Surroundings { base, clock: Clock::Wall, plant_data: Some(plant_data) }
 }
 
 /// The reference tables of a plant, by name.

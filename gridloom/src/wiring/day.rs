@@ -9,6 +9,7 @@ use connectors::simulator::PlantConfig;
 use connectors::simulator::PlantData;
 use connectors::simulator::PlantError;
 use connectors::simulator::StartSoc;
+use connectors::simulator::plant::DEMO_START_AT;
 use operators::settings::Settings;
 use pipeline::ingest::IngestSettings;
 use pipeline::instance::DEFAULT_SNAPSHOT_EVERY;
@@ -20,6 +21,7 @@ use queries::PlanError;
 use schemas::catalog::Catalog;
 use schemas::time::Clock;
 use schemas::time::DEFAULT_STEP;
+use schemas::time::Timestamp;
 
 use super::lockstep::Lockstep;
 use super::views;
@@ -35,6 +37,9 @@ pub const LIMIT_KW: f64 = connectors::simulator::reference::FEEDER_LIMIT_KW;
 pub struct Day {
     /// The data folder.
     pub data_dir: PathBuf,
+    /// When it begins. The history reaches up to here, and chance begins here too: the evening of a
+    /// day that begins at noon has another noise than that of a day from midnight.
+    pub start_at: Timestamp,
     /// Dataflow threads.
     pub workers: usize,
     /// Whether setpoints reach the plant.
@@ -43,7 +48,7 @@ pub struct Day {
     pub reserve: bool,
     /// Share of homes with a battery.
     pub battery_share: f64,
-    /// How full all batteries are at midnight; `None` for drawn by seed.
+    /// How full all batteries are at the start; `None` for drawn by seed.
     pub start_soc: Option<f64>,
     /// The seed of all chance.
     pub seed: u64,
@@ -54,6 +59,7 @@ impl Day {
     pub fn new(data_dir: PathBuf) -> Day {
         Day {
             data_dir,
+            start_at: DEMO_START_AT,
             workers: 1,
             control: true,
             reserve: true,
@@ -70,8 +76,8 @@ impl Day {
     pub fn plant(&self, data: Arc<PlantData>) -> Result<Plant, PlantError> {
         let default = PlantConfig::default();
         let start_soc = self.start_soc.map_or(default.start_soc, StartSoc::Fixed);
-        let (seed, battery_share) = (self.seed, self.battery_share);
-        Plant::new(data, PlantConfig { seed, battery_share, start_soc, ..default })
+        let Day { seed, battery_share, start_at, .. } = *self;
+        Plant::new(data, PlantConfig { seed, start_at, battery_share, start_soc, ..default })
     }
 
     /// Opens the day: plans the shipped views, starts the dataflow, opens the log.

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use connectors::error::ConnectorError;
 use connectors::simulator::Plant;
 use connectors::simulator::PlantStep;
+use connectors::simulator::STREAMS;
 use connectors::simulator::Truth;
 use connectors::sink::Sink;
 use connectors::source::Fetched;
@@ -36,19 +38,11 @@ use pipeline::flow::Flow;
 /// The name of the plant as a source.
 const SOURCE: &str = "plant";
 
+/// How often it is looked for wishes while nothing else happens.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// How long to wait for a tick before looking whether the dataflow lives.
 const WAIT: Duration = Duration::from_secs(1);
-
-/// The streams that a plant feeds.
-const STREAMS: [&str; 7] = [
-    "asset_telemetry",
-    "commands",
-    "meter_readings",
-    "prices",
-    "scada_measurements",
-    "switch_positions",
-    "weather_observations",
-];
 
 /// Setpoints on their way from the outbox to the plant.
 #[derive(Clone, Default)]
@@ -121,6 +115,7 @@ impl Lockstep {
             catalog,
             tables: super::bundled::tables(&plant),
             partitions: STREAMS.iter().map(|s| (PartitionId::new(SOURCE, s), 0)).collect(),
+            stated: BTreeMap::new(),
             outbox: Some(Outbox::new(Box::new(wire.clone()))),
             hook: None,
         };
@@ -155,32 +150,32 @@ impl Lockstep {
         }
     }
 
+    /// Lets `pause` pass between two steps: who reads or changes views is served meanwhile.
+    ///
+    /// # Errors
+    /// The instance stops.
+    pub fn rest(&mut self, pause: Duration) -> Result<(), InstanceError> {
+        let end = Instant::now() + pause;
+        loop {
+            self.instance.turn(Duration::ZERO)?;
+            self.instance.note_status();
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
+    }
+
     fn give(&mut self, step: &PlantStep) {
-        let batches = [
-            Relation::to_batch(&step.asset_telemetry),
-            Relation::to_batch(&step.commands),
-            Relation::to_batch(&step.meter_readings),
-            Relation::to_batch(&step.prices),
-            Relation::to_batch(&step.scada_measurements),
-            Relation::to_batch(&step.switch_positions),
-            Relation::to_batch(&step.weather_observations),
-        ];
-        for (stream, rows) in STREAMS.into_iter().zip(batches) {
+        for (stream, rows) in STREAMS.into_iter().zip(step.rows()) {
             let partition = PartitionId::new(SOURCE, stream);
             let position = self.positions.entry(stream).or_default();
             let count = rows.num_rows() as Position;
             if count > 0 {
-                let fetched = Fetched {
-                    partition: partition.clone(),
-                    stream: stream.to_owned(),
-                    rows,
-                    positions: (*position..*position + count).collect(),
-                    next: *position + count,
-                    arrived_at: Vec::new(),
-                    refused: Vec::new(),
-                };
+                let rows = Fetched::of_rows(partition.clone(), stream, rows, *position);
                 *position += count;
-                self.instance.take(Polled::Batch(fetched));
+                self.instance.take(Polled::Batch(rows));
             }
             *position += 1;
             let mark = Polled::Mark { partition, at: step.at, position: *position };

@@ -26,6 +26,7 @@ use connectors::kafka::KafkaSinkConfig;
 use connectors::kafka::KafkaSource;
 use connectors::kafka::KafkaSourceConfig;
 use connectors::kafka::admin;
+use connectors::simulator;
 use connectors::simulator::Plant;
 use connectors::simulator::PlantStep;
 use connectors::sink::Sink;
@@ -87,15 +88,7 @@ impl Place {
 
 /// What a step says, by stream.
 pub fn said(step: &PlantStep) -> BTreeMap<&'static str, RecordBatch> {
-    BTreeMap::from([
-        ("asset_telemetry", Relation::to_batch(&step.asset_telemetry)),
-        ("commands", Relation::to_batch(&step.commands)),
-        ("meter_readings", Relation::to_batch(&step.meter_readings)),
-        ("prices", Relation::to_batch(&step.prices)),
-        ("scada_measurements", Relation::to_batch(&step.scada_measurements)),
-        ("switch_positions", Relation::to_batch(&step.switch_positions)),
-        ("weather_observations", Relation::to_batch(&step.weather_observations)),
-    ])
+    simulator::STREAMS.into_iter().zip(step.rows()).collect()
 }
 
 /// Writes what a plant says to its topics.

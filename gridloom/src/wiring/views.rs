@@ -1,8 +1,5 @@
 //! From SQL texts to a flow.
 
-use std::collections::BTreeSet;
-
-use operators::control;
 use operators::settings::Settings;
 use pipeline::flow::Flow;
 use queries::PlanError;
@@ -33,19 +30,13 @@ pub fn plan(catalog: &Catalog, texts: &[&str]) -> Result<Vec<ViewPlan>, Vec<(usi
     if failed.is_empty() { Ok(plans) } else { Err(failed) }
 }
 
-/// The flow of these views and, with settings, the agents: it takes in what is read and nothing
-/// else.
+/// The flow of these views and, with settings, the agents. It takes in every stream and table:
+/// what no view reads yet, one that is made later may read.
 pub fn flow(catalog: &Catalog, views: Vec<ViewPlan>, agents: Option<Settings>, step: Step) -> Flow {
-    let mut read: BTreeSet<&str> =
-        views.iter().flat_map(|view| view.reads.iter().map(String::as_str)).collect();
-    if agents.is_some() {
-        read.extend(control::READS);
-    }
+    let outside =
+        |kind: &RelationKind| matches!(kind, RelationKind::Stream(_) | RelationKind::Table);
     let inputs = (catalog.iter())
-        .filter(|(name, info)| {
-            let outside = matches!(info.kind, RelationKind::Stream(_) | RelationKind::Table);
-            outside && read.contains(name)
-        })
+        .filter(|(_, info)| outside(&info.kind))
         .map(|(name, info)| (name.to_owned(), info.schema.clone()))
         .collect();
     Flow { step, inputs, views, agents }

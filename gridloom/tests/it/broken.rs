@@ -19,7 +19,7 @@ fn a_worker_that_panics_ends_the_process_with_70() {
 #[ignore = "started by the test above"]
 fn plays_the_broken_process() {
     gridloom::broken::exit_on_worker_panic();
-    let harmless = std::thread::Builder::new().name("source:meters".to_owned());
+    let harmless = std::thread::Builder::new().name("desk".to_owned());
     let harmless = harmless.spawn(|| panic!("another thread's panic is that thread's")).unwrap();
     harmless.join().unwrap_err();
     let worker = std::thread::Builder::new().name("timely:work-0".to_owned());

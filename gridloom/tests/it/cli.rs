@@ -4,6 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::process::Output;
 
+use gridloom::config::duration;
+use schemas::time::Clock;
+use schemas::time::HOUR_MS;
+
 fn gridloom(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gridloom"));
     command.current_dir(folder).args(args).env_remove("GRIDLOOM_LOG").output().unwrap()
@@ -23,7 +27,7 @@ fn err(output: &Output) -> String {
 
 /// Runs, and gives stdout of a command that must succeed.
 #[track_caller]
-fn good(folder: &Path, args: &[&str]) -> String {
+pub(crate) fn good(folder: &Path, args: &[&str]) -> String {
     let output = gridloom(folder, args);
     assert_eq!(output.status.code(), Some(0), "{args:?}: {}", err(&output));
     out(&output)
@@ -66,6 +70,12 @@ fn check_finds_tables_views_and_files_that_are_wrong() {
     write("views/a.sql", "CREATE MATERIALIZED VIEW a AS SELECT bus_id FROM busses");
     write("views/b.sql", "CREATE MATERIALIZED VIEW b AS SELECT bus_id FROM a");
     write("views/c.sql", "CREATE MATERIALIZED VIEW c AS SELECT FROM WHERE");
+    write("views/d.sql", "CREATE MATERIALIZED VIEW d AS SELECT x FROM c");
+    write(
+        "views/feeder_now.sql",
+        "-- Takes the place of the shipped one.\n\nCREATE MATERIALIZED VIEW feeder_now AS\n\
+         SELECT feeder_id, zone_id AS head_kw, limit_kw, 1 AS measure_at FROM feeders",
+    );
     write("views/notes.txt", "not a view");
     write("meters.parquet", "not a table");
     write(
@@ -81,13 +91,30 @@ fn check_finds_tables_views_and_files_that_are_wrong() {
         "error: there is no relation busses\n  --> views/a.sql:1",
         "did you mean buses?",
         "--> views/c.sql:1",
+        "error: column head_kw is Utf8, and the agents read it as Float64\n  \
+         --> views/feeder_now.sql:3: view feeder_now\n",
+        "error: the agents read column measured_at, which is not there\n  \
+         --> views/feeder_now.sql:3: view feeder_now\n  hint: did you mean measure_at?",
         "--> g.toml:10: sources[0].path",
         "--> g.toml:11: sources[0].fromat",
-        "6 errors",
+        "9 errors",
     ] {
         assert!(told.contains(wanted), "{wanted} is not in\n{told}");
     }
-    assert!(!told.contains("b.sql"), "what reads a broken view is not to blame\n{told}");
+    for blameless in ["b.sql", "d.sql"] {
+        assert!(!told.contains(blameless), "what reads a broken view is not to blame\n{told}");
+    }
+}
+
+#[test]
+fn check_finds_views_that_agents_miss_and_says_which_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[instance]\nname = \"g\"\nshipped_views = false\n";
+    std::fs::write(folder.path().join("g.toml"), text).unwrap();
+    let told = bad(folder.path(), &["check", "--config", "g.toml"], 2);
+    let wanted = "error: the agents read the view feeder_now, which is not there\n  \
+                  --> g.toml:3: instance.shipped_views\n  hint: write shipped_views = true";
+    assert!(told.contains(wanted), "{told}");
 }
 
 #[test]
@@ -136,15 +163,28 @@ fn a_short_demo_can_be_asked_verified_and_replayed() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let ticks = ["demo", "--ticks", "60", "--seed", "7"];
-    good(here, &ticks);
+    let summary = good(here, &ticks);
     let first = good(here, &["audit", "verify"]);
-    assert!(first.starts_with("audit intact: "), "{first}");
+    let intact = first.lines().next().unwrap();
+    assert!(intact.starts_with("audit intact: ") && intact.ends_with(" records"), "{first}");
+    assert!(summary.lines().any(|line| line.starts_with(&format!("{intact}, head "))), "{summary}");
 
     let output = gridloom(here, &["sql", "SELECT count(*) AS n FROM grid_state", "-o", "csv"]);
     assert_eq!(out(&output), "n\n116\n", "{}", err(&output));
     let told = err(&output);
     assert!(told.starts_with("gridloom-demo (written last): tick 2016-08-31T"), "{told}");
-    assert!(told.ends_with("the last of the log\n"), "{told}");
+    assert!(told.contains(": tick 2016-") && told.contains(", the last of the log; "), "{told}");
+    let (_, age) = told.trim_end().rsplit_once("; written ").unwrap();
+    let age = duration::parse(age.strip_suffix(" ago").unwrap()).unwrap();
+    assert!(age < 600_000, "{told}");
+
+    let yesterday = Clock::Wall.now().minus(26 * HOUR_MS + 60_000);
+    let head =
+        std::fs::File::options().append(true).open(here.join("gridloom-demo/audit/head.json"));
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(yesterday.0);
+    head.unwrap().set_modified(at).unwrap();
+    let told = err(&gridloom(here, &["sql", "SELECT 1"]));
+    assert!(told.ends_with("the last of the log; written 1d2h ago\n"), "{told}");
 
     let sql = "SELECT action_id, state FROM audit.actions ORDER BY tick_at, action_id LIMIT 1";
     let json: serde_json::Value =

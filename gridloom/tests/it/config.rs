@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use connectors::simulator::SimulatorConfig;
+use gridloom::config::Archive;
 use gridloom::config::Config;
 use gridloom::config::DEFAULT;
 use gridloom::config::Instance;
@@ -38,6 +40,8 @@ fn the_shipped_file_says_the_defaults() {
     assert_eq!(said.agents, silent.agents);
     assert_eq!(said.agents, Some(Settings::default()));
     assert_eq!(said.tables, silent.tables);
+    assert_eq!(said.archive, silent.archive);
+    assert_eq!(said.archive, Archive::default());
     assert!(said.catalog.iter().eq(silent.catalog.iter()));
     assert_eq!(said.instance, Instance::default());
     let settings = serde_json::to_value(Settings::default()).unwrap();
@@ -58,8 +62,11 @@ fn the_examples_of_the_shipped_file_are_right() {
     // A sentence that holds an equals sign is prose still.
     let uncommented = uncommented.replace("\nWhere readings", "\n# Where readings");
     let config = right(&uncommented);
-    assert_eq!(config.sources.len(), 1);
-    assert_eq!(config.sources[0].out_of_order_ms, 10_000);
+    let [meters, village] = &config.sources[..] else { panic!("{:?}", config.sources) };
+    assert_eq!(meters.out_of_order_ms, 10_000);
+    let simulated = SimulatorConfig::read("village", &village.door.options).unwrap();
+    let defaults = SimulatorConfig { speed: Some(60.0), steps: Some(720), ..Default::default() };
+    assert_eq!((village.stream.as_deref(), simulated), (None, defaults));
     assert_eq!(config.setpoints.unwrap().kind, "kafka");
     let own = config.catalog.streams().find(|s| s.def.name == "ev_sessions").unwrap();
     assert_eq!(own.def.envelope, Envelope::Upsert);
@@ -88,6 +95,41 @@ fn agents_may_be_off() {
     assert_eq!(right("[agents]\nenabled = false").agents, None);
     let agents = right("[instance]\nstep = \"1s\"\n[agents]\nvalid_ticks = 5").agents.unwrap();
     assert_eq!((agents.step_ms, agents.valid_ticks), (1_000, 5));
+}
+
+#[test]
+fn records_leave_by_policy_only() {
+    assert_eq!(right("[archive]\nretain = \"forever\"").archive.policy.retain_ms, None);
+    let archive = right("[archive]\nretain = \"30d\"\nseal_every = 1\nenabled = false").archive;
+    assert_eq!(archive.policy.retain_ms, Some(30 * schemas::time::DAY_MS));
+    assert_eq!((archive.seal_every, archive.enabled), (1, false));
+}
+
+#[test]
+fn the_archive_is_a_folder_or_a_url() {
+    let (config, _) = Config::parse(Path::new("/etc/g.toml"), "[archive]\npath = \"a\"");
+    assert_eq!(config.unwrap().archive.path.as_deref(), Some("/etc/a"));
+    let archive = right("[archive]\npath = \"file:///var/a/\"").archive;
+    assert_eq!(archive.path.as_deref(), Some("/var/a"));
+}
+
+#[test]
+fn a_wrong_archive_says_what_to_write() {
+    check(
+        "[archive]\npath = \"ftp://x/y\"\nseal_every = 0\ncompact_files = 1\nretain = \"5h\"\n\
+         seal_evry = 3\n",
+        &[
+            "2: archive.path: ftp://x/y cannot be an archive: ftp:// is not known; there is \
+             file://; write a folder, or the URL of one, as in \"file:///var/lib/gridloom\"",
+            "4: archive.compact_files: 1 is no value of compact_files; write a number from 2 to \
+             10000",
+            "5: archive.retain: records leave by whole days; write \"forever\", or a day and more, \
+             as in \"3650d\"",
+            "3: archive.seal_every: 0 is no value of seal_every; write a number from 1 to \
+             9223372036854775807",
+            "6: archive.seal_evry: unknown key; did you mean seal_every?",
+        ],
+    );
 }
 
 #[test]
@@ -141,8 +183,19 @@ fn sources_need_name_kind_and_a_stream_that_there_is() {
             "4: sources[1].name: a source's name holds no '/'; use '-' instead",
             "5: sources[1].stream: there is no stream \"meter_reading\"; did you mean \
              meter_readings?",
-            "3: sources[1]: key kind is missing; add kind = \"file\" or \"kafka\"",
+            "3: sources[1]: key kind is missing; add kind = \"file\", \"kafka\" or \"simulator\"",
         ],
+    );
+}
+
+#[test]
+fn a_simulator_feeds_all_its_streams() {
+    let source = "[[sources]]\nname = \"v\"\nkind = \"simulator\"\n";
+    check(source, &[]);
+    check(
+        &format!("{source}stream = \"prices\"\n"),
+        &["4: sources[0].stream: a simulator has no one stream; leave it out: a simulator feeds \
+           all streams of its village"],
     );
 }
 

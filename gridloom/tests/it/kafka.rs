@@ -36,6 +36,7 @@ use gridloom::wiring::plant::Place;
 use gridloom::wiring::plant::Publisher;
 use pipeline::log;
 use pipeline::views::snapshot;
+use pipeline::views::snapshot::OnDisk;
 use schemas::audit;
 use schemas::audit::Head;
 use schemas::audit::Kind;
@@ -83,7 +84,7 @@ const WAIT_MAX: Duration = Duration::from_secs(180);
 /// Between two looks at how far a run is.
 const LOOK: Duration = Duration::from_millis(100);
 
-fn brokers() -> String {
+pub(crate) fn brokers() -> String {
     std::env::var("GRIDLOOM_TEST_KAFKA").unwrap_or_else(|_| {
         panic!(
             "GRIDLOOM_TEST_KAFKA is not set: this test needs a Kafka broker. Run it with \
@@ -186,7 +187,7 @@ impl Run {
     #[track_caller]
     fn outcome(&self) -> Outcome {
         let data = self.config.with_file_name("data");
-        let (tick, views) = snapshot::read(&data).unwrap().expect("a snapshot");
+        let OnDisk { tick, views, .. } = snapshot::read(&data).unwrap().expect("a snapshot");
         let report = log::verify(&self.audit()).unwrap();
         assert!(report.intact(), "{report}");
         let (head, commits) = (report.head, report.commits);
@@ -200,16 +201,16 @@ fn tick_of(audit: &Path) -> Timestamp {
 }
 
 /// A process that does not outlive its test.
-struct Process(Option<Child>);
+pub(crate) struct Process(pub(crate) Option<Child>);
 
 impl Process {
-    fn child(&mut self) -> &mut Child {
+    pub(crate) fn child(&mut self) -> &mut Child {
         self.0.as_mut().expect("it was not stopped yet")
     }
 
     /// Waits until the log in `audit` has reached `last`.
     #[track_caller]
-    fn wait_for(&mut self, audit: &Path, last: Timestamp) {
+    pub(crate) fn wait_for(&mut self, audit: &Path, last: Timestamp) {
         let began = Instant::now();
         loop {
             let tick = tick_of(audit);
@@ -237,7 +238,7 @@ impl Process {
 
     /// Asks it to stop and gives what it said; it must end well.
     #[track_caller]
-    fn stop(&mut self) -> String {
+    pub(crate) fn stop(&mut self) -> String {
         let child = self.0.take().expect("it was not stopped yet");
         let pid = child.id().to_string();
         // One that has ended cannot be asked, and that is seen below.

@@ -2,11 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod archive;
 mod bad_input;
 mod broken;
 mod cli;
 mod config;
+mod day;
+mod fuzz;
 mod kafka;
+mod kafka_input;
+mod live;
 mod oracle;
 mod recovery;
+mod restart;
+mod simulator;
+mod standing;
 mod tidy;
+mod upsert;
+mod view_errors;

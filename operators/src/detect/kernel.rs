@@ -9,6 +9,7 @@ use schemas::decision::Alarm;
 use schemas::relation::Relation;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
+use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 use schemas::time::Timestamp;
 use serde::Deserialize;
@@ -32,7 +33,8 @@ pub struct DetectKernel {
 
     voltages: Table<InFeeder, BusVoltage>,
     feeders: Table<String, FeederNow>,
-    sensors: Table<InFeeder, StaleSensor>,
+    silent: Table<InFeeder, StaleSensor>,
+    listed: Table<InFeeder, SensorListed>,
     /// The open alarms of each feeder.
     open: BTreeMap<String, Vec<Open>>,
 }
@@ -56,28 +58,73 @@ struct Reading<'a> {
     limit: f64,
     crossed: bool,
     back: bool,
-    why: Why,
+    why: Why<'a>,
 }
 
-/// What a reading rests on; it becomes a sentence only where an alarm changes.
+/// What a reading rests on; it becomes sentences only where an alarm changes.
 #[derive(Clone, Copy)]
-enum Why {
-    Voltage { voltage_pu: Option<f64>, limit: f64 },
-    Head { head_kw: Option<f64>, limit_kw: f64 },
-    Silent { since: Option<Timestamp> },
+enum Why<'a> {
+    Voltage {
+        row: Option<&'a BusVoltage>,
+        limit: f64,
+    },
+    Head(Option<&'a FeederNow>),
+    Silent(&'a StaleSensor),
+    /// Not among the silent: because it speaks, if it still stands in the tables.
+    Heard {
+        listed: bool,
+    },
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Why<'_> {
+    /// The reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::Voltage { voltage_pu: Some(v), limit } => write!(f, "{v:.4} pu, limit {limit} pu"),
-            Why::Voltage { .. } => write!(f, "its voltage is no longer measured"),
-            Why::Head { head_kw: Some(kw), limit_kw } => {
-                write!(f, "{kw:.2} kW at the head, limit {limit_kw} kW")
+            Why::Voltage { row: Some(row), limit } => {
+                write!(f, "{:.4} pu, limit {limit} pu", row.voltage_pu)
             }
-            Why::Head { .. } => write!(f, "its head is no longer measured"),
-            Why::Silent { since: Some(at) } => write!(f, "silent since {at}"),
-            Why::Silent { .. } => write!(f, "it speaks again"),
+            Why::Voltage { row: None, .. } => write!(f, "its voltage is no longer measured"),
+            Why::Head(Some(FeederNow { head_kw, limit_kw, .. })) => {
+                write!(f, "{head_kw:.2} kW at the head, limit {limit_kw} kW")
+            }
+            Why::Head(None) => write!(f, "its head is no longer measured"),
+            Why::Silent(StaleSensor { last_seen_at: Some(at), .. }) => {
+                write!(f, "silent since {at}")
+            }
+            Why::Silent(_) => write!(f, "silent for longer than is retained"),
+            Why::Heard { listed: true } => write!(f, "it speaks again"),
+            Why::Heard { listed: false } => write!(f, "it is no longer listed on this feeder"),
+        }
+    }
+}
+
+impl Why<'_> {
+    /// The views that were looked at, and what stood there.
+    fn saw(&self, at: Timestamp) -> String {
+        let at = at.0;
+        match self {
+            Why::Voltage { row: Some(row), .. } => {
+                let BusVoltage { voltage_pu, voltage_pu_min, voltage_pu_max, .. } = row;
+                format!(
+                    "bus_voltage@{at} voltage_pu={voltage_pu:.4} voltage_pu_min={voltage_pu_min} \
+                     voltage_pu_max={voltage_pu_max} measured_at={}",
+                    row.measured_at
+                )
+            }
+            Why::Voltage { row: None, .. } => format!("bus_voltage@{at} no row"),
+            Why::Head(Some(FeederNow { head_kw, limit_kw, measured_at, .. })) => format!(
+                "feeder_now@{at} head_kw={head_kw:.3} limit_kw={limit_kw} measured_at={measured_at}"
+            ),
+            Why::Head(None) => format!("feeder_now@{at} no row"),
+            Why::Silent(row) => {
+                let last = row.last_seen_at.map_or("NULL".to_owned(), |at| at.to_string());
+                let after_ms = row.stale_after_ms;
+                format!("stale_sensors@{at} last_seen_at={last} stale_after_ms={after_ms}")
+            }
+            Why::Heard { listed } => {
+                let row = if *listed { "a row" } else { "no row" };
+                format!("stale_sensors@{at} no row; sensor_listed@{at} {row}")
+            }
         }
     }
 }
@@ -89,24 +136,24 @@ impl DetectKernel {
             settings,
             voltages: Table::new(|row: &BusVoltage| (row.feeder_id.clone(), row.bus_id.clone())),
             feeders: Table::new(|row: &FeederNow| row.feeder_id.clone()),
-            sensors: Table::new(|row: &StaleSensor| (row.feeder_id.clone(), row.sensor_id.clone())),
+            silent: Table::new(|row: &StaleSensor| (row.feeder_id.clone(), row.sensor_id.clone())),
+            listed: Table::new(|row: &SensorListed| (row.feeder_id.clone(), row.sensor_id.clone())),
             open: BTreeMap::new(),
         }
     }
 
-    fn voltage<'a>(&self, key: &'a InFeeder) -> [Reading<'a>; 2] {
+    fn voltage<'a>(&'a self, key: &'a InFeeder) -> [Reading<'a>; 2] {
         let row = self.voltages.get(key);
         let inside = self.settings.voltage_hysteresis_pu;
-        let voltage_pu = row.map(|row| row.voltage_pu);
         let reading = |kind, limit: f64, below: f64, back: f64| Reading {
             feeder_id: &key.0,
             kind,
             subject: &key.1,
-            value: voltage_pu.unwrap_or(f64::NAN),
+            value: row.map_or(f64::NAN, |row| row.voltage_pu),
             limit,
             crossed: below > 0.0,
             back: row.is_none() || back <= 0.0,
-            why: Why::Voltage { voltage_pu, limit },
+            why: Why::Voltage { row, limit },
         };
         let (v, min, max) = row
             .map_or((f64::NAN, 0.0, 0.0), |r| (r.voltage_pu, r.voltage_pu_min, r.voltage_pu_max));
@@ -116,7 +163,7 @@ impl DetectKernel {
         ]
     }
 
-    fn overload<'a>(&self, feeder_id: &'a String) -> Reading<'a> {
+    fn overload<'a>(&'a self, feeder_id: &'a String) -> Reading<'a> {
         let row = self.feeders.get(feeder_id);
         let (head_kw, limit_kw) = row.map_or((f64::NAN, 0.0), |row| (row.head_kw, row.limit_kw));
         let clear_kw = limit_kw * (1.0 - self.settings.overload_hysteresis_share);
@@ -128,51 +175,59 @@ impl DetectKernel {
             limit: limit_kw,
             crossed: head_kw > limit_kw,
             back: row.is_none() || head_kw <= clear_kw,
-            why: Why::Head { head_kw: row.map(|row| row.head_kw), limit_kw },
+            why: Why::Head(row),
         }
     }
 
-    fn silence<'a>(&self, at: Timestamp, key: &'a InFeeder) -> Reading<'a> {
-        let row = self.sensors.get(key);
-        let silent_ms = row.map_or(0, |row| at.0.saturating_sub(row.last_seen_at.0));
+    /// Who never spoke has no time since when, and raises nothing; an alarm that is open stays so
+    /// though its last word is forgotten.
+    fn silence<'a>(&'a self, at: Timestamp, key: &'a InFeeder) -> Reading<'a> {
+        let row = self.silent.get(key);
+        let since = row.and_then(|row| row.last_seen_at);
+        let listed = self.listed.get(key).is_some();
+        let silent_ms = since.map_or(0, |since| at.0.saturating_sub(since.0));
         Reading {
             feeder_id: &key.0,
             kind: "stale-sensor",
             subject: &key.1,
-            value: silent_ms as f64 / 1_000.0,
+            value: if row.is_some() || listed { silent_ms as f64 / 1_000.0 } else { f64::NAN },
             limit: row.map_or(0.0, |row| row.stale_after_ms as f64 / 1_000.0),
-            crossed: row.is_some(),
+            crossed: since.is_some(),
             back: row.is_none(),
-            why: Why::Silent { since: row.map(|row| row.last_seen_at) },
+            why: row.map_or(Why::Heard { listed }, Why::Silent),
         }
     }
+}
 
-    /// Opens or closes the alarm of a reading, if that changes anything.
-    fn judge(&mut self, at: Timestamp, reading: &Reading<'_>) -> Option<Alarm> {
-        let same = |o: &Open| o.kind == reading.kind && o.subject == reading.subject;
-        let place = self.open.get(reading.feeder_id).and_then(|open| open.iter().position(same));
-        if !reading.crossed && place.is_none() {
-            return None;
+/// Opens or closes the alarm of a reading, if that changes anything.
+fn judge(
+    at: Timestamp,
+    open: &mut BTreeMap<String, Vec<Open>>,
+    reading: &Reading<'_>,
+) -> Option<Alarm> {
+    let same = |o: &Open| o.kind == reading.kind && o.subject == reading.subject;
+    let place = open.get(reading.feeder_id).and_then(|open| open.iter().position(same));
+    if !reading.crossed && place.is_none() {
+        return None;
+    }
+    let open = open.entry(reading.feeder_id.to_owned()).or_default();
+    match place {
+        None if reading.crossed && reading.value.is_finite() => {
+            let Reading { value, limit, .. } = *reading;
+            let (kind, subject) = (reading.kind.to_owned(), reading.subject.to_owned());
+            let alarm = Open { kind, subject, raised_at: at, value, limit };
+            let row = row(at, "raised", &alarm, reading);
+            open.push(alarm);
+            Some(row)
         }
-        let open = self.open.entry(reading.feeder_id.to_owned()).or_default();
-        match place {
-            None if reading.crossed && reading.value.is_finite() => {
-                let Reading { value, limit, .. } = *reading;
-                let (kind, subject) = (reading.kind.to_owned(), reading.subject.to_owned());
-                let alarm = Open { kind, subject, raised_at: at, value, limit };
-                let row = row(at, "raised", &alarm, reading);
-                open.push(alarm);
-                Some(row)
+        Some(place) if reading.back => {
+            let mut alarm = open.remove(place);
+            if reading.value.is_finite() {
+                alarm.value = reading.value;
             }
-            Some(place) if reading.back => {
-                let mut alarm = open.remove(place);
-                if reading.value.is_finite() {
-                    alarm.value = reading.value;
-                }
-                Some(row(at, "cleared", &alarm, reading))
-            }
-            _ => None,
+            Some(row(at, "cleared", &alarm, reading))
         }
+        _ => None,
     }
 }
 
@@ -187,6 +242,7 @@ fn row(at: Timestamp, state: &str, alarm: &Open, reading: &Reading<'_>) -> Alarm
         value: alarm.value,
         limit_value: alarm.limit,
         reason: reading.why.to_string(),
+        saw: reading.why.saw(at),
     }
 }
 
@@ -196,6 +252,7 @@ impl Kernel for DetectKernel {
             InputSpec::by_feeder::<BusVoltage>(),
             InputSpec::by_feeder::<FeederNow>(),
             InputSpec::by_feeder::<StaleSensor>(),
+            InputSpec::by_feeder::<SensorListed>(),
         ]
     }
 
@@ -206,14 +263,17 @@ impl Kernel for DetectKernel {
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
         let buses = self.voltages.apply_touched(&changes[0]);
         let feeders = self.feeders.apply_touched(&changes[1]);
-        let sensors = self.sensors.apply_touched(&changes[2]);
+        let sensors = self.silent.apply_touched(&changes[2]);
+        self.listed.apply(&changes[3]);
+        let mut open = std::mem::take(&mut self.open);
         let mut readings: Vec<Reading<'_>> =
             buses.iter().flat_map(|key| self.voltage(key)).collect();
         readings.extend(feeders.iter().map(|feeder_id| self.overload(feeder_id)));
         readings.extend(sensors.iter().map(|key| self.silence(at, key)));
         let alarms: Vec<Alarm> =
-            readings.iter().filter_map(|reading| self.judge(at, reading)).collect();
-        self.open.retain(|_, open| !open.is_empty());
+            readings.iter().filter_map(|reading| judge(at, &mut open, reading)).collect();
+        open.retain(|_, open| !open.is_empty());
+        self.open = open;
         vec![Alarm::to_batch(&alarms)]
     }
 

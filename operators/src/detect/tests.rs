@@ -4,6 +4,7 @@ use schemas::decision::Alarm;
 use schemas::relation::Relation;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
+use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 use schemas::time::Timestamp;
 
@@ -20,7 +21,7 @@ fn change<R: Relation>(row: Option<R>, diff: i64) -> Change {
 }
 
 /// Steps through the readings; gives what was said at each, as `kind state` with the tick.
-fn told<T>(readings: &[T], changes: impl Fn(&T) -> [Change; 3]) -> Vec<Alarm> {
+fn told<T>(readings: &[T], changes: impl Fn(&T) -> [Change; 4]) -> Vec<Alarm> {
     let mut kernel = DetectKernel::new(Settings::default());
     let step = |(n, reading): (usize, &T)| {
         let at = Timestamp((n as u64 + 1) * 5_000);
@@ -49,7 +50,12 @@ fn voltages(pu: &[f64]) -> Vec<Alarm> {
             voltage_pu_min: 0.9,
             voltage_pu_max: 1.1,
         };
-        [change(Some(row), 1), change::<FeederNow>(None, 1), change::<StaleSensor>(None, 1)]
+        [
+            change(Some(row), 1),
+            change::<FeederNow>(None, 1),
+            change::<StaleSensor>(None, 1),
+            change::<SensorListed>(None, 1),
+        ]
     })
 }
 
@@ -59,6 +65,11 @@ fn a_low_voltage_clears_only_half_a_percent_inside() {
     check(&alarms, &[(2, "voltage-low", "raised"), (6, "voltage-low", "cleared")]);
     assert_eq!(alarms[0].alarm_id, "voltage-low:bus-7:10000");
     assert_eq!((alarms[0].value, alarms[0].limit_value), (0.899, 0.9));
+    assert_eq!(
+        alarms[0].saw,
+        "bus_voltage@10000 voltage_pu=0.8990 voltage_pu_min=0.9 voltage_pu_max=1.1 \
+         measured_at=1970-01-01T00:00:04Z"
+    );
     assert_eq!(alarms[1].value, 0.906);
 }
 
@@ -94,7 +105,12 @@ fn heads(readings: &[Option<f64>]) -> Vec<Alarm> {
             limit_kw: 100.0,
         };
         let diff = if head_kw.is_some() { 1 } else { -1 };
-        [change::<BusVoltage>(None, 1), change(Some(row), diff), change::<StaleSensor>(None, 1)]
+        [
+            change::<BusVoltage>(None, 1),
+            change(Some(row), diff),
+            change::<StaleSensor>(None, 1),
+            change::<SensorListed>(None, 1),
+        ]
     })
 }
 
@@ -110,22 +126,97 @@ fn an_alarm_whose_row_is_gone_is_cleared_and_says_so() {
     check(&alarms, &[(1, "feeder-overload", "raised"), (2, "feeder-overload", "cleared")]);
     assert_eq!(alarms[1].reason, "its head is no longer measured");
     assert_eq!(alarms[1].value, 120.0);
+    assert_eq!(
+        alarms[0].saw,
+        "feeder_now@5000 head_kw=120.000 limit_kw=100 measured_at=1970-01-01T00:00:04Z"
+    );
+    assert_eq!(alarms[1].saw, "feeder_now@10000 no row");
+}
+
+/// A sensor at one tick: whether it is listed, and since when it is silent, if it is.
+type Heard = (bool, Option<Option<u64>>);
+
+/// What is said as a sensor goes through these states.
+fn silences(states: &[Heard]) -> Vec<Alarm> {
+    let rows = |(listed, silent): &Heard| {
+        let stale = silent.map(|since| StaleSensor {
+            sensor_id: "s-1".to_owned(),
+            feeder_id: "f".to_owned(),
+            last_seen_at: since.map(Timestamp),
+            stale_after_ms: 3_000,
+        });
+        let (sensor_id, feeder_id) = ("s-1".to_owned(), "f".to_owned());
+        (stale, listed.then_some(SensorListed { sensor_id, feeder_id }))
+    };
+    let mut before = (None, None);
+    let mut changes = Vec::new();
+    for state in states {
+        let now = rows(state);
+        changes.push([
+            change::<BusVoltage>(None, 1),
+            change::<FeederNow>(None, 1),
+            between(&before.0, &now.0),
+            between(&before.1, &now.1),
+        ]);
+        before = now;
+    }
+    told(&changes, Clone::clone)
+}
+
+fn between<R: Relation + Clone + PartialEq>(before: &Option<R>, now: &Option<R>) -> Change {
+    if before == now {
+        return Change::none(R::schema());
+    }
+    let rows: Vec<(R, i64)> =
+        before.iter().map(|r| (r.clone(), -1)).chain(now.iter().map(|r| (r.clone(), 1))).collect();
+    let (rows, diffs): (Vec<R>, Vec<i64>) = rows.into_iter().unzip();
+    Change::of(&rows, diffs)
+}
+
+const SPEAKS: Heard = (true, None);
+const SILENT: Heard = (true, Some(Some(1_000)));
+/// Silent for so long that nothing of it is retained.
+const FORGOTTEN: Heard = (true, Some(None));
+const UNLISTED: Heard = (false, None);
+
+#[test]
+fn a_stale_sensor_is_raised_when_it_falls_silent_and_cleared_when_it_speaks() {
+    let alarms = silences(&[SPEAKS, SILENT, SILENT, SPEAKS]);
+    check(&alarms, &[(2, "stale-sensor", "raised"), (4, "stale-sensor", "cleared")]);
+    assert_eq!((alarms[0].value, alarms[0].limit_value), (9.0, 3.0));
+    assert_eq!(alarms[0].reason, "silent since 1970-01-01T00:00:01Z");
+    assert_eq!(
+        alarms[0].saw,
+        "stale_sensors@10000 last_seen_at=1970-01-01T00:00:01Z stale_after_ms=3000"
+    );
+    assert_eq!((alarms[1].value, alarms[1].reason.as_str()), (0.0, "it speaks again"));
+    assert_eq!(alarms[1].saw, "stale_sensors@20000 no row; sensor_listed@20000 a row");
 }
 
 #[test]
-fn a_stale_sensor_is_raised_when_it_comes_and_cleared_when_it_goes() {
-    let row = StaleSensor {
-        sensor_id: "s-1".to_owned(),
-        feeder_id: "f".to_owned(),
-        last_seen_at: Timestamp(1_000),
-        stale_after_ms: 3_000,
-    };
-    let alarms = told(&[1, 0, -1], |diff| {
-        let stale = (*diff != 0).then(|| row.clone());
-        [change::<BusVoltage>(None, 1), change::<FeederNow>(None, 1), change(stale, *diff)]
-    });
-    check(&alarms, &[(1, "stale-sensor", "raised"), (3, "stale-sensor", "cleared")]);
-    assert_eq!((alarms[0].value, alarms[0].limit_value), (4.0, 3.0));
+fn silence_is_not_over_because_its_beginning_is_forgotten() {
+    let alarms = silences(&[SILENT, FORGOTTEN, FORGOTTEN]);
+    check(&alarms, &[(1, "stale-sensor", "raised")]);
+    let alarms = silences(&[SILENT, FORGOTTEN, SPEAKS, SILENT]);
+    let raised_again = (4, "stale-sensor", "raised");
+    check(&alarms, &[(1, "stale-sensor", "raised"), (3, "stale-sensor", "cleared"), raised_again]);
+    assert_eq!(alarms[1].reason, "it speaks again");
+}
+
+#[test]
+fn a_sensor_that_is_taken_out_of_the_tables_does_not_speak_again() {
+    for last in [SILENT, FORGOTTEN] {
+        let alarms = silences(&[SILENT, last, UNLISTED]);
+        check(&alarms, &[(1, "stale-sensor", "raised"), (3, "stale-sensor", "cleared")]);
+        assert_eq!(alarms[1].reason, "it is no longer listed on this feeder");
+        assert_eq!(alarms[1].value, 4.0, "how long it was silent when the alarm was raised");
+        assert_eq!(alarms[1].saw, "stale_sensors@15000 no row; sensor_listed@15000 no row");
+    }
+}
+
+#[test]
+fn who_never_spoke_raises_nothing() {
+    check(&silences(&[FORGOTTEN, SPEAKS, UNLISTED]), &[]);
 }
 
 #[test]
@@ -141,6 +232,7 @@ fn open_alarms_survive_a_restart_and_are_not_raised_again() {
             change::<BusVoltage>(None, 1),
             change(Some(row(head_kw)), 1),
             change::<StaleSensor>(None, 1),
+            change::<SensorListed>(None, 1),
         ];
         Alarm::from_batch(&kernel.step(Timestamp(at), &changes)[0]).unwrap()
     };

@@ -206,6 +206,7 @@ fn forecasts(hours_kw: &[f64]) -> Vec<Forecast> {
         p50_kw: *kw,
         p90_kw: kw + 5.0,
         model_version: "test".to_owned(),
+        saw: String::new(),
     };
     hours_kw.iter().enumerate().map(row).collect()
 }

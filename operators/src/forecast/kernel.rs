@@ -37,15 +37,59 @@ pub struct ForecastKernel {
 /// The hours of each node of a feeder.
 type Nodes = BTreeMap<String, Hours>;
 
-/// Mean net load in kW by hour, counted from the epoch.
+/// Mean net load by hour, counted from the epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Hours(BTreeMap<u64, f64>);
+struct Hours(BTreeMap<u64, Hour>);
+
+/// An hour of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Hour {
+    /// Mean net load in kW.
+    kw: f64,
+    /// From `node_hour`, and not from `load_history`.
+    measured: bool,
+}
 
 impl Hours {
     /// The hours before `present`, oldest first, NaN where unknown.
     fn before(&self, present: u64) -> Vec<f64> {
         let from = present.saturating_sub(HISTORY_HOURS as u64);
-        (from..present).map(|hour| self.0.get(&hour).copied().unwrap_or(f64::NAN)).collect()
+        let kw = |hour| self.0.get(&hour).map_or(f64::NAN, |hour| hour.kw);
+        (from..present).map(kw).collect()
+    }
+}
+
+/// What forecasts of one subject rest on: how many hours came from which view; of a feeder, those
+/// of all its nodes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Basis {
+    history: usize,
+    measured: usize,
+}
+
+impl Basis {
+    fn of(hours: &Hours, present: u64) -> Basis {
+        let from = present.saturating_sub(HISTORY_HOURS as u64);
+        let mut basis = Basis::default();
+        for (_, hour) in hours.0.range(from..present) {
+            basis.measured += usize::from(hour.measured);
+            basis.history += usize::from(!hour.measured);
+        }
+        basis
+    }
+
+    fn add(&mut self, other: Basis) {
+        self.history += other.history;
+        self.measured += other.measured;
+    }
+
+    fn saw(&self, at: Timestamp, past_kw: &[f64]) -> String {
+        let last = past_kw.last().filter(|kw| !kw.is_nan());
+        let last = last.map_or("NULL".to_owned(), |kw| format!("{kw:.3}"));
+        let (at, Basis { history, measured }) = (at.0, self);
+        format!(
+            "load_history@{at} hours={history}; node_hour@{at} hours={measured} last_hour_kw={last}"
+        )
     }
 }
 
@@ -68,10 +112,16 @@ impl ForecastKernel {
 
     /// Notes an hour that has begun. A row that only goes was let go by its view's retention; it
     /// stays here.
-    fn note(&mut self, at: Timestamp, feeder: String, bus: String, hour_at: Timestamp, kw: f64) {
-        if hour_at < at && kw.is_finite() {
+    fn note(
+        &mut self,
+        at: Timestamp,
+        (feeder, bus): (String, String),
+        hour_at: Timestamp,
+        hour: Hour,
+    ) {
+        if hour_at < at && hour.kw.is_finite() {
             let hours = self.feeders.entry(feeder).or_default().entry(bus).or_default();
-            hours.0.insert(hour_at.0 / HOUR_MS, kw);
+            hours.0.insert(hour_at.0 / HOUR_MS, hour);
         }
     }
 
@@ -91,15 +141,20 @@ impl ForecastKernel {
         for (feeder_id, nodes) in &self.feeders {
             let mut sum = vec![0.0; present.min(HISTORY_HOURS as u64) as usize];
             let mut known_from = sum.len();
+            let mut all = Basis::default();
             for (bus_id, hours) in nodes {
                 let past = hours.before(present);
+                let basis = Basis::of(hours, present);
+                all.add(basis);
                 let first = past.iter().position(|kw| !kw.is_nan()).unwrap_or(past.len());
                 known_from = known_from.min(first);
                 add(&mut sum, &past);
-                forecast(at, present, ("node", bus_id, feeder_id), &past, &mut rows);
+                let subject = ("node", bus_id.as_str(), feeder_id.as_str());
+                forecast(at, present, subject, (&past, basis), &mut rows);
             }
             sum[..known_from].fill(f64::NAN);
-            forecast(at, present, ("feeder", feeder_id, feeder_id), &sum, &mut rows);
+            let subject = ("feeder", feeder_id.as_str(), feeder_id.as_str());
+            forecast(at, present, subject, (&sum, all), &mut rows);
         }
         rows
     }
@@ -109,9 +164,10 @@ fn forecast(
     at: Timestamp,
     present: u64,
     (scope, subject_id, feeder_id): (&str, &str, &str),
-    past_kw: &[f64],
+    (past_kw, basis): (&[f64], Basis),
     rows: &mut Vec<Forecast>,
 ) {
+    let saw = basis.saw(at, past_kw);
     rows.extend(points(past_kw).into_iter().map(|point| Forecast {
         scope: scope.to_owned(),
         subject_id: subject_id.to_owned(),
@@ -122,6 +178,7 @@ fn forecast(
         p50_kw: point.p50_kw,
         p90_kw: point.p90_kw,
         model_version: MODEL_VERSION.to_owned(),
+        saw: saw.clone(),
     }));
 }
 
@@ -136,10 +193,12 @@ impl Kernel for ForecastKernel {
 
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
         for row in changes[0].events::<LoadHistory>() {
-            self.note(at, row.feeder_id, row.bus_id, row.hour_at, row.net_load_kw);
+            let hour = Hour { kw: row.net_load_kw, measured: false };
+            self.note(at, (row.feeder_id, row.bus_id), row.hour_at, hour);
         }
         for row in changes[1].events::<NodeHour>() {
-            self.note(at, row.feeder_id, row.bus_id, row.hour_at, row.net_load_kw);
+            let hour = Hour { kw: row.net_load_kw, measured: true };
+            self.note(at, (row.feeder_id, row.bus_id), row.hour_at, hour);
         }
         // The first tick at or after each quarter, whatever the step.
         if at.0 % self.settings.issue_every_ms >= self.settings.step_ms {

@@ -115,6 +115,30 @@ fn what_was_measured_goes_before_history_and_the_present_hour_does_not_count() {
 }
 
 #[test]
+fn a_forecast_names_the_views_it_rests_on_and_the_hours_of_each() {
+    let mut kernel = ForecastKernel::new(Settings::default());
+    let mut past = history("a", 0..NOW - 1, daily);
+    past.extend(history("b", 0..NOW, daily));
+    let hours = [node_hour("a", NOW - 1, 2.5), node_hour("b", NOW - 1, 26.0)];
+    let at = Timestamp(NOW * HOUR_MS);
+    let rows = step(&mut kernel, at, &past, &hours);
+    let saw = |subject: &str| {
+        let of: Vec<&Forecast> = rows.iter().filter(|row| row.subject_id == subject).collect();
+        assert!(of.iter().all(|row| row.saw == of[0].saw), "all points rest on the same");
+        of[0].saw.clone()
+    };
+    let views = |history: usize, measured: usize, last: &str| {
+        format!(
+            "load_history@{0} hours={history}; node_hour@{0} hours={measured} last_hour_kw={last}",
+            at.0
+        )
+    };
+    assert_eq!(saw("a"), views(191, 1, "2.500"));
+    assert_eq!(saw("b"), views(191, 1, "26.000"));
+    assert_eq!(saw("f"), views(382, 2, "28.500"));
+}
+
+#[test]
 fn the_future_is_not_looked_at() {
     let mut kernel = ForecastKernel::new(Settings::default());
     let past = history("b", 0..NOW + 24, |hour| if hour < NOW { 1.0 } else { 50.0 });

@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use arrow_array::RecordBatch;
 use schemas::decision::Action;
 use schemas::decision::Alarm;
+use schemas::decision::COMMAND_REFUSED;
 use schemas::relation::Relation;
 use schemas::state::AssetState;
 use schemas::state::FeederNow;
 use schemas::time::Timestamp;
 
+use super::rules::FORGIVEN;
 use super::rules::Refusal;
 use super::rules::fresh;
 use super::rules::judge;
@@ -22,6 +24,7 @@ use crate::kernel::InputSpec;
 use crate::kernel::Kernel;
 use crate::kernel::Memory;
 use crate::kernel::OutputSpec;
+use crate::request::kernel::RULE as COMMANDED;
 use crate::settings::Settings;
 use crate::table::InFeeder;
 use crate::table::Table;
@@ -55,9 +58,7 @@ impl GuardKernel {
 
     /// Judges all that is proposed behind one feeder, dispatch's first.
     fn feeder(&self, at: Timestamp, feeder_id: &str, mut actions: Vec<Action>) -> Vec<Case> {
-        actions.sort_by(|a, b| {
-            (a.actor != DISPATCH, &a.action_id).cmp(&(b.actor != DISPATCH, &b.action_id))
-        });
+        actions.sort_by(|a, b| (!ours(a), &a.action_id).cmp(&(!ours(b), &b.action_id)));
         let feeder = self.feeders.get(&feeder_id.to_owned());
         let mut taken = BTreeSet::new();
         let mut cases: Vec<Case> = Vec::with_capacity(actions.len());
@@ -90,17 +91,21 @@ impl GuardKernel {
         Case { saw: saw(at, asset, feeder), action, adds_kw, refusal }
     }
 
-    /// Refuses what adds to an excess, last in order first, until the rest adds to none.
+    /// Refuses what adds to an excess, last in order first.
+    ///
+    /// A command of another may add only as far as the sum stays under the limit. What dispatch
+    /// asks belongs together: above the limit its sum must add nothing to what the head draws.
     fn sum(&self, feeder: &FeederNow, cases: &mut [Case]) {
         let left = cases.iter().filter(|case| case.refusal.is_none());
         let mut after_kw = feeder.head_kw + left.map(|case| case.adds_kw).sum::<f64>();
-        let slack_kw = self.settings.excess_share * feeder.limit_kw;
-        let most_kw = feeder.limit_kw.max(feeder.head_kw + slack_kw);
         for case in cases.iter_mut().rev() {
-            if after_kw <= most_kw {
-                break;
+            let ours = ours(&case.action);
+            let most_kw = if ours { feeder.limit_kw.max(feeder.head_kw) } else { feeder.limit_kw };
+            if after_kw <= most_kw + FORGIVEN {
+                continue;
             }
-            if case.refusal.is_none() && case.adds_kw > 0.0 {
+            let adds = case.refusal.is_none() && case.adds_kw > 0.0;
+            if adds && !(ours && self.renews(case)) {
                 let (adds_kw, limit_kw) = (case.adds_kw, feeder.limit_kw);
                 let reason = format!(
                     "it adds {adds_kw:.3} kW to {:.3} kW at the head; the limit is {limit_kw} kW",
@@ -111,6 +116,21 @@ impl GuardKernel {
             }
         }
     }
+
+    /// Whether a device that injects is told to go on as it does, as near as telemetry can tell.
+    ///
+    /// Such a command of dispatch is never refused for the sum. Telemetry does not agree with the
+    /// command to the watt, so at times a renewal seems to add a few; but refusing it would let the
+    /// command run out and the device go to 0, and that adds all that it injects. Letting it pass
+    /// cannot be worse.
+    fn renews(&self, case: &Case) -> bool {
+        case.action.active_power_kw > 0.0 && case.adds_kw <= self.settings.hysteresis_kw
+    }
+}
+
+/// Whether dispatch wishes it, and not somebody who calls himself so.
+fn ours(action: &Action) -> bool {
+    action.actor == DISPATCH && action.rule != COMMANDED
 }
 
 fn saw(at: Timestamp, asset: Option<&AssetState>, feeder: Option<&FeederNow>) -> String {
@@ -126,8 +146,8 @@ fn saw(at: Timestamp, asset: Option<&AssetState>, feeder: Option<&FeederNow>) ->
     format!("asset_state@{} {asset}; feeder_now@{} {feeder}", at.0, at.0)
 }
 
-fn alarm(at: Timestamp, action: &Action, refusal: &Refusal) -> Alarm {
-    let kind = "command-refused";
+fn alarm(at: Timestamp, case: &Case, refusal: &Refusal) -> Alarm {
+    let (action, kind) = (&case.action, COMMAND_REFUSED);
     Alarm {
         alarm_id: format!("{kind}:{}:{}", action.action_id, at.0),
         tick_at: at,
@@ -138,6 +158,7 @@ fn alarm(at: Timestamp, action: &Action, refusal: &Refusal) -> Alarm {
         value: action.active_power_kw,
         limit_value: refusal.limit,
         reason: format!("{}: {}; {}", refusal.rule, refusal.reason, action.reason),
+        saw: case.saw.clone(),
     }
 }
 
@@ -179,10 +200,8 @@ impl Kernel for GuardKernel {
         let (mut actions, mut alarms) = (Vec::new(), Vec::new());
         for (feeder_id, proposals) in proposed {
             for case in self.feeder(at, &feeder_id, proposals) {
-                if let Some(refusal) =
-                    case.refusal.as_ref().filter(|_| case.action.actor != DISPATCH)
-                {
-                    alarms.push(alarm(at, &case.action, refusal));
+                if let Some(refusal) = case.refusal.as_ref().filter(|_| !ours(&case.action)) {
+                    alarms.push(alarm(at, &case, refusal));
                 }
                 actions.push(verdict(at, case));
             }

@@ -30,7 +30,7 @@ impl Refusal {
 }
 
 /// Rounding that is forgiven: a milliwatt, in kW or kWh.
-const FORGIVEN: f64 = 1e-6;
+pub(super) const FORGIVEN: f64 = 1e-6;
 
 /// Whether what was measured then may still be decided on at `at`.
 pub fn fresh(at: Timestamp, measured_at: Timestamp, settings: &Settings) -> bool {

@@ -170,6 +170,74 @@ fn what_would_make_an_excess_is_refused_last_in_order_first() {
 }
 
 #[test]
+fn a_command_of_another_may_go_up_to_the_limit_and_not_a_watt_beyond() {
+    let asks = |kw: f64| [wish("trader", "b2", -kw)];
+    check(head(96.0), &two(), &asks(4.0), "trader:b2 cleared");
+    check(head(96.0), &two(), &asks(4.001), "trader:b2 feeder-limit");
+    // At the limit and above it there is no room, however little is asked for.
+    check(head(100.0), &two(), &asks(0.001), "trader:b2 feeder-limit");
+    check(head(120.0), &two(), &asks(0.5), "trader:b2 feeder-limit");
+    check(head(120.0), &two(), &asks(0.001), "trader:b2 feeder-limit");
+    check(head(120.0), &two(), &asks(0.0), "trader:b2 cleared");
+}
+
+#[test]
+fn giving_less_while_above_the_limit_adds_to_the_excess() {
+    let gives = [battery("b1", 3.2, 0.0), battery("b2", 3.2, 3.0)];
+    let asks = |actor: &str, kw| [wish(actor, "b2", kw)];
+    check(head(120.0), &gives, &asks("trader", 2.9), "trader:b2 feeder-limit");
+    check(head(120.0), &gives, &asks("trader", 3.0), "trader:b2 cleared");
+    check(head(120.0), &gives, &asks("dispatch", 2.8), "dispatch:b2 feeder-limit");
+    check(head(120.0), &gives, &asks("dispatch", 0.0), "dispatch:b2 feeder-limit");
+}
+
+#[test]
+fn what_lowers_an_excess_makes_no_room_above_the_limit_for_others() {
+    let wishes = [wish("dispatch", "b1", 5.0), wish("trader", "b2", -4.0)];
+    check(head(101.0), &two(), &wishes, "dispatch:b1 cleared, trader:b2 cleared");
+    check(head(101.1), &two(), &wishes, "dispatch:b1 cleared, trader:b2 feeder-limit");
+    check(head(130.0), &two(), &wishes, "dispatch:b1 cleared, trader:b2 feeder-limit");
+}
+
+#[test]
+fn dispatch_may_shift_from_one_device_to_another_if_the_sum_adds_nothing() {
+    let gives = [battery("b1", 3.2, 0.0), battery("b2", 3.2, 3.0)];
+    let shifts = |kw| [wish("dispatch", "b1", kw), wish("dispatch", "b2", 1.0)];
+    check(head(120.0), &gives, &shifts(2.0), "dispatch:b1 cleared, dispatch:b2 cleared");
+    check(head(120.0), &gives, &shifts(1.9), "dispatch:b1 cleared, dispatch:b2 feeder-limit");
+}
+
+#[test]
+fn a_renewal_that_telemetry_does_not_match_to_the_watt_is_not_refused() {
+    // The devices say a little more than they are told to go on with.
+    let gives = [battery("b1", 3.2, 3.01), battery("b2", 3.2, 3.09)];
+    let renewals = [wish("dispatch", "b1", 3.0), wish("dispatch", "b2", 3.0)];
+    check(head(120.0), &gives, &renewals, "dispatch:b1 cleared, dispatch:b2 cleared");
+    let beyond = [battery("b1", 3.2, 3.01), battery("b2", 3.2, 3.11)];
+    check(head(120.0), &beyond, &renewals, "dispatch:b1 cleared, dispatch:b2 feeder-limit");
+    // Who draws adds to the excess as long as he does.
+    let draws = [battery("b1", 3.2, -2.99), battery("b2", 3.2, 0.0)];
+    let renewal = [wish("dispatch", "b1", -3.0)];
+    check(head(120.0), &draws, &renewal, "dispatch:b1 feeder-limit");
+}
+
+#[test]
+fn who_calls_himself_dispatch_is_judged_as_another() {
+    let commanded = |kw| Action { rule: "commanded".to_owned(), ..wish("dispatch", "b2", kw) };
+    let gives = [battery("b1", 3.2, 0.0), battery("b2", 3.2, 3.01)];
+    check(head(120.0), &gives, &[commanded(3.0)], "dispatch:b2 feeder-limit");
+    let (_, alarms) = judge(head(60.0), &two(), &[commanded(9.0)]);
+    assert_eq!(alarms.len(), 1);
+}
+
+#[test]
+fn where_the_head_is_no_number_nothing_may_draw_more() {
+    let wishes = [wish("dispatch", "b1", -1.0), wish("dispatch", "b2", 1.0)];
+    let expected = "dispatch:b1 feeder-limit, dispatch:b2 cleared";
+    check(head(f64::NAN), &two(), &wishes, expected);
+}
+
+#[test]
 fn what_lowers_an_excess_is_never_refused_for_it() {
     let wishes = [wish("dispatch", "b1", 4.0), wish("trader", "b2", 1.0)];
     check(head(140.0), &two(), &wishes, "dispatch:b1 cleared, trader:b2 cleared");
@@ -199,6 +267,7 @@ fn a_refused_command_of_another_raises_an_alarm_and_ours_does_not() {
     assert_eq!(alarm.subject, "50000:b1:1");
     assert_eq!((alarm.value, alarm.limit_value), (9.0, 5.0));
     assert_eq!(alarm.reason, "box: 9.000 kW is above 5 kW; a wish");
+    assert_eq!(alarm.saw, actions[1].saw);
 }
 
 #[test]

@@ -31,6 +31,10 @@ relation! {
     }
 }
 
+/// The rule of everything that is proposed here. It, and not the sender's name, tells another's
+/// wish from dispatch's own: names are given by whoever writes to the stream.
+pub const RULE: &str = "commanded";
+
 /// Proposes what is commanded; see [`super`].
 pub struct RequestKernel {
     settings: Settings,
@@ -65,7 +69,7 @@ impl RequestKernel {
             state: "proposed".to_owned(),
             active_power_kw: command.active_power_kw,
             valid_until_at: asked.plus(self.settings.valid_ticks * self.settings.step_ms),
-            rule: "commanded".to_owned(),
+            rule: RULE.to_owned(),
             saw,
         }
     }

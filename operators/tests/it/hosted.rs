@@ -31,6 +31,7 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
@@ -108,13 +109,8 @@ fn story(seed: u64) -> BTreeMap<Timestamp, Told> {
             });
         }
         if n == 40 {
-            let silent = |f: usize| StaleSensor {
-                sensor_id: format!("sensor-{f}"),
-                feeder_id: format!("feeder-{f}"),
-                last_seen_at: at.minus(60_000),
-                stale_after_ms: 30_000,
-            };
-            told.stale_sensors = came(&(0..FEEDERS).map(silent).collect::<Vec<_>>());
+            told.stale_sensors = came(&(0..FEEDERS).map(|f| silent(f, at)).collect::<Vec<_>>());
+            told.sensor_listed = came(&(0..FEEDERS).map(listed).collect::<Vec<_>>());
         }
         told.node_hour = came(&[NodeHour {
             bus_id: "bus-0".to_owned(),
@@ -125,6 +121,19 @@ fn story(seed: u64) -> BTreeMap<Timestamp, Told> {
         story.insert(at, told);
     }
     story
+}
+
+fn silent(feeder: usize, at: Timestamp) -> StaleSensor {
+    StaleSensor {
+        sensor_id: format!("sensor-{feeder}"),
+        feeder_id: format!("feeder-{feeder}"),
+        last_seen_at: Some(at.minus(60_000)),
+        stale_after_ms: 30_000,
+    }
+}
+
+fn listed(feeder: usize) -> SensorListed {
+    SensorListed { sensor_id: format!("sensor-{feeder}"), feeder_id: format!("feeder-{feeder}") }
 }
 
 fn battery(feeder: usize, n: usize, measured_at: Timestamp, chance: &mut Chance) -> AssetState {
@@ -196,6 +205,7 @@ fn copy(told: &Told) -> Told {
         node_hour: told.node_hour.clone(),
         bus_voltage: told.bus_voltage.clone(),
         stale_sensors: told.stale_sensors.clone(),
+        sensor_listed: told.sensor_listed.clone(),
         commands: told.commands.clone(),
     }
 }
@@ -235,6 +245,7 @@ fn feed(story: &BTreeMap<Timestamp, Told>) -> Feed {
         add(NodeHour::NAME, at.0, &told.node_hour);
         add(BusVoltage::NAME, at.0, &told.bus_voltage);
         add(StaleSensor::NAME, at.0, &told.stale_sensors);
+        add(SensorListed::NAME, at.0, &told.sensor_listed);
         add(Command::NAME, at.0, &came(&told.commands));
     }
     feed
@@ -248,6 +259,7 @@ fn schemas() -> BTreeMap<&'static str, SchemaRef> {
         (NodeHour::NAME, NodeHour::schema()),
         (BusVoltage::NAME, BusVoltage::schema()),
         (StaleSensor::NAME, StaleSensor::schema()),
+        (SensorListed::NAME, SensorListed::schema()),
         (Command::NAME, Command::schema()),
     ])
 }

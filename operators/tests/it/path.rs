@@ -25,6 +25,7 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 use schemas::time::Timestamp;
 
@@ -69,6 +70,7 @@ pub(crate) struct Told {
     pub(crate) node_hour: Change,
     pub(crate) bus_voltage: Change,
     pub(crate) stale_sensors: Change,
+    pub(crate) sensor_listed: Change,
     pub(crate) commands: Vec<Command>,
 }
 
@@ -129,7 +131,12 @@ impl Path {
         let mut actions = proposed;
         actions.extend(judged);
         actions.extend(rows::<Action>(&out[0]));
-        let limits = [told.bus_voltage.clone(), feeder_now.clone(), told.stale_sensors.clone()];
+        let limits = [
+            told.bus_voltage.clone(),
+            feeder_now.clone(),
+            told.stale_sensors.clone(),
+            told.sensor_listed.clone(),
+        ];
         let out = self.detect.step(at, &limits);
         alarms.extend(rows::<Alarm>(&out[0]));
         Said { forecasts, actions, alarms, setpoints }
@@ -160,6 +167,7 @@ pub(crate) fn silence() -> Told {
         node_hour: nothing::<NodeHour>(),
         bus_voltage: nothing::<BusVoltage>(),
         stale_sensors: nothing::<StaleSensor>(),
+        sensor_listed: nothing::<SensorListed>(),
         commands: Vec::new(),
     }
 }

@@ -49,7 +49,10 @@ pub(super) struct Partition {
 
     pub(super) watermark: Option<Timestamp>,
     pub(super) ended: bool,
-    next: Position,
+    /// Where rows replace each other: the greatest tick that one entered.
+    entered: Timestamp,
+    /// The record to go on with; `None` until something of the partition is known.
+    next: Option<Position>,
     chunks: VecDeque<Chunk>,
     /// Committed before a restart, to be skipped when read again.
     skip: Vec<(Position, Position)>,
@@ -58,13 +61,15 @@ pub(super) struct Partition {
 impl Partition {
     pub(super) fn new(id: PartitionId, out_of_order_ms: u64) -> Partition {
         let (watermark, chunks, skip) = (None, VecDeque::new(), Vec::new());
-        Partition { id, out_of_order_ms, watermark, ended: false, next: 0, chunks, skip }
+        let entered = Timestamp(0);
+        let next = None;
+        Partition { id, out_of_order_ms, watermark, ended: false, entered, next, chunks, skip }
     }
 
     /// Goes on where a commit left off.
     pub(super) fn restore(&mut self, progress: &Progress) {
         self.watermark = progress.watermark;
-        self.next = progress.resume;
+        self.next = Some(progress.resume);
         self.skip.clone_from(&progress.taken);
         self.ended = progress.ended;
     }
@@ -80,6 +85,16 @@ impl Partition {
         self.watermark = Some(self.watermark.map_or(watermark, |w| w.max(watermark)));
     }
 
+    /// The tick of a row that replaces those before it: not before any of theirs, or an earlier
+    /// word would beat a later one.
+    ///
+    /// Nothing of this survives a restart, nor need it: what lies before the record to go on with
+    /// entered ticks that are closed.
+    pub(super) fn follows(&mut self, tick: Timestamp) -> Timestamp {
+        self.entered = self.entered.max(tick);
+        self.entered
+    }
+
     /// Moves the watermark to a mark.
     pub(super) fn marked(&mut self, at: Timestamp, next: Position) {
         let before = self.watermark;
@@ -88,28 +103,33 @@ impl Partition {
     }
 
     /// Notes a batch whose records entered these ticks.
+    ///
+    /// The first batch of a partition begins where it begins: a topic that was trimmed before we
+    /// came has no record 0.
     pub(super) fn passed(
         &mut self,
         watermark_before: Option<Timestamp>,
         next: Position,
         records: Vec<(Position, Timestamp)>,
     ) {
-        let first = self.next;
-        self.next = next;
+        let begins = records.first().map_or(next, |(position, _)| *position);
+        let first = self.next.unwrap_or(begins);
+        self.next = Some(next);
         if !records.is_empty() || !self.chunks.is_empty() {
             self.chunks.push_back(Chunk { watermark_before, first, next, records });
         }
     }
 
-    /// How far it is committed once `tick` is.
-    pub(super) fn commit(&mut self, tick: Timestamp) -> Progress {
+    /// How far it is committed once `tick` is; `None` while nothing of it is known.
+    pub(super) fn commit(&mut self, tick: Timestamp) -> Option<Progress> {
+        let next = self.next?;
         let whole = |chunk: &Chunk| chunk.records.iter().all(|(_, at)| *at <= tick);
         while self.chunks.front().is_some_and(whole) {
             self.chunks.pop_front();
         }
         let (resume, watermark) = match self.chunks.front() {
             Some(chunk) => (chunk.first, chunk.watermark_before),
-            None => (self.next, self.watermark),
+            None => (next, self.watermark),
         };
         // Skipped records are in no chunk: they stay committed until nothing before them is open.
         self.skip.retain(|(_, to)| *to >= resume);
@@ -122,8 +142,8 @@ impl Partition {
             }
         }
         taken.retain(|(_, to)| *to >= resume);
-        debug_assert!(self.chunks.back().is_none_or(|chunk| chunk.next == self.next));
+        debug_assert!(self.chunks.back().is_none_or(|chunk| chunk.next == next));
         let ended = self.ended && self.chunks.is_empty();
-        Progress { partition: self.id.to_string(), resume, watermark, taken, ended }
+        Some(Progress { partition: self.id.to_string(), resume, watermark, taken, ended })
     }
 }

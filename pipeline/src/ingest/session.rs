@@ -4,22 +4,23 @@
 //!
 //! At most [`IngestSettings::ticks_ahead`] ticks wait between the open tick and the furthest
 //! partition: one that is further ahead is held (its records wait where they are). A gap in the
-//! data longer than a day is skipped in one step.
+//! data longer than a day is skipped in one step. One instant is remembered for each tick that
+//! some partition passed and that is not closed, so that `patience` is counted from there for each.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::VecDeque;
 
 use arrow_array::RecordBatch;
-use arrow_array::UInt32Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_select::concat::concat_batches;
-use arrow_select::take::take_record_batch;
 use connectors::source::Fetched;
 use connectors::source::PartitionId;
 use connectors::source::Polled;
 use connectors::source::Position;
 use schemas::catalog::StreamSettings;
+use schemas::event::Envelope;
 use schemas::quarantine::Quarantined;
 use schemas::time::DAY_MS;
 use schemas::time::Step;
@@ -31,6 +32,10 @@ use super::decide::closed_by;
 use super::decide::judge;
 use super::partition::Partition;
 use super::partition::Progress;
+use super::piece::Judged;
+use super::piece::Record;
+use super::piece::in_order;
+use super::quarantine;
 
 /// How records become ticks.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,12 +72,17 @@ impl Default for IngestSettings {
     }
 }
 
+/// What stands before a stream's name where keys of it are gone.
+pub const DELETED: &str = "-";
+
 /// A tick whose input is complete.
 #[derive(Clone, Debug)]
 pub struct ClosedTick {
     /// The tick.
     pub tick: Timestamp,
-    /// Its rows by stream, in name order, each in order of partition and position.
+    /// Its rows by stream, in name order, each in order of partition and position. Keys that are
+    /// gone stand among the rows of their stream, in their place, under its name behind
+    /// [`DELETED`].
     pub streams: Vec<(String, RecordBatch)>,
     /// What was refused.
     pub quarantine: Vec<Quarantined>,
@@ -82,10 +92,14 @@ pub struct ClosedTick {
     pub missing: Vec<PartitionId>,
 }
 
+/// Where rows stand: stream, partition, and position of the first.
+type Place = (String, PartitionId, Position);
+
 /// What waits for a tick to close.
 #[derive(Default)]
 struct Waiting {
-    rows: Vec<(String, PartitionId, Position, RecordBatch)>,
+    /// Rows by stream, partition and position of the first; or, if so marked, keys that are gone.
+    rows: Vec<(Place, bool, RecordBatch)>,
     quarantine: Vec<Quarantined>,
 }
 
@@ -98,9 +112,12 @@ pub struct Session {
 
     partitions: BTreeMap<PartitionId, Partition>,
     waiting: BTreeMap<Timestamp, Waiting>,
+    /// Partitions of which a commit tells and that nobody reads now: they go on where they were
+    /// when they are read again.
+    absent: Vec<Progress>,
     closed: Option<Timestamp>,
-    /// When the first partition was seen to have passed the next tick.
-    passed: Option<(Timestamp, Timestamp)>,
+    /// Ticks that some partition was seen to have passed, rising, and when that was.
+    passed: VecDeque<(Timestamp, Timestamp)>,
 }
 
 impl Session {
@@ -116,8 +133,9 @@ impl Session {
             known: BTreeMap::new(),
             partitions: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            absent: Vec::new(),
             closed: None,
-            passed: None,
+            passed: VecDeque::new(),
         }
     }
 
@@ -141,15 +159,19 @@ impl Session {
         self.closed = Some(tick);
         for progress in progress {
             let id = PartitionId::parse(&progress.partition);
-            if let Some(partition) = id.and_then(|id| self.partitions.get_mut(&id)) {
-                partition.restore(progress);
+            match id.and_then(|id| self.partitions.get_mut(&id)) {
+                Some(partition) => partition.restore(progress),
+                None => self.absent.push(progress.clone()),
             }
         }
     }
 
     /// How far every partition is committed once `tick` is.
     pub fn progress(&mut self, tick: Timestamp) -> Vec<Progress> {
-        self.partitions.values_mut().map(|p| p.commit(tick)).collect()
+        let read = self.partitions.values_mut().filter_map(|p| p.commit(tick));
+        let mut all: Vec<Progress> = read.chain(self.absent.iter().cloned()).collect();
+        all.sort_by(|a, b| a.partition.cmp(&b.partition));
+        all
     }
 
     /// The partitions that must wait for others.
@@ -203,21 +225,27 @@ impl Session {
         let open = self.closed.map_or(Timestamp(0), |closed| closed.plus(step.millis()));
         let (lateness_ms, max_ahead_ms) = (stream.lateness_ms, self.settings.max_ahead_ms);
         let rules = Rules { step, lateness_ms, max_ahead_ms };
+        let replaces = stream.def.envelope == Envelope::Upsert;
         let before = partition.watermark;
         let mut judged = Judged::default();
         let times = fetched.rows.column_by_name(&stream.def.event_time).expect("a declared column");
         let times = times.as_primitive::<TimestampMillisecondType>();
         let known = self.known.get(&fetched.stream);
-        let mut refused = fetched.refused.iter().peekable();
-        for row in 0..=fetched.rows.num_rows() {
-            let position = fetched.positions.get(row).copied().unwrap_or(Position::MAX);
-            while let Some(record) = refused.next_if(|record| record.position < position) {
-                let at = partition.watermark.map_or(open, |w| step.tick_of(w).max(open));
-                judged.refuse(partition, record.position, at, || quarantined(fetched, at, record));
-            }
-            if row == fetched.rows.num_rows() {
-                break;
-            }
+        for (position, record) in in_order(fetched) {
+            let at = partition.watermark.map_or(open, |w| step.tick_of(w).max(open));
+            let row = match record {
+                Record::Row(row) => row,
+                Record::Deleted(key) => {
+                    let tick = partition.follows(at);
+                    judged.enter(partition, position, tick, true, key);
+                    continue;
+                }
+                Record::Refused(refused) => {
+                    let why = || quarantine::unreadable(fetched, at, refused);
+                    judged.refuse(partition, position, at, why);
+                    continue;
+                }
+            };
             let event = Timestamp(times.value(row).max(0) as u64);
             let arrived = fetched.arrived_at.get(row).copied().flatten();
             let verdict = judge(&rules, event, arrived, partition.watermark, open);
@@ -225,38 +253,33 @@ impl Session {
                 let names = fetched.rows.column(*column).as_string::<i32>();
                 (!known.contains(names.value(row))).then(|| names.value(row))
             });
-            let at = partition.watermark.map_or(open, |w| step.tick_of(w).max(open));
             match (verdict, stranger) {
                 (Verdict::TooFarAhead, _) => judged.refuse(partition, position, at, || {
-                    too_far_ahead(fetched, row, at, event, arrived, max_ahead_ms)
+                    quarantine::too_far_ahead(fetched, row, at, event, max_ahead_ms)
                 }),
                 (Verdict::TooLate(tick), _) => judged.refuse(partition, position, tick, || {
-                    too_late(fetched, row, tick, event, lateness_ms)
+                    quarantine::too_late(fetched, row, tick, event, lateness_ms)
                 }),
                 (Verdict::Enters(tick), Some(name)) => {
                     partition.saw(event);
-                    judged.refuse(partition, position, tick, || unknown(fetched, row, tick, name));
+                    let why = || quarantine::unknown(fetched, row, tick, name);
+                    judged.refuse(partition, position, tick, why);
                 }
                 (Verdict::Enters(tick), None) => {
-                    if !partition.skips(position) {
-                        judged.enter(position, tick, row);
-                    }
+                    let tick = if replaces { partition.follows(tick) } else { tick };
+                    judged.enter(partition, position, tick, false, row);
                     partition.saw(event);
                 }
             }
         }
         partition.passed(before, fetched.next, judged.records);
-        for (tick, rows) in judged.rows {
-            let whole = rows.len() == fetched.rows.num_rows();
-            let first = fetched.positions[rows[0] as usize];
-            let batch = if whole {
-                fetched.rows.clone()
-            } else {
-                take_record_batch(&fetched.rows, &UInt32Array::from(rows))
-                    .expect("indices are of this batch")
-            };
+        for (tick, runs) in judged.runs {
             let waiting = self.waiting.entry(tick).or_default();
-            waiting.rows.push((fetched.stream.clone(), fetched.partition.clone(), first, batch));
+            for run in runs {
+                let (first, deleted) = (run.first, run.deleted);
+                let place = (fetched.stream.clone(), fetched.partition.clone(), first);
+                waiting.rows.push((place, deleted, run.batch(fetched)));
+            }
         }
         for refused in judged.quarantine {
             self.waiting.entry(refused.tick_at).or_default().quarantine.push(refused);
@@ -272,25 +295,24 @@ impl Session {
         let last = self.waiting.keys().next_back().copied();
         // Where no partition is live, nothing more can come: everything that waits may close.
         let complete = all.or(last)?;
-        let next = self.next_tick(complete.max(live().map(passed_by).max().unwrap_or_default()))?;
+        if all.is_none() && complete.0 == 0 && self.closed.is_none() {
+            // Only what could not be read, and so has no time, waits: it gets the first tick.
+            return Some(self.seal(Timestamp(step.millis()), Vec::new()));
+        }
+        let furthest = live().map(passed_by).max().unwrap_or_default();
+        if self.passed.back().is_none_or(|(tick, _)| *tick < furthest) {
+            self.passed.push_back((furthest, now));
+        }
+        let next = self.next_tick(complete.max(furthest))?;
         let mut missing = Vec::new();
         if next > complete {
             let patience = self.settings.patience_ms?;
-            if !live().any(|p| passed_by(p) >= next) {
+            let (_, since) = self.passed.iter().find(|(tick, _)| *tick >= next)?;
+            if now < since.plus(patience) {
                 return None;
             }
-            match self.passed {
-                Some((tick, since)) if tick == next => {
-                    if now < since.plus(patience) {
-                        return None;
-                    }
-                }
-                _ => {
-                    self.passed = Some((next, now));
-                    return None;
-                }
-            }
-            missing = live().filter(|p| passed_by(p) < next).map(|p| p.id.clone()).collect();
+            let live = self.partitions.values().filter(|p| !p.ended);
+            missing = live.filter(|p| passed_by(p) < next).map(|p| p.id.clone()).collect();
         }
         Some(self.seal(next, missing))
     }
@@ -317,131 +339,36 @@ impl Session {
             rows.append(&mut waiting.rows);
             quarantine.append(&mut waiting.quarantine);
         }
-        rows.sort_by(|a, b| (&a.0, &a.1, a.2).cmp(&(&b.0, &b.1, b.2)));
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
         quarantine.iter_mut().for_each(|q| q.tick_at = tick);
         quarantine.sort_by(|a, b| {
             (&a.source, &a.partition, a.position).cmp(&(&b.source, &b.partition, b.position))
         });
-        let mut pieces: BTreeMap<String, Vec<RecordBatch>> = BTreeMap::new();
-        for (stream, _, _, batch) in rows {
-            pieces.entry(stream).or_default().push(batch);
-        }
-        let streams = (pieces.into_iter())
-            .map(|(stream, pieces)| {
-                let schema = self.streams[&stream].def.schema.clone();
-                let batch = concat_batches(&schema, &pieces).expect("pieces of one stream");
-                (stream, batch)
-            })
-            .collect();
+        let streams = together(rows);
         self.closed = Some(tick);
+        while self.passed.front().is_some_and(|(passed, _)| *passed <= tick) {
+            self.passed.pop_front();
+        }
         let progress = self.progress(tick);
         ClosedTick { tick, streams, quarantine, progress, missing }
     }
 }
 
-/// What became of a batch's records.
-#[derive(Default)]
-struct Judged {
-    records: Vec<(Position, Timestamp)>,
-    rows: BTreeMap<Timestamp, Vec<u32>>,
-    quarantine: Vec<Quarantined>,
-}
-
-impl Judged {
-    fn enter(&mut self, position: Position, tick: Timestamp, row: usize) {
-        self.records.push((position, tick));
-        self.rows.entry(tick).or_default().push(row as u32);
-    }
-
-    fn refuse(
-        &mut self,
-        partition: &Partition,
-        position: Position,
-        tick: Timestamp,
-        why: impl FnOnce() -> Quarantined,
-    ) {
-        if !partition.skips(position) {
-            self.records.push((position, tick));
-            self.quarantine.push(why());
+/// One batch for what follows one another: rows of one stream, or keys of it that are gone.
+fn together(rows: Vec<(Place, bool, RecordBatch)>) -> Vec<(String, RecordBatch)> {
+    let mut streams = Vec::new();
+    let mut rows = rows.into_iter().peekable();
+    while let Some(((stream, ..), deleted, first)) = rows.next() {
+        let mut pieces = vec![first];
+        while let Some((_, _, next)) =
+            rows.next_if(|(place, other, _)| place.0 == stream && *other == deleted)
+        {
+            pieces.push(next);
         }
+        let schema = pieces[0].schema();
+        let batch = concat_batches(&schema, &pieces).expect("pieces of one stream");
+        let name = if deleted { format!("{DELETED}{stream}") } else { stream };
+        streams.push((name, batch));
     }
-}
-
-fn quarantined(
-    fetched: &Fetched,
-    tick: Timestamp,
-    record: &connectors::source::Refused,
-) -> Quarantined {
-    Quarantined {
-        tick_at: tick,
-        source: fetched.partition.source.clone(),
-        partition: fetched.partition.partition.clone(),
-        position: record.position,
-        stream: fetched.stream.clone(),
-        reason: record.reason.as_str().to_owned(),
-        detail: record.detail.clone(),
-        bytes: record.bytes,
-        sha256: record.sha256.clone(),
-        head: record.head.clone(),
-    }
-}
-
-/// A typed row that is refused: kept as text, like the record it came from.
-fn row_refused(
-    fetched: &Fetched,
-    row: usize,
-    tick: Timestamp,
-    reason: &str,
-    detail: String,
-) -> Quarantined {
-    let text = crate::render::map_filter::describe(&fetched.rows.slice(row, 1));
-    let refusal = connectors::source::Refusal {
-        reason: connectors::source::Reason::Malformed,
-        detail: String::new(),
-    };
-    let kept = connectors::source::Refused::new(fetched.positions[row], refusal, text.as_bytes());
-    let kept = quarantined(fetched, tick, &kept);
-    Quarantined { reason: reason.to_owned(), detail, ..kept }
-}
-
-fn too_far_ahead(
-    fetched: &Fetched,
-    row: usize,
-    tick: Timestamp,
-    event: Timestamp,
-    arrived: Option<Timestamp>,
-    max_ahead_ms: u64,
-) -> Quarantined {
-    let arrived = arrived.unwrap_or_default();
-    let detail = format!(
-        "its time {event} is more than {} s ahead of its arrival at {arrived}; \
-         correct the sender's clock, or \
-         raise max_ahead",
-        max_ahead_ms / 1_000
-    );
-    row_refused(fetched, row, tick, "too-far-ahead", detail)
-}
-
-fn too_late(
-    fetched: &Fetched,
-    row: usize,
-    tick: Timestamp,
-    event: Timestamp,
-    lateness_ms: u64,
-) -> Quarantined {
-    let detail = format!(
-        "its time {event} is more than {} s before the open tick {tick}; raise the \
-         stream's lateness to take it",
-        lateness_ms / 1_000
-    );
-    row_refused(fetched, row, tick, "too-late", detail)
-}
-
-fn unknown(fetched: &Fetched, row: usize, tick: Timestamp, name: &str) -> Quarantined {
-    let detail = format!(
-        "{name} is not in the reference table that {} refers to; add it there, or correct the \
-         sender",
-        fetched.stream
-    );
-    row_refused(fetched, row, tick, "unknown-key", detail)
+    streams
 }

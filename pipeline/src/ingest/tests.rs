@@ -4,7 +4,12 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use connectors::format::Arrival;
+use connectors::format::Decoder;
+use connectors::format::RECORD_BYTES_MAX;
+use connectors::format::json;
 use connectors::source::Fetched;
+use connectors::source::Kept;
 use connectors::source::PartitionId;
 use connectors::source::Polled;
 use connectors::source::Position;
@@ -19,6 +24,7 @@ use schemas::time::Timestamp;
 
 use super::ClosedTick;
 use super::IngestSettings;
+use super::Progress;
 use super::Session;
 
 const BEGIN: u64 = 1_472_601_600_000;
@@ -50,15 +56,8 @@ fn reading(seconds: i64) -> MeterReading {
 /// Records `from..to` of a partition whose readings were measured at these seconds.
 fn piece(n: usize, seconds: &[i64], from: usize, to: usize) -> Polled {
     let rows: Vec<MeterReading> = seconds[from..to].iter().map(|s| reading(*s)).collect();
-    Polled::Batch(Fetched {
-        partition: partition(n),
-        stream: MeterReading::NAME.to_owned(),
-        rows: MeterReading::to_batch(&rows),
-        positions: (from as Position..to as Position).collect(),
-        next: to as Position,
-        arrived_at: Vec::new(),
-        refused: Vec::new(),
-    })
+    let rows = MeterReading::to_batch(&rows);
+    Polled::Batch(Fetched::of_rows(partition(n), MeterReading::NAME, rows, from as Position))
 }
 
 /// The seconds of each closed tick's readings, in order, and how many were refused.
@@ -162,12 +161,82 @@ fn patience_closes_without_the_silent_and_says_so() {
     assert!(session.close(Timestamp(59_999)).is_none());
     let closed = session.close(Timestamp(60_000)).unwrap();
     assert_eq!(closed.missing, vec![partition(1)]);
-    // What comes after is a correction: it enters the open tick.
+    // The first partition had passed this one too by 50 s: its time is up as well. What comes after
+    // is a correction, and enters the open tick.
     session.take(piece(1, &[2], 0, 1));
-    assert!(session.close(Timestamp(60_001)).is_none());
-    let next = session.close(Timestamp(70_001)).unwrap();
+    let next = session.close(Timestamp(60_001)).unwrap();
     assert_eq!(next.tick, Timestamp(BEGIN + 10_000));
     assert_eq!(next.streams[0].1.num_rows(), 1);
+}
+
+#[test]
+fn one_silent_partition_does_not_make_the_grid_fall_behind() {
+    let patience = 10_000;
+    let mut session = session(Some(patience));
+    let mut closed = 0;
+    // One reading a tick in real time; the other partition says nothing.
+    for n in 0..100i64 {
+        let now = Timestamp((BEGIN as i64 + n * 5_000) as u64);
+        let seconds: Vec<i64> = (0..=n).map(|n| n * 5 - 4).collect();
+        session.take(piece(0, &seconds, n as usize, n as usize + 1));
+        while let Some(tick) = session.close(now) {
+            assert_eq!(tick.missing, vec![partition(1)]);
+            closed = tick.tick.0;
+        }
+        let behind = now.0.saturating_sub(closed);
+        // Patience, the tick itself, how far out of order a reading may be, and a step of the test.
+        assert!(n < 10 || behind <= patience + 3 * 5_000, "{behind} ms behind at step {n}");
+    }
+}
+
+#[test]
+fn a_partition_that_begins_late_goes_on_where_it_began() {
+    let mut session = session(None);
+    assert!(session.progress(Timestamp(0)).is_empty(), "nothing is known of either");
+    let Polled::Batch(mut fetched) = piece(0, &[1, 30], 0, 2) else { unreachable!() };
+    (fetched.positions, fetched.next) = (vec![500, 501], 502);
+    session.take(Polled::Batch(fetched));
+    session.take(Polled::End { partition: partition(1) });
+    let closed = session.close(Timestamp(0)).unwrap();
+    assert_eq!(closed.tick, Timestamp(BEGIN + 5_000));
+    let resume: Vec<Position> = closed.progress.iter().map(|p| p.resume).collect();
+    assert_eq!(resume, [500], "the record at 30 s is still open, and record 0 never was");
+    assert_eq!(closed.progress[0].taken, [(500, 500)]);
+}
+
+#[test]
+fn what_nobody_reads_now_is_not_forgotten() {
+    let gone = Progress {
+        partition: "weather/0".to_owned(),
+        resume: 7,
+        watermark: Some(Timestamp(BEGIN)),
+        taken: Vec::new(),
+        ended: false,
+    };
+    let mut session = session(None);
+    session.restore(Timestamp(BEGIN), std::slice::from_ref(&gone));
+    assert_eq!(session.progress(Timestamp(BEGIN)), [gone]);
+}
+
+#[test]
+fn a_source_without_one_readable_record_ends_and_what_it_gave_is_kept() {
+    let mut session = session(None);
+    let Polled::Batch(mut fetched) = piece(0, &[1], 0, 1) else { unreachable!() };
+    let refusal = connectors::source::Refusal {
+        reason: connectors::source::Reason::Malformed,
+        detail: "not JSON".to_owned(),
+    };
+    fetched.rows = fetched.rows.slice(0, 0);
+    fetched.positions = Vec::new();
+    fetched.refused = vec![connectors::source::Refused::new(0, refusal, b"?")];
+    session.take(Polled::Batch(fetched));
+    assert!(session.close(Timestamp(0)).is_none(), "more may come");
+    for n in 0..2 {
+        session.take(Polled::End { partition: partition(n) });
+    }
+    let closed = session.close(Timestamp(0)).unwrap();
+    assert_eq!((closed.tick, closed.quarantine.len()), (Timestamp(5_000), 1));
+    assert!(session.finished());
 }
 
 #[test]
@@ -186,6 +255,61 @@ fn a_reading_a_day_ahead_does_not_drag_the_clock() {
     assert!(closed.quarantine[0].detail.contains("300 s ahead of its arrival"));
     assert_eq!(session.close(Timestamp(0)).unwrap().tick, Timestamp(BEGIN + 5_000));
     assert!(session.close(Timestamp(0)).is_none(), "the watermark is at 7 s");
+}
+
+#[test]
+fn a_device_that_vouches_for_its_own_clock_is_not_believed() {
+    // As a broker gives it: the message's time, and a record that says it arrived when it thinks.
+    let ahead = Timestamp(BEGIN + 86_400_000);
+    let record = |at: Timestamp| {
+        format!(
+            r#"{{"meter_id":"meter-1","measured_at":{0},"active_power_kw":1,"quality":"good",
+            "revision":0,"arrived_at":{0}}}"#,
+            at.0
+        )
+    };
+    let schema = MeterReading::schema();
+    let decoder = Decoder::json(&schema, RECORD_BYTES_MAX, Arrival::OfMedium).unwrap();
+    let mut decoder = decoder.keeping_records();
+    let times = [Timestamp(BEGIN + 1_000), ahead, Timestamp(BEGIN + 12_000)];
+    for (position, at) in times.into_iter().enumerate() {
+        let arrived = Timestamp(BEGIN + 13_000);
+        decoder.push(position as Position, Some(arrived), record(at).as_bytes());
+    }
+    let decoded = decoder.finish();
+    let fetched = Fetched::of_rows(partition(0), MeterReading::NAME, decoded.rows, 0);
+    let (arrived_at, raw) = (decoded.arrived_at, decoded.raw);
+    let mut session = session(None);
+    session.take(Polled::Batch(Fetched { arrived_at, raw, ..fetched }));
+    session.take(Polled::End { partition: partition(1) });
+    let closed = session.close(Timestamp(0)).unwrap();
+    let [refused] = &closed.quarantine[..] else { panic!("{:?}", closed.quarantine) };
+    assert_eq!((refused.reason.as_str(), refused.position), ("too-far-ahead", 1));
+    assert_eq!(refused.head, record(ahead), "the record as it came");
+    assert_eq!(session.close(Timestamp(0)).unwrap().tick, Timestamp(BEGIN + 5_000));
+    assert!(session.close(Timestamp(0)).is_none(), "the watermark is at 7 s, not a day ahead");
+}
+
+#[test]
+fn what_is_kept_of_a_refused_row_is_its_record() {
+    let mut session = session(None);
+    session.expect_known(MeterReading::NAME, "meter_id", BTreeSet::from(["other".to_owned()]));
+    let Polled::Batch(fetched) = piece(0, &[1, 12], 0, 2) else { unreachable!() };
+    // Rows of columns have no records: their rendering as JSON stands for them.
+    let rendered = json::encode(&fetched.rows);
+    session.take(Polled::Batch(fetched));
+    session.take(Polled::End { partition: partition(0) });
+    session.take(Polled::End { partition: partition(1) });
+    let mut kept = Vec::new();
+    while let Some(closed) = session.close(Timestamp(0)) {
+        kept.extend(closed.quarantine);
+    }
+    assert_eq!(kept.len(), 2);
+    for (kept, rendered) in kept.iter().zip(&rendered) {
+        let expected = Kept::of(rendered.as_bytes());
+        assert_eq!((&kept.sha256, &kept.head), (&expected.sha256, rendered));
+        assert_eq!(kept.bytes, rendered.len() as i64);
+    }
 }
 
 #[test]

@@ -13,7 +13,9 @@ use connectors::source::PartitionId;
 use connectors::source::Position;
 use schemas::audit;
 use schemas::audit::Kind;
+use schemas::catalog::RelationKind;
 use schemas::event::Setpoint;
+use schemas::relation::ColumnError;
 use schemas::time::Timestamp;
 
 use super::Instance;
@@ -68,7 +70,7 @@ impl Instance {
 
     fn is_table(&self, name: &str) -> bool {
         let (name, _) = super::tables::signed(name);
-        schemas::reference::tables().iter().any(|table| table.name == name)
+        self.catalog.get(name).is_some_and(|info| info.kind == RelationKind::Table)
     }
 
     /// Takes one replayed tick from the workers and compares it with the log.
@@ -81,31 +83,36 @@ impl Instance {
         let commit = waiting.pop_front().expect("one output for each commit");
         let tick = output.tick;
         let (published, said) = self.split(output.published);
-        compare(tick, &said, &commit.audit)?;
+        self.compare(tick, &said, &commit.audit)?;
+        let unreadable = |e: ColumnError| InstanceError::Replay { tick, message: e.to_string() };
+        self.logged.replayed(&commit.audit).map_err(unreadable)?;
         self.views.apply(tick, published);
         self.ticks += 1;
         open.retain(|setpoint| setpoint.valid_until_at > tick);
         open.extend(said.setpoints);
         Ok(())
     }
-}
 
-fn compare(
-    tick: Timestamp,
-    said: &Said,
-    logged: &[(Kind, RecordBatch)],
-) -> Result<(), InstanceError> {
-    let again = said.records(tick, &[], &[]);
-    let again = again.map_err(|e| InstanceError::Replay { tick, message: e.to_string() })?;
-    for kind in DECIDED {
-        let of = |records: &[(Kind, RecordBatch)]| {
+    fn compare(
+        &self,
+        tick: Timestamp,
+        said: &Said,
+        logged: &[(Kind, RecordBatch)],
+    ) -> Result<(), InstanceError> {
+        let again = said.records(tick, &[], &[]);
+        let again = again.map_err(|e| InstanceError::Replay { tick, message: e.to_string() })?;
+        let of = |kind: Kind, records: &[(Kind, RecordBatch)]| {
             records.iter().find(|(k, _)| *k == kind).map(|(_, batch)| content(batch))
         };
-        if of(&again) != of(logged) {
-            return Err(InstanceError::Diverged { tick, kind });
-        }
+        let other = DECIDED.into_iter().find(|kind| of(*kind, &again) != of(*kind, logged));
+        other.map_or(Ok(()), |kind| {
+            let changed = match self.logged.differences(&self.defined) {
+                changed if changed.is_empty() => "the program".to_owned(),
+                changed => changed.join(", "),
+            };
+            Err(InstanceError::Diverged { tick, kind, changed })
+        })
     }
-    Ok(())
 }
 
 /// The records without what linking gave them.

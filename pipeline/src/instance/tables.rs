@@ -25,9 +25,10 @@ pub(super) struct Tables {
 impl Tables {
     /// Notes what a replayed commit brought.
     pub(super) fn replayed(&mut self, name: &str, batch: &RecordBatch) {
-        if signed(name).1 > 0 {
-            self.current.insert(name.to_owned(), batch.clone());
-        }
+        match signed(name) {
+            (name, diff) if diff > 0 => self.current.insert(name.to_owned(), batch.clone()),
+            (name, _) => self.current.remove(name),
+        };
     }
 
     /// Makes the tables be these from the next tick on.
@@ -44,6 +45,11 @@ impl Tables {
             self.current.insert(name.clone(), batch.clone());
             self.due.push((name, batch));
         }
+    }
+
+    /// The tables' rows.
+    pub(super) fn rows(&self) -> BTreeMap<String, RecordBatch> {
+        self.current.clone()
     }
 
     /// What goes with the next tick.

@@ -14,6 +14,9 @@
 //! twice; the newer valid one counts.
 //!
 //! **Invariant:** no signed head speaks of a record that was not durable before.
+//!
+//! **Invariant:** a folder that is somebody's has a signed head, be it of no records: the head is
+//! written before `instance.json`. So a log whose files are all gone is not taken for a new one.
 
 use std::fs::File;
 use std::fs::OpenOptions;
@@ -157,15 +160,18 @@ impl Folder {
 
     /// Replaces the signed head; with `sync` so that it survives a power cut.
     pub(super) fn write_head(&self, head: &Head, sync: bool) -> Result<(), LogError> {
-        let signed = SignedHead::sign(&self.owner.instance, head, &self.key);
-        let json = serde_json::to_vec_pretty(&signed).expect("a head has no unserialisable part");
-        replace(&self.dir, HEAD, &json, sync)?;
-        if sync {
-            replace(&self.dir, HEAD_SYNCED, &json, true)?;
-            sync_dir(&self.dir)?;
-        }
-        Ok(())
+        write_head(&self.dir, &SignedHead::sign(&self.owner.instance, head, &self.key), sync)
     }
+}
+
+fn write_head(dir: &Path, signed: &SignedHead, sync: bool) -> Result<(), LogError> {
+    let json = serde_json::to_vec_pretty(signed).expect("a head has no unserialisable part");
+    replace(dir, HEAD, &json, sync)?;
+    if sync {
+        replace(dir, HEAD_SYNCED, &json, true)?;
+        sync_dir(dir)?;
+    }
+    Ok(())
 }
 
 fn lock(dir: &Path) -> Result<File, LogError> {
@@ -183,12 +189,14 @@ fn lock(dir: &Path) -> Result<File, LogError> {
     }
 }
 
-/// Makes key and owner. A crash in between leaves a key without an owner, which is used.
+/// Makes key, the head of no records, and owner, in this order: a crash in between leaves a folder
+/// that is nobody's, whose key is used.
 fn create(dir: &Path, instance: &InstanceId) -> Result<(Owner, SigningKey), LogError> {
-    if let Some((_, segment)) = segment::list(dir)?.into_iter().next() {
+    let segment = segment::list(dir)?.into_iter().next().map(|(_, path)| path);
+    if let Some(left) = segment.or(signs_of_records(dir)?) {
         return Err(LogError::Folder {
             path: dir.join(INSTANCE),
-            problem: format!("the file is missing, but {} is there", segment.display()),
+            problem: format!("the file is missing, but {} is there", left.display()),
             remedy: "restore it from a copy, or start with an empty folder",
         });
     }
@@ -201,6 +209,8 @@ fn create(dir: &Path, instance: &InstanceId) -> Result<(Owner, SigningKey), LogE
         instance: instance.clone(),
         public_key: Hash(key.verifying_key().to_bytes()),
     };
+    let genesis = Head::genesis(instance.as_str());
+    write_head(dir, &SignedHead::sign(instance, &genesis, &key), true)?;
     let json = serde_json::to_vec_pretty(&owner).expect("an owner has no unserialisable part");
     replace(dir, INSTANCE, &json, true)?;
     sync_dir(dir)?;
@@ -209,6 +219,18 @@ fn create(dir: &Path, instance: &InstanceId) -> Result<(Owner, SigningKey), LogE
         sync_dir(parent)?;
     }
     Ok((owner, key))
+}
+
+/// A head that speaks of records, whoever signed it.
+fn signs_of_records(dir: &Path) -> Result<Option<PathBuf>, LogError> {
+    for path in [HEAD, HEAD_SYNCED].map(|name| dir.join(name)) {
+        let bytes = read_if_there(&path)?.unwrap_or_default();
+        let head = serde_json::from_slice::<SignedHead>(&bytes);
+        if head.is_ok_and(|head| head.tick > Timestamp(0)) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 fn create_key(dir: &Path) -> Result<SigningKey, LogError> {
@@ -266,13 +288,32 @@ pub(super) fn read_owner(dir: &Path) -> Result<Option<Owner>, LogError> {
     Ok(Some(owner))
 }
 
+/// The newest signed head in `dir` that holds: what is durable and acknowledged. Needs no lock.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn signed_head(dir: &Path) -> Result<Option<SignedHead>, LogError> {
+    match read_owner(dir)? {
+        Some(owner) => Ok(read_heads(dir, &owner)?.newest),
+        None => Ok(None),
+    }
+}
+
 /// The signed heads of a folder.
 #[derive(Debug)]
 pub(super) struct Heads {
     /// The newest that holds.
     pub(super) newest: Option<SignedHead>,
     /// What is wrong with one of them that no crash explains.
-    pub(super) problem: Option<String>,
+    problem: Option<String>,
+}
+
+impl Heads {
+    /// What no crash explains: a head that does not hold, or none at all.
+    pub(super) fn problem(self) -> Option<String> {
+        let none = || self.newest.is_none().then(|| "the signed head is missing".to_owned());
+        self.problem.or_else(none)
+    }
 }
 
 /// Reads both heads.

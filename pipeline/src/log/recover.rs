@@ -58,11 +58,7 @@ pub(super) fn recover(folder: &Folder) -> Result<Resume, LogError> {
     let mut walk = Walk::new(start, signed, known);
     let tail = walk.segments(&folder.owner.instance, index, &segments[first..])?;
     walk.end();
-    let problem = heads.problem.or_else(|| {
-        let unsigned = signed.is_none() && walk.head != genesis;
-        unsigned.then(|| "the signed head is missing".to_owned())
-    });
-    if let Some(problem) = problem {
+    if let Some(problem) = heads.problem() {
         walk.found(Place::file(folder::HEAD), None, Problem::Signature(problem));
     }
     if let Some(finding) = walk.findings.into_iter().next() {

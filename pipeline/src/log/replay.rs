@@ -1,6 +1,6 @@
-//! Reading back: commits for a restart, records of one kind for queries.
+//! Reading back: commits for a restart, records of one kind for queries, records alone for sealing.
 //!
-//! Both stream, a commit at a time, and need no lock. Neither checks links; see
+//! All stream, a commit at a time, and need no lock. None checks links; see
 //! [`verify`](super::verify()).
 //!
 //! **Invariant:** replay gives what was appended, tick by tick, and stops at the commit that was
@@ -14,11 +14,13 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
+use schemas::audit::Head;
 use schemas::audit::Kind;
 use schemas::audit::expand;
 use schemas::time::Timestamp;
 
 use super::error::LogError;
+use super::frame::Frame;
 use super::frame::Role;
 use super::ipc::Decoders;
 use super::segment;
@@ -174,6 +176,7 @@ pub fn read_commits(dir: &Path, from: Timestamp, until: Timestamp) -> Replay {
 #[derive(Debug)]
 pub struct KindReader {
     kind: Kind,
+    after: Timestamp,
     until: Timestamp,
 
     commits: Commits,
@@ -187,8 +190,17 @@ pub struct KindReader {
 /// # Errors
 /// The folder cannot be read.
 pub fn read_kind(dir: &Path, kind: Kind) -> Result<KindReader, LogError> {
-    let commits = Commits::open(dir, Timestamp(0))?;
-    Ok(KindReader { kind, until: Timestamp(u64::MAX), commits, done: false })
+    read_kind_after(dir, kind, Timestamp(0))
+}
+
+/// As [`read_kind`], the records of the ticks after `after` only. Segments that end before it are
+/// not opened.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn read_kind_after(dir: &Path, kind: Kind, after: Timestamp) -> Result<KindReader, LogError> {
+    let commits = Commits::open(dir, after.plus(1))?;
+    Ok(KindReader { kind, after, until: Timestamp(u64::MAX), commits, done: false })
 }
 
 impl KindReader {
@@ -209,13 +221,12 @@ impl KindReader {
                 commit.frames.into_iter().find(|f| f.role == Role::Audit && wanted(&f.name));
             let Some(frame) = frame else { continue };
             let offset = frame.offset;
-            let batch = segment::audit(frame, decoders).and_then(|(kind, previous, batch)| {
-                expand(kind, &previous, &batch).map_err(|error| error.to_string())
-            });
-            return match batch {
-                Ok(batch) => Ok(Some(batch)),
-                Err(problem) => Err(self.commits.damaged(offset, problem)),
-            };
+            // Ticks that are not wanted are decoded too: a later batch may lean on their schema.
+            match linked(frame, decoders) {
+                Ok(_) if commit.tick <= self.after => {}
+                Ok((_, batch)) => return Ok(Some(batch)),
+                Err(problem) => return Err(self.commits.damaged(offset, problem)),
+            }
         }
     }
 }
@@ -231,4 +242,79 @@ impl Iterator for KindReader {
         self.done = !matches!(step, Some(Ok(_)));
         step
     }
+}
+
+/// The records of one commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditCommit {
+    /// The chain after it.
+    pub head: Head,
+    /// Its records, linked, in the chain's order: one batch a kind. None in a quiet tick.
+    pub audit: Vec<(Kind, RecordBatch)>,
+}
+
+/// The audit records of a log, a commit at a time; input is passed over unread.
+#[derive(Debug)]
+pub struct AuditReader {
+    after: Timestamp,
+    until: Timestamp,
+
+    commits: Commits,
+    done: bool,
+}
+
+/// Reads the audit records of the ticks after `after`, up to and with `until`. Needs no lock and
+/// tolerates a writer at work.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn read_audit(dir: &Path, after: Timestamp, until: Timestamp) -> Result<AuditReader, LogError> {
+    let commits = Commits::open(dir, after.plus(1))?;
+    Ok(AuditReader { after, until, commits, done: false })
+}
+
+impl AuditReader {
+    fn step(&mut self) -> Result<Option<AuditCommit>, LogError> {
+        loop {
+            let Some((commit, decoders)) = self.commits.next()? else { return Ok(None) };
+            if commit.tick > self.until {
+                return Ok(None);
+            }
+            let (head, mut audit) = (commit.head(), Vec::new());
+            let mut damage = None;
+            for frame in commit.frames.into_iter().filter(|frame| frame.role == Role::Audit) {
+                let offset = frame.offset;
+                match linked(frame, decoders) {
+                    Ok(records) => audit.push(records),
+                    Err(problem) => damage = damage.or(Some((offset, problem))),
+                }
+            }
+            if let Some((offset, problem)) = damage {
+                return Err(self.commits.damaged(offset, problem));
+            }
+            if head.tick > self.after {
+                return Ok(Some(AuditCommit { head, audit }));
+            }
+        }
+    }
+}
+
+impl Iterator for AuditReader {
+    type Item = Result<AuditCommit, LogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let step = self.step().transpose();
+        self.done = !matches!(step, Some(Ok(_)));
+        step
+    }
+}
+
+/// The records of an audit frame as readers see them.
+fn linked(frame: Frame, decoders: &mut Decoders) -> Result<(Kind, RecordBatch), String> {
+    let (kind, previous, batch) = segment::audit(frame, decoders)?;
+    let batch = expand(kind, &previous, &batch).map_err(|error| error.to_string())?;
+    Ok((kind, batch))
 }

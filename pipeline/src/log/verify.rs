@@ -6,9 +6,10 @@
 //! **Invariant:** a log that [`Log`](super::Log) wrote and nobody touched has no findings, also
 //! while it is being written and after any crash.
 //!
-//! What it cannot find: a tail cut together with an old copy of the signed head put back, or a
-//! history rewritten by someone who holds the key. Keep heads elsewhere to find those. Inputs and
-//! offsets are guarded by checksums alone, which find accidents, not intent.
+//! What it cannot find: a tail cut together with an old copy of the signed head put back, a history
+//! rewritten by someone who holds the key, or a folder emptied altogether, key and `instance.json`
+//! among it. Keep heads elsewhere to find those. Inputs and offsets are guarded by checksums alone,
+//! which find accidents, not intent.
 
 use std::fmt;
 use std::path::Path;
@@ -68,6 +69,13 @@ pub enum Problem {
     },
     /// No signed head holds.
     Signature(String),
+    /// The chain does not pass where a copy of its records says it stood.
+    Elsewhere {
+        /// Where the copy says it stood.
+        copy: Head,
+        /// The chain there, or where it ends before.
+        found: Head,
+    },
 }
 
 /// One thing that is wrong, and where.
@@ -94,6 +102,7 @@ impl fmt::Display for Finding {
             Problem::Segment(what) | Problem::Frame(what) | Problem::Signature(what) => {
                 write!(f, "{what}")?;
             }
+            Problem::Elsewhere { .. } => {}
             Problem::Cut { signed, found } => {
                 write!(f, "the tail is cut: signed are {signed}; there are {found}")?;
             }
@@ -103,6 +112,9 @@ impl fmt::Display for Finding {
                     "the chain is not the signed one: signed are {signed}; there are {found}"
                 )?;
             }
+        }
+        if let Problem::Elsewhere { copy, found } = &self.problem {
+            write!(f, "the chain is not that of the archive: there, {copy}; here, {found}")?;
         }
         if let Some(record) = &self.record {
             write!(f, ": {record}")?;
@@ -171,6 +183,15 @@ impl fmt::Display for Report {
 /// # Errors
 /// The folder cannot be read or is nobody's; what is wrong with the log itself is a finding.
 pub fn verify(dir: &Path) -> Result<Report, LogError> {
+    verify_against(dir, &[])
+}
+
+/// As [`verify()`], and the chain must pass through `marks`: heads that a copy of its records leads
+/// to, in the order of ticks.
+///
+/// # Errors
+/// As [`verify()`].
+pub fn verify_against(dir: &Path, marks: &[Head]) -> Result<Report, LogError> {
     let Some(owner) = folder::read_owner(dir)? else {
         return Err(LogError::Folder {
             path: dir.to_owned(),
@@ -182,13 +203,10 @@ pub fn verify(dir: &Path) -> Result<Report, LogError> {
     let heads = folder::read_heads(dir, &owner)?;
     let signed = heads.newest.as_ref().map(SignedHead::head);
     let mut walk = Walk::new(Head::genesis(owner.instance.as_str()), signed, Timestamp(0));
+    walk.marks = marks.iter().rev().copied().collect();
     let tail = walk.segments(&owner.instance, 0, &segment::list(dir)?)?;
     walk.end();
-    let problem = heads.problem.or_else(|| {
-        let unsigned = signed.is_none() && walk.commits > 0;
-        unsigned.then(|| "the signed head is missing".to_owned())
-    });
-    if let Some(problem) = problem {
+    if let Some(problem) = heads.problem() {
         walk.found(Place::file(folder::HEAD), None, Problem::Signature(problem));
     }
     Ok(Report {
@@ -245,6 +263,8 @@ pub(super) struct Walk {
     last: Option<RecordId>,
     commits: u64,
     met_signed: bool,
+    /// Heads that the chain must still pass through, the next one last.
+    marks: Vec<Head>,
     cut: bool,
     pub(super) findings: Vec<Finding>,
 }
@@ -259,6 +279,7 @@ impl Walk {
             last: None,
             commits: 0,
             met_signed,
+            marks: Vec::new(),
             cut: false,
             findings: Vec::new(),
         }
@@ -382,12 +403,22 @@ impl Walk {
             // The last records of the commit are gone, or its mark was changed.
             self.found(place.clone(), None, Problem::Missing);
         }
+        self.pass_marks(&place, after);
         self.head = after;
         self.commits += 1;
         if let Some(signed) = self.signed.filter(|signed| signed.tick == tick) {
             self.met_signed = true;
             if signed != after {
                 self.found(place, None, Problem::Rewritten { signed, found: after });
+            }
+        }
+    }
+
+    /// Checks the marks up to a commit that leads to `after`.
+    fn pass_marks(&mut self, place: &Place, after: Head) {
+        while let Some(copy) = self.marks.pop_if(|mark| mark.tick <= after.tick) {
+            if copy != after {
+                self.found(place.clone(), None, Problem::Elsewhere { copy, found: after });
             }
         }
     }
@@ -434,6 +465,10 @@ impl Walk {
 
     /// Checks what can only be known at the end.
     pub(super) fn end(&mut self) {
+        while let Some(copy) = self.marks.pop() {
+            let problem = Problem::Elsewhere { copy, found: self.head };
+            self.found(Place::file(folder::HEAD), None, problem);
+        }
         let Some(signed) = self.signed.filter(|_| !self.met_signed) else { return };
         let found = self.head;
         let problem = if self.cut || signed.tick > found.tick {

@@ -11,6 +11,7 @@
 //! Multiples of 2^-10 below 2^20 are held and summed without any rounding, so SUM and AVG of such
 //! values equal a batch computation bit for bit.
 
+use arrow_buffer::i256;
 use schemas::plan::AggregateFunction;
 use serde::Deserialize;
 use serde::Serialize;
@@ -109,6 +110,24 @@ fn fixed(x: f64) -> i128 {
     if scaled.abs() < 9.0e15 { scaled.round_ties_even() as i64 as i128 } else { scaled as i128 }
 }
 
+/// *Σx² − (Σx)²/n* as *(n·Σx² − (Σx)²)/n*: the difference is taken in 256-bit integers, where
+/// nothing cancels that was there. *n·Σx²* has at most 27 + 127 + 56 bits, *(Σx)²* 254.
+fn squared_deviations(slot: &Slot, squares: &Slot) -> Option<f64> {
+    let sums = [slot.float()?, squares.float()?];
+    if let Some(odd) = sums.into_iter().find(|sum| !sum.is_finite()) {
+        return Some(if odd.is_nan() { odd } else { f64::NAN });
+    }
+    let wide = i256::from_i128;
+    let scale = wide(1 << FRACTION_BITS);
+    let of_squares = wide(squares.sum).wrapping_mul(wide(slot.n.into())).wrapping_mul(scale);
+    let difference = of_squares.wrapping_sub(wide(slot.sum).wrapping_mul(wide(slot.sum)));
+    // Each square was rounded, and so may be a little less than the square of the mean.
+    let difference = if difference.is_negative() { i256::ZERO } else { difference };
+    let (low, high) = difference.to_parts();
+    let difference = high as f64 * 2f64.powi(128) + low as f64;
+    Some(difference / SCALE / SCALE / slot.n as f64)
+}
+
 /// The accumulators of one group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Accumulators {
@@ -143,15 +162,11 @@ pub fn float_value(
         AggregateFunction::Sum => slot.float(),
         AggregateFunction::Avg => slot.float().map(|sum| sum / slot.n as f64),
         AggregateFunction::Variance { sample, root } => {
-            let n = slot.n as f64;
-            let divisor = if *sample { n - 1.0 } else { n };
-            if slot.n == 0 || divisor <= 0.0 {
+            let divisor = if *sample { slot.n - 1 } else { slot.n };
+            if slot.n == 0 || divisor <= 0 {
                 return None;
             }
-            let (sum, squares) = (slot.float()?, squares?.float()?);
-            // Cancellation may leave a tiny negative number where all values are equal.
-            let variance = (squares - sum * sum / n) / divisor;
-            let variance = if variance < 0.0 { 0.0 } else { variance };
+            let variance = squared_deviations(slot, squares?)? / divisor as f64;
             Some(if *root { variance.sqrt() } else { variance })
         }
         _ => None,

@@ -2,19 +2,19 @@
 //!
 //! Each side is kept by the key's bytes; the value holds only the columns that come out and are
 //! not in the key. Output rows are cut and pasted from the bytes of key and values, so nothing is
-//! decoded. NULL never equals anything: rows with a NULL key are dropped, but for the left side of
-//! a left join, where they are unmatched.
+//! decoded. Unless NULLs are equal, rows with a NULL key are dropped, but for the left side of a
+//! left, anti or mark join, where they are unmatched.
 //!
 //! # Bounds
 //!
-//! One entry a row on each side, for as long as the row stands.
+//! One entry a row on each side, for as long as the row stands; of the right side of a semi, anti
+//! or mark join one count a key.
 
+mod paste;
 mod state;
 mod values;
 
 use arrow_array::Array;
-use arrow_array::RecordBatch;
-use arrow_array::new_null_array;
 use arrow_schema::SchemaRef;
 use differential_dataflow::AsCollection;
 use schemas::plan::JoinKind;
@@ -30,17 +30,15 @@ use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Operator;
 
+use self::paste::Columns;
+use self::paste::Paste;
 use self::state::Change;
 use self::state::Joined;
-use self::state::Pad;
-use self::state::Paste;
 use super::Context;
 use super::RenderError;
-use super::codec;
 use super::convert;
 use super::layout;
 use super::nullable;
-use super::project;
 use crate::delta::Diff;
 use crate::delta::Edge;
 use crate::delta::Oks;
@@ -54,7 +52,7 @@ pub(crate) fn join<'s>(
     picks: Option<Vec<usize>>,
     schema: &SchemaRef,
 ) -> Result<Edge<'s>, RenderError> {
-    let Op::Join { left, right, left_key, right_key, kind, outputs } = &node.op else {
+    let Op::Join { left, right, left_key, right_key, nulls_equal, kind, outputs } = &node.op else {
         unreachable!("the caller matched a Join")
     };
     let outputs: Vec<usize> = match picks {
@@ -62,55 +60,20 @@ pub(crate) fn join<'s>(
         None => outputs.clone(),
     };
     let (left, right) = (context.render(left)?, context.render(right)?);
-    let width = left.schema.fields().len();
     let faults = left.faults.iter().chain(&right.faults).cloned().collect();
-
-    // What comes out of each side beside its key, in output order.
-    let values = |key: &[usize], range: std::ops::Range<usize>| {
-        let mut values: Vec<usize> = (outputs.iter())
-            .filter(|o| range.contains(o))
-            .map(|o| o - range.start)
-            .filter(|o| !key.contains(o))
-            .collect();
-        values.sort_unstable();
-        values.dedup();
-        values
+    let columns = Columns::new(*kind, left.schema.fields().len(), (left_key, right_key), &outputs);
+    let paste = columns.paste(&left.schema, &right.schema)?;
+    // A row without a key can only be without a match.
+    let keeps_unmatched = matches!(kind, JoinKind::Left | JoinKind::Anti | JoinKind::Mark);
+    let left = arm(left, left_key, &columns.left_values, keeps_unmatched || *nulls_equal)?;
+    let right = arm(right, right_key, &columns.right_values, *nulls_equal)?;
+    let name = match kind {
+        JoinKind::Inner => "Join",
+        JoinKind::Left => "Join: left",
+        JoinKind::Semi => "Join: semi",
+        JoinKind::Anti => "Join: anti",
+        JoinKind::Mark => "Join: mark",
     };
-    let left_values = values(left_key, 0..width);
-    let right_values = values(right_key, width..usize::MAX);
-    let place = |output: &usize| {
-        let (key, values, column, base) = if *output < width {
-            (left_key, &left_values, *output, left_key.len())
-        } else {
-            let base = left_key.len() + left_values.len();
-            (right_key, &right_values, *output - width, base)
-        };
-        // On the right of a left join the key is NULL where nothing matched: see `pad`.
-        let in_key = key.iter().position(|k| *k == column);
-        in_key.unwrap_or_else(|| {
-            base + values.iter().position(|v| *v == column).expect("values hold all outputs")
-        })
-    };
-    let picks: Vec<usize> = outputs.iter().map(place).collect();
-    let parts = vec![
-        layout(&project(&left.schema, left_key), "Join")?,
-        layout(&project(&left.schema, &left_values), "Join")?,
-        layout(&project(&right.schema, &right_values), "Join")?,
-    ];
-    let left_join = *kind == JoinKind::Left;
-    let pad = left_join.then(|| {
-        pad(
-            &parts,
-            &picks,
-            |output| outputs[output] >= width && right_key.contains(&(outputs[output] - width)),
-            &project(&right.schema, &right_values),
-            &project(&left.schema, left_key),
-        )
-    });
-    let paste = Paste { splice: Splice::new(parts, &picks), pad: pad.transpose()? };
-    let left = arm(left, left_key, &left_values, left_join)?;
-    let right = arm(right, right_key, &right_values, false)?;
-    let name = if left_join { "Join: left" } else { "Join" };
     let oks = match (left, right) {
         (Arm::Rows(l, of), Arm::Rows(r, with)) => joined(name, (l, of), (r, with), paste),
         (Arm::Rows(l, of), Arm::Pairs(r, with)) => joined(name, (l, of), (r, with), paste),
@@ -118,34 +81,6 @@ pub(crate) fn join<'s>(
         (Arm::Pairs(l, of), Arm::Pairs(r, with)) => joined(name, (l, of), (r, with), paste),
     };
     Ok(Edge { schema: nullable(schema), oks: Oks::Rows(oks.as_collection()), faults })
-}
-
-/// How unmatched rows of a left join become output; `is_key` says which outputs are key columns of
-/// the right side: they are NULL although the left key is not.
-fn pad(
-    parts: &[Layout],
-    picks: &[usize],
-    is_key: impl Fn(usize) -> bool,
-    right: &SchemaRef,
-    key: &SchemaRef,
-) -> Result<Pad, RenderError> {
-    let nulls = |schema: &SchemaRef| {
-        let columns = schema.fields().iter().map(|f| new_null_array(f.data_type(), 1));
-        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(1));
-        let batch = RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options)
-            .expect("a row of NULLs is of any nullable schema");
-        let rows = codec(schema, "Join")?.rows(&batch);
-        let rows = rows.map_err(|e| RenderError::Type { node: "Join", source: Some(e) })?;
-        Ok::<Row, RenderError>(rows.into_iter().next().unwrap_or_default())
-    };
-    // A fourth part holds a key of NULLs, for the right side's own key columns.
-    let base: usize = parts.iter().map(Layout::columns).sum();
-    let parts: Vec<_> = parts.iter().chain(&parts[..1]).cloned().collect();
-    let picks: Vec<usize> = (picks.iter().enumerate())
-        .map(|(output, pick)| if is_key(output) { base + pick } else { *pick })
-        .collect();
-    let splice = Splice::new(parts, &picks);
-    Ok(Pad { splice, null_right: nulls(right)?, null_key: nulls(key)? })
 }
 
 /// One input of a join.

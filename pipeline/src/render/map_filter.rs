@@ -1,8 +1,12 @@
 //! MapFilterProject: expressions on batches; the bad rows, and only they, go to the faults.
 //!
 //! A batch is evaluated whole. If that fails it is halved until the failing rows stand alone: one
-//! bad row in
-//! 8,192 costs 13 extra evaluations, not 8,192.
+//! bad row in 8,192 costs 13 extra evaluations, not 8,192.
+//!
+//! A fault is a change as its row is: what takes the row back takes the fault back. Where a node
+//! above forgets rows instead of having them retracted (`forget`), the fault's end is put out with
+//! it, at the tick that forgets the row. Faults go nowhere but to their view's publisher, which
+//! waits for the tick.
 
 use std::sync::Arc;
 
@@ -18,19 +22,20 @@ use arrow_select::filter::filter_record_batch;
 use differential_dataflow::AsCollection;
 use schemas::contract::Fault;
 use schemas::plan::EvalError;
+use schemas::plan::Expiry;
 use schemas::plan::ExprRef;
 use schemas::plan::OnError;
 use schemas::row::Splice;
+use schemas::time::Timestamp;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::Context;
 use super::RenderError;
 use super::convert::to_batches;
+use super::get::millis;
 use super::layout;
-use super::nullable;
 use crate::delta::Batches;
 use crate::delta::DeltaBatch;
 use crate::delta::Diff;
@@ -39,28 +44,21 @@ use crate::delta::Edge;
 use crate::delta::Faults;
 use crate::delta::Oks;
 use crate::delta::Time;
+use crate::delta::fail_until;
 
 /// Filters, computes and projects.
 pub(crate) fn map_filter<'s>(
-    context: &Context<'_, 's>,
     input: Edge<'s>,
-    filters: &[ExprRef],
-    projections: &[ExprRef],
-    schema: &SchemaRef,
+    evaluator: Evaluator,
 ) -> Result<Edge<'s>, RenderError> {
-    let schema = nullable(schema);
-    let picks: Option<Vec<usize>> = projections.iter().map(|p| p.column()).collect();
-    if let (Some(picks), true, Oks::Rows(rows)) = (&picks, filters.is_empty(), &input.oks) {
+    let schema = evaluator.schema.clone();
+    let picks: Option<Vec<usize>> = evaluator.projections.iter().map(|p| p.column()).collect();
+    if let (Some(picks), true, Oks::Rows(rows)) = (&picks, evaluator.filters.is_empty(), &input.oks)
+    {
         let mut splice = Splice::new(vec![layout(&input.schema, "Project")?], picks);
         let oks = Oks::Rows(rows.clone().map(move |row| splice.row(&[row.as_bytes()])));
         return Ok(Edge { schema, oks, faults: input.faults });
     }
-    let evaluator = Evaluator {
-        filters: filters.to_vec(),
-        projections: projections.to_vec(),
-        schema: schema.clone(),
-        on_error: context.on_error,
-    };
     let mut faults = input.faults.clone();
     let run = move |delta: &DeltaBatch, done: &mut _, failed: &mut _| {
         evaluator.run(delta, done, failed);
@@ -111,8 +109,11 @@ pub(crate) fn fallible<'s, D: Clone + 'static>(
 pub(crate) struct Evaluator {
     pub(crate) filters: Vec<ExprRef>,
     pub(crate) projections: Vec<ExprRef>,
+    /// The columns that come out.
     pub(crate) schema: SchemaRef,
     pub(crate) on_error: OnError,
+    /// When a failing row is forgotten, unless it is retracted.
+    pub(crate) forget: Option<Expiry>,
 }
 
 impl Evaluator {
@@ -142,7 +143,11 @@ impl Evaluator {
             Err((expression, error)) => {
                 let row = describe(&delta.batch);
                 let fault = Fault { expression, message: error.message, row };
-                failed.push((fault, delta.time, delta.diffs.at(0)));
+                let until = self.forget.map_or(Time::MAX, |expiry| {
+                    let at = millis(delta.batch.column(expiry.column)).value(0);
+                    expiry.at(Timestamp(at.max(0) as u64)).0
+                });
+                fail_until(failed, fault, (delta.time, until), delta.diffs.at(0));
             }
         }
     }

@@ -5,10 +5,15 @@
 //! arguments straight from the bytes of joined rows where it can. The second keeps the groups and
 //! says what changed.
 //!
+//! A row with a value that no accumulator takes is left out and becomes a fault; under `on_error =
+//! 'null'` the value is NULL and the row counts. A group whose aggregate has no value is left out
+//! and becomes a fault while that is so; under `'null'` the aggregate is NULL.
+//!
 //! # Bounds
 //!
 //! One entry a group: fixed size for accumulable aggregates, the argument values for ordered and
-//! basic ones. With `expire`, a group goes when its time column is older than the stream retains.
+//! basic ones. With `expire`, a group goes when its time column is older than the stream retains;
+//! behind the stream's lateness it is its result alone. Its faults go with it.
 
 mod partial;
 mod state;
@@ -22,11 +27,16 @@ use schemas::contract::Fault;
 use schemas::plan::Aggregate;
 use schemas::plan::AggregateFunction;
 use schemas::plan::Expiry;
+use schemas::plan::OnError;
+use schemas::row::Layout;
 use schemas::row::Row;
+use schemas::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::core::OkErr;
 
+use self::partial::int_at;
 use super::Context;
 use super::RenderError;
 use super::accumulate::Accumulators;
@@ -62,6 +72,8 @@ pub(crate) struct Shape {
     pub(crate) slot_of: Vec<(Option<usize>, Option<usize>)>,
     /// Whether group and arguments can be read from the bytes of a row.
     pub(crate) by_bytes: bool,
+    /// Whether what has no value is NULL, and not a fault.
+    pub(crate) lenient: bool,
 }
 
 /// What one slot sums.
@@ -80,13 +92,53 @@ pub(crate) enum SlotKind {
     Count,
     Float,
     Square,
+    /// A float whose square stands beside it: what is no square's is not its either.
+    Root,
     Int,
 }
 
 impl SlotKind {
     /// The greatest magnitude it takes.
     pub(crate) fn max(self) -> f64 {
-        if self == SlotKind::Square { SQUARE_MAX } else { SUM_MAX }
+        if matches!(self, SlotKind::Square | SlotKind::Root) { SQUARE_MAX } else { SUM_MAX }
+    }
+
+    /// Whether it takes no such value.
+    #[inline]
+    pub(crate) fn refuses(self, x: f64) -> bool {
+        x.is_finite() && x.abs() > self.max()
+    }
+}
+
+/// How long the groups of one node live, as their time column says.
+#[derive(Clone)]
+pub(crate) struct Lives {
+    expiry: Expiry,
+    layout: Layout,
+}
+
+/// The ticks at which a group settles and ends.
+#[derive(Clone, Copy)]
+pub(crate) struct Life {
+    pub(crate) settles: Option<Time>,
+    pub(crate) ends: Time,
+}
+
+impl Lives {
+    fn new(expiry: Expiry, input: &SchemaRef, group: &[usize]) -> Result<Lives, RenderError> {
+        Ok(Lives { expiry, layout: layout(&group_schema(input, group), "Reduce")? })
+    }
+
+    /// The life of the group of these bytes.
+    pub(crate) fn of(&self, group: &[u8]) -> Life {
+        let column = self.expiry.column;
+        let mut ends = Vec::with_capacity(self.layout.columns());
+        self.layout.ends(group, &mut ends);
+        let from = if column == 0 { 0 } else { ends[column - 1] };
+        let valid = group[from] != 0;
+        let at = Timestamp(if valid { int_at(group, from).max(0) as u64 } else { 0 });
+        let settles = self.expiry.settled_at(at).map(|at| at.0);
+        Life { settles, ends: self.expiry.at(at).0 }
     }
 }
 
@@ -95,6 +147,7 @@ impl Shape {
         input: &SchemaRef,
         group: &[usize],
         aggregates: &[Aggregate],
+        lenient: bool,
     ) -> Result<Shape, RenderError> {
         let mut slots: Vec<SlotOf> = Vec::new();
         let mut slot = |of: SlotOf| {
@@ -123,6 +176,8 @@ impl Shape {
                     if kind != SlotKind::Float {
                         return Err(unsupported(input, aggregate));
                     }
+                    // Where a row that is out of range is left out whole, a plain sum will do.
+                    let kind = if lenient { SlotKind::Root } else { kind };
                     let sum = slot(SlotOf { argument, filter, kind });
                     let square = slot(SlotOf { argument, filter, kind: SlotKind::Square });
                     (Some(sum), Some(square))
@@ -139,7 +194,7 @@ impl Shape {
             && slots.iter().all(plain)
             && layout(input, "Reduce").is_ok();
         let (group, aggregates) = (group.to_vec(), aggregates.to_vec());
-        Ok(Shape { group, aggregates, slots, slot_of, by_bytes })
+        Ok(Shape { group, aggregates, slots, slot_of, by_bytes, lenient })
     }
 }
 
@@ -173,18 +228,30 @@ pub(crate) fn reduce<'s>(
     expire: Option<Expiry>,
     schema: &SchemaRef,
 ) -> Result<Edge<'s>, RenderError> {
-    let shape = Arc::new(Shape::new(&input.schema, group, aggregates)?);
+    let lenient = context.on_error == OnError::Null;
+    let shape = Arc::new(Shape::new(&input.schema, group, aggregates, lenient)?);
+    let lives = expire.map(|expiry| Lives::new(expiry, &input.schema, group)).transpose()?;
     let schema = nullable(schema);
     let mut faults = input.faults.clone();
     let input_schema = input.schema.clone();
-    let (parts, failed) = partial::partial(input, &shape)?;
+    let (parts, failed) = partial::partial(input, &shape, lives.clone())?;
     faults.push(failed);
     // The one group of a reduce without group columns lives where its empty key is routed to.
     let (index, peers) = (context.scope.index() as u64, context.scope.peers() as u64);
     let first = crate::route(Row::empty().as_bytes()) % peers == index;
-    let groups = state::Groups::new(shape, &input_schema, &schema, expire, first)?;
+    let basic = aggregates.iter().any(|a| matches!(a.function, AggregateFunction::Basic(_)));
+    let groups = state::Groups::new(shape, &input_schema, &schema, lives, first)?;
     let route = Exchange::new(|part: &Part| crate::route(part.group.as_bytes()));
-    let oks = stepwise(parts, route, "Reduce", |part: &Part| part.time, groups);
+    let time_of = |part: &Part| part.time;
+    let oks = if basic {
+        // Only what sees all values of a group may have no value.
+        let said = stepwise(parts, route, "Reduce", time_of, state::Fallible(groups));
+        let (oks, failed) = said.ok_err(|said| said);
+        faults.push(failed.as_collection());
+        oks
+    } else {
+        stepwise(parts, route, "Reduce", time_of, groups)
+    };
     Ok(Edge { schema, oks: Oks::Rows(oks.as_collection()), faults })
 }
 

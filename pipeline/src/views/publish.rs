@@ -1,9 +1,14 @@
 //! The way out of the dataflow: each tick's consolidated changes, per relation and worker.
 //!
 //! A publishing operator holds its tick's capability until it has handed the changes over, so when
-//! the probe has passed a tick, everything of that tick is in the channel.
+//! the probe has passed a tick, everything of that tick is in the channel, and with those of this
+//! worker's dataflows that listen to the relation.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::hash::Hash;
+use std::rc::Rc;
 
 use crossbeam_channel::Sender;
 use differential_dataflow::AsCollection;
@@ -36,17 +41,79 @@ pub struct Published {
     pub faults: Vec<(Fault, Diff)>,
 }
 
-/// Publishes to a channel.
+/// What was published of one relation, by tick, for a dataflow on the same worker.
+type Queue = Rc<RefCell<VecDeque<(Time, Vec<(Row, Diff)>)>>>;
+
+/// Publishes to a channel, and to whoever listens on this worker.
 #[derive(Clone)]
-pub struct Publisher(pub Sender<Published>);
+pub struct Publisher {
+    to: Sender<Published>,
+    listening: Rc<RefCell<BTreeMap<usize, Vec<Queue>>>>,
+}
+
+/// A dataflow's ear at one relation.
+pub struct Heard {
+    relation: usize,
+    queue: Queue,
+}
+
+impl Heard {
+    /// The relation that it listens to.
+    pub fn relation(&self) -> usize {
+        self.relation
+    }
+
+    /// What was published up to tick `until` and not taken yet.
+    pub fn take(&self, until: Time) -> Vec<(Row, Diff)> {
+        let mut queue = self.queue.borrow_mut();
+        let mut taken = Vec::new();
+        while queue.front().is_some_and(|(at, _)| *at <= until) {
+            taken.extend(queue.pop_front().into_iter().flat_map(|(_, rows)| rows));
+        }
+        taken
+    }
+
+    /// Everything that was not taken yet.
+    pub fn rest(&self) -> Vec<(Time, Vec<(Row, Diff)>)> {
+        self.queue.borrow_mut().drain(..).collect()
+    }
+
+    /// Puts something behind what waits already.
+    pub fn put(&self, pieces: Vec<(Time, Vec<(Row, Diff)>)>) {
+        self.queue.borrow_mut().extend(pieces);
+    }
+}
 
 impl Publisher {
+    /// Publishes to this channel.
+    pub fn new(to: Sender<Published>) -> Publisher {
+        Publisher { to, listening: Rc::default() }
+    }
+
+    /// Listens to a relation from now on, until the ear is dropped.
+    pub fn listen(&self, relation: usize) -> Heard {
+        let queue = Queue::default();
+        self.listening.borrow_mut().entry(relation).or_default().push(queue.clone());
+        Heard { relation, queue }
+    }
+
+    fn tell(&self, relation: usize, tick: Time, rows: &[(Row, Diff)]) {
+        let mut listening = self.listening.borrow_mut();
+        let Some(queues) = listening.get_mut(&relation) else { return };
+        // Ours is the only one left of an ear that was dropped.
+        queues.retain(|queue| Rc::strong_count(queue) > 1);
+        for queue in queues {
+            queue.borrow_mut().push_back((tick, rows.to_vec()));
+        }
+    }
+
     /// Publishes the rows of a relation; gives the stream that has passed a tick once they are out.
     pub fn rows<'s>(&self, relation: usize, rows: Rows<'s>) -> StreamVec<'s, Time, ()> {
-        let to = self.0.clone();
-        let send = move |tick, rows| {
+        let publisher = self.clone();
+        let send = move |tick, rows: Vec<(Row, Diff)>| {
+            publisher.tell(relation, tick, &rows);
             let published = Published { relation, tick, rows, faults: Vec::new() };
-            to.send(published).expect("the instance outlives its workers");
+            publisher.to.send(published).expect("the instance outlives its workers");
         };
         stepwise(rows.inner, Pipeline, "Publish", |(_, time, _)| *time, Out { send })
     }
@@ -62,7 +129,7 @@ impl Publisher {
         if faults.is_empty() {
             return None;
         }
-        let to = self.0.clone();
+        let to = self.to.clone();
         let send = move |tick, faults| {
             let published = Published { relation, tick, rows: Vec::new(), faults };
             to.send(published).expect("the instance outlives its workers");

@@ -1,10 +1,14 @@
 //! GROUP BY: which aggregates are differences, which keep values, and how the rest is computed of a
 //! whole group.
 //!
-//! SUM and AVG of integers and doubles, COUNT, VAR and STDDEV are accumulable; MIN and MAX are
-//! ordered; everything else, every DISTINCT and every decimal is basic: DataFusion's own
-//! accumulator over the values of one group.
+//! SUM and AVG of integers, decimals and doubles, COUNT, VAR and STDDEV are accumulable; MIN and
+//! MAX, and so BOOL_AND and BOOL_OR, are ordered; everything else and every DISTINCT is basic:
+//! DataFusion's own accumulator over the values of one group.
 
+mod mean;
+mod sets;
+
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,6 +44,7 @@ use super::lower::with_columns;
 use super::refuse::PlanError;
 use super::rel::Rel;
 use super::rel::RelOp;
+use super::rel::SetsRel;
 
 type Result<T> = std::result::Result<T, PlanError>;
 
@@ -47,18 +52,21 @@ type Result<T> = std::result::Result<T, PlanError>;
 pub(crate) fn reduce(lower: &Lower, plan: &AggregatePlan) -> Result<Rel> {
     let schema = plan.input.schema();
     let input = lower.rel(&plan.input)?;
-    if plan.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
-        let hint = "write one GROUP BY each and put UNION ALL between";
-        return Err(PlanError::refused("GROUPING SETS, ROLLUP and CUBE", hint));
-    }
-    let (mut input, group) = with_columns(input, &lower.scalars(&plan.group_expr, schema)?);
+    let sets = sets::of(plan)?;
+    let keys: Vec<Expr> = sets::keys(plan)?;
+    let (mut input, group) = with_columns(input, &lower.scalars(&keys, schema)?);
     let planned = plan.schema.fields();
     let named = |field: &FieldRef, name: String| Arc::new(field.as_ref().clone().with_name(name));
     let groups = group.iter().zip(planned);
     let mut fields: Vec<FieldRef> =
         groups.map(|(column, f)| named(f, input.fields[*column].name().clone())).collect();
+    if sets.is_some() {
+        fields.push(planned[group.len()].clone());
+    }
+    let before = fields.len();
     let mut aggregates = Vec::new();
-    for (expr, field) in plan.aggr_expr.iter().zip(&planned[group.len()..]) {
+    let mut means = Vec::new();
+    for (expr, field) in plan.aggr_expr.iter().zip(&planned[before..]) {
         let Expr::AggregateFunction(call) = expr.clone().unalias() else {
             return Err(PlanError::refused(expr.to_string(), "write a plain aggregate"));
         };
@@ -75,11 +83,22 @@ pub(crate) fn reduce(lower: &Lower, plan: &AggregatePlan) -> Result<Rel> {
         let function = parts.function;
         let of: Vec<&str> = arguments.iter().map(|i| input.fields[*i].name().as_str()).collect();
         let output = named(field, format!("{function}({})", of.join(", ")));
-        fields.push(Arc::clone(&output));
-        aggregates.push(Aggregate { function, arguments, filter, output });
+        let aggregate = Aggregate { function, arguments, filter, output };
+        match mean::parts(&aggregate, &input) {
+            None => aggregates.push(aggregate),
+            Some(of) => {
+                means.push((aggregates.len(), aggregate.output));
+                aggregates.extend(of);
+            }
+        }
     }
-    let op = RelOp::Reduce { input: Box::new(input), group, aggregates, expire: None };
-    Ok(Rel { fields, op })
+    fields.extend(aggregates.iter().map(|a| a.output.clone()));
+    let input = Box::new(input);
+    let op = match sets {
+        None => RelOp::Reduce { input, group, aggregates, expire: None },
+        Some(sets) => RelOp::Sets(SetsRel { input, group, sets, aggregates }),
+    };
+    Ok(mean::above(Rel { fields, op }, before, &means))
 }
 
 /// One aggregate call, lowered.
@@ -119,6 +138,10 @@ impl Parts {
         let mut local = |expr: Scalar| -> Scalar {
             if expr.downcast_ref::<Literal>().is_some() {
                 return expr;
+            }
+            // An order by an argument is by that very column: DISTINCT asks for that.
+            if let Some(known) = columns.iter().position(|known| known.eq(&expr)) {
+                return column(known, &format!("argument{known}"));
             }
             let name = format!("argument{}", columns.len());
             let data_type = expr.data_type(&input).unwrap_or(DataType::Null);
@@ -160,12 +183,17 @@ impl Parts {
 fn simple(name: &str, argument: &DataType) -> Option<AggregateFunction> {
     let number = matches!(argument, DataType::Int64 | DataType::UInt64 | DataType::Float64);
     let double = *argument == DataType::Float64;
+    let decimal = matches!(argument, DataType::Decimal128(..));
+    let truth = *argument == DataType::Boolean;
     Some(match name {
         "count" => AggregateFunction::Count,
-        "sum" if number => AggregateFunction::Sum,
-        "avg" if double => AggregateFunction::Avg,
+        "sum" if number || decimal => AggregateFunction::Sum,
+        "avg" if double || decimal => AggregateFunction::Avg,
         "min" => AggregateFunction::Min,
         "max" => AggregateFunction::Max,
+        // False comes before true.
+        "bool_and" if truth => AggregateFunction::Min,
+        "bool_or" if truth => AggregateFunction::Max,
         "var" if double => AggregateFunction::Variance { sample: true, root: false },
         "var_pop" if double => AggregateFunction::Variance { sample: false, root: false },
         "stddev" if double => AggregateFunction::Variance { sample: true, root: true },
@@ -219,5 +247,11 @@ impl OfGroup {
 impl GroupFunction for OfGroup {
     fn evaluate(&self, arguments: &[ArrayRef]) -> std::result::Result<ArrayRef, EvalError> {
         self.value(arguments).map_err(|error| EvalError { message: error.strip_backtrace() })
+    }
+
+    fn same(&self, other: &dyn GroupFunction) -> bool {
+        (other as &dyn Any)
+            .downcast_ref::<OfGroup>()
+            .is_some_and(|other| self.aggregate == other.aggregate && self.order == other.order)
     }
 }

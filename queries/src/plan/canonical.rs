@@ -23,7 +23,10 @@ use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::AggregateFunction;
 
 /// The plan with total orders.
-pub(crate) fn canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
+///
+/// # Errors
+/// The plan cannot be rebuilt.
+pub fn canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|plan| {
         let plan = match plan {
             LogicalPlan::Distinct(Distinct::On(mut on)) => {

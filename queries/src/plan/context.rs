@@ -47,6 +47,7 @@ use super::refuse::PlanError;
 use super::refuse::nearest;
 use super::statement::Named;
 use super::statement::relations;
+use super::subquery;
 use super::temporal;
 use crate::session::refuse_impure;
 
@@ -76,8 +77,10 @@ fn optimised(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = canonical(plan)?;
     let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
     let plan = nodes::top_k(plan)?;
+    let plan = subquery::joined(plan, state.config_options())?;
     let plan = temporal::extract(plan)?;
-    Optimizer::with_rules(rules()).optimize(plan, state, |_, _| {})
+    let context = subquery::context(state.config_options());
+    Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})
 }
 
 fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
@@ -107,7 +110,7 @@ pub(crate) fn known(named: &[Named], catalog: &Catalog) -> std::result::Result<(
 }
 
 /// DataFusion's error as one of ours.
-pub(crate) fn said(error: &DataFusionError) -> PlanError {
+pub fn said(error: &DataFusionError) -> PlanError {
     let at = error
         .iter()
         .find_map(|e| e.diagnostic()?.span)

@@ -6,18 +6,27 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::datatypes::Schema;
 use schemas::catalog::Catalog;
 use schemas::plan::Aggregate;
+use schemas::plan::Expiry;
 use schemas::plan::Node;
 use schemas::plan::OnError;
 use schemas::plan::Op;
 
 use super::expr::shared;
+use super::rel::Kind;
 use super::rel::Rel;
 use super::rel::RelOp;
+use super::retain;
 use super::retain::only_grows;
 
 /// The node for floor 0. Where failing columns become NULL, every computed column may be NULL.
 pub(crate) fn emit(rel: &Rel, catalog: &Catalog, on_error: OnError) -> Node {
-    let next = |rel: &Rel| Box::new(emit(rel, catalog, on_error));
+    node(rel, catalog, on_error, None)
+}
+
+/// The node, with what the node above it forgets in its stead, by a column of its output.
+fn node(rel: &Rel, catalog: &Catalog, on_error: OnError, above: Option<Expiry>) -> Node {
+    let next = |rel: &Rel| Box::new(node(rel, catalog, on_error, None));
+    let below = |rel: &Rel, expire| Box::new(node(rel, catalog, on_error, expire));
     let read = matches!(rel.op, RelOp::Get { .. } | RelOp::Constant { .. });
     let loose = on_error == OnError::Null && !read;
     let fields = rel.fields.iter().map(|field| {
@@ -29,35 +38,45 @@ pub(crate) fn emit(rel: &Rel, catalog: &Catalog, on_error: OnError) -> Node {
         RelOp::Get { relation, columns, expire } => {
             Op::Get { relation: relation.clone(), columns: columns.clone(), expire: *expire }
         }
-        RelOp::Mfp { input, filters, outputs } => Op::MapFilterProject {
-            input: next(input),
-            filters: filters.iter().map(shared).collect(),
-            projections: outputs.iter().map(shared).collect(),
-        },
+        RelOp::Mfp { input, filters, outputs } => {
+            let forget = above.and_then(|e| Some(e.of(retain::aging_like(&outputs[e.column])?)));
+            Op::MapFilterProject {
+                input: below(input, forget),
+                filters: filters.iter().map(shared).collect(),
+                projections: outputs.iter().map(shared).collect(),
+                forget,
+            }
+        }
         RelOp::Join(join) => Op::Join {
             left: next(&join.left),
             right: next(&join.right),
             left_key: join.left_key.clone(),
             right_key: join.right_key.clone(),
-            kind: join.kind,
+            nulls_equal: join.nulls_equal,
+            kind: match join.kind {
+                Kind::Done(kind) if join.residual.is_empty() => kind,
+                _ => unreachable!("the other joins were made of these"),
+            },
             outputs: join.outputs.clone(),
         },
         RelOp::Reduce { input, group, aggregates, expire } => Op::Reduce {
-            input: next(input),
+            input: below(input, expire.map(|e| e.of(group[e.column]))),
             group: group.clone(),
             aggregates: (aggregates.iter().zip(&fields[group.len()..]))
                 .map(|(a, field)| Aggregate { output: Arc::clone(field), ..a.clone() })
                 .collect(),
             expire: *expire,
         },
+        RelOp::Sets(_) => unreachable!("a reduce was made of each set"),
         RelOp::Distinct { input } => Op::Distinct { input: next(input) },
         RelOp::TopK(top) => Op::TopK {
-            input: next(&top.input),
+            input: below(&top.input, top.expire),
             group: top.group.clone(),
             order: top.order.clone(),
             limit: top.limit,
             expire: top.expire,
         },
+        RelOp::Negate { input } => Op::Negate { input: next(input) },
         RelOp::Union { inputs } => Op::Union { inputs: inputs.iter().map(|i| *next(i)).collect() },
         RelOp::Temporal { input, from, until } => Op::Temporal {
             input: next(input),

@@ -3,6 +3,7 @@
 //! They are evaluated on batches and numbered by position. The text that EXPLAIN and faults show is
 //! SQL-like, with column names instead of positions.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,6 +52,12 @@ impl ScalarExpr for Computed {
             .evaluate(batch)
             .and_then(|value| value.into_array(batch.num_rows()))
             .map_err(|error| EvalError { message: plain(&error.strip_backtrace()) })
+    }
+
+    fn same(&self, other: &dyn ScalarExpr) -> bool {
+        (other as &dyn Any)
+            .downcast_ref::<Computed>()
+            .is_some_and(|other| *self.expr == *other.expr)
     }
 }
 
@@ -178,6 +185,7 @@ fn operand(expr: &Scalar) -> String {
 
 fn show_literal(value: &ScalarValue) -> String {
     match value {
+        none if none.is_null() => "NULL".to_owned(),
         ScalarValue::Utf8(Some(text)) => format!("'{text}'"),
         ScalarValue::Float64(Some(number)) => format!("{number:?}"),
         ScalarValue::IntervalMonthDayNano(Some(v)) => {

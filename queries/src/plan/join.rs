@@ -2,8 +2,9 @@
 //!
 //! A tree of inner joins is taken apart into its inputs and the equalities between them, and put
 //! together anew. The raw stream is the first left side, so its rows are arranged once; connected
-//! tables form one right side. Views and groups follow; further raw streams come last. There are no
-//! statistics: what is small is known by kind.
+//! tables form one right side. Views and groups follow; further raw streams come last. What no
+//! equality connects is joined all with all, at the end. There are no statistics: what is small is
+//! known by kind.
 //!
 //! What is computed above the joins from one input alone, and cannot fail, is computed below them,
 //! if that input then has no more columns to keep: a bin of a time is arranged instead of the time.
@@ -22,20 +23,16 @@ use super::expr::columns_of;
 use super::expr::infallible;
 use super::expr::replace;
 use super::lower::field_of;
-use super::lower::no_key;
 use super::lower::with_columns;
-use super::refuse::PlanError;
 use super::rel::JoinRel;
+use super::rel::Kind;
 use super::rel::Rel;
 use super::rel::RelOp;
 
 /// The plan with its inner joins in order.
-///
-/// # Errors
-/// Two inputs of a join have no equality between them.
-pub(crate) fn order(rel: Rel, catalog: &Catalog) -> Result<Rel, PlanError> {
+pub(crate) fn order(rel: Rel, catalog: &Catalog) -> Rel {
     let joined = |rel: &Rel| match &rel.op {
-        RelOp::Join(join) => join.kind == JoinKind::Inner,
+        RelOp::Join(join) => join.plain(),
         _ => false,
     };
     let tree = match &rel.op {
@@ -46,9 +43,9 @@ pub(crate) fn order(rel: Rel, catalog: &Catalog) -> Result<Rel, PlanError> {
         let mut rel = rel;
         for input in rel.inputs_mut() {
             let taken = std::mem::replace(input, nothing());
-            *input = order(taken, catalog)?;
+            *input = order(taken, catalog);
         }
-        return Ok(rel);
+        return rel;
     }
     let fields = rel.fields.clone();
     let mut flat = Flat::default();
@@ -56,12 +53,12 @@ pub(crate) fn order(rel: Rel, catalog: &Catalog) -> Result<Rel, PlanError> {
     flat.push_down();
     let leaves = std::mem::take(&mut flat.leaves);
     for leaf in leaves {
-        flat.leaves.push(order(leaf, catalog)?);
+        flat.leaves.push(order(leaf, catalog));
     }
     flat.assemble(fields, catalog)
 }
 
-fn nothing() -> Rel {
+pub(crate) fn nothing() -> Rel {
     let schema = datafusion::arrow::datatypes::Schema::empty();
     let rows = datafusion::arrow::record_batch::RecordBatch::new_empty(schema.into());
     Rel { fields: Vec::new(), op: RelOp::Constant { rows } }
@@ -81,7 +78,7 @@ impl Flat {
     /// Takes a node apart and returns its columns as expressions over the leaves.
     fn take(&mut self, rel: Rel) -> Vec<Scalar> {
         match rel.op {
-            RelOp::Join(join) if join.kind == JoinKind::Inner => {
+            RelOp::Join(join) if join.plain() => {
                 let mut columns = self.take(*join.left);
                 let split = columns.len();
                 columns.extend(self.take(*join.right));
@@ -195,44 +192,55 @@ impl Flat {
     }
 
     /// Joins the leaves in order.
-    fn assemble(mut self, fields: Vec<FieldRef>, catalog: &Catalog) -> Result<Rel, PlanError> {
+    fn assemble(mut self, fields: Vec<FieldRef>, catalog: &Catalog) -> Rel {
         let weights: Vec<Weight> = self.leaves.iter().map(|leaf| weight(leaf, catalog)).collect();
-        let heaviest = weights.iter().max().copied().unwrap_or(Weight::Small);
-        let driver = weights.iter().position(|w| *w == heaviest).expect("a join has inputs");
-        let mut todo: Vec<usize> = (0..self.leaves.len()).filter(|i| *i != driver).collect();
-        let mut current = self.part(driver);
+        let mut todo: Vec<usize> = (0..self.leaves.len()).collect();
+        let mut current = self.connected(&mut todo, &weights);
         while !todo.is_empty() {
-            let mut next: Vec<(Weight, usize)> = todo
-                .iter()
-                .filter(|i| self.connects(&current, **i))
-                .map(|i| (weights[*i], *i))
-                .collect();
-            next.sort_unstable();
-            let Some((_, first)) = next.first().copied() else {
-                return Err(no_key(JoinKind::Inner));
-            };
-            let right = if heaviest > Weight::Small && weights[first] == Weight::Small {
-                self.tables(first, &mut todo, &weights)?
-            } else {
-                todo.retain(|i| *i != first);
-                self.part(first)
-            };
-            current = self.joined(current, right)?;
+            let other = self.connected(&mut todo, &weights);
+            current = self.joined(current, other);
+            self.narrow(&mut current);
         }
         let at = |c: usize| current.at(c);
         let filters: Vec<Scalar> =
             self.filters.iter().map(|e| over(e, &current.rel, &at)).collect();
         let outputs = self.outputs.iter().map(|e| over(e, &current.rel, &at)).collect();
-        Ok(Rel::mfp(current.rel, filters, outputs, fields))
+        Rel::mfp(current.rel, filters, outputs, fields)
+    }
+
+    /// The heaviest leaf to do, joined with all that hang together with it.
+    fn connected(&mut self, todo: &mut Vec<usize>, weights: &[Weight]) -> Part {
+        let heaviest = todo.iter().map(|i| weights[*i]).max().unwrap_or(Weight::Small);
+        let driver = todo.iter().copied().find(|i| weights[*i] == heaviest);
+        let driver = driver.expect("there is a leaf to do");
+        todo.retain(|i| *i != driver);
+        let mut current = self.part(driver);
+        loop {
+            let near = todo.iter().copied().filter(|i| self.connects(&current, *i));
+            let Some((_, first)) = near.map(|i| (weights[i], i)).min() else { return current };
+            let right = if heaviest > Weight::Small && weights[first] == Weight::Small {
+                self.tables(first, todo, weights)
+            } else {
+                todo.retain(|i| *i != first);
+                self.part(first)
+            };
+            current = self.joined(current, right);
+        }
+    }
+
+    /// Filters what has been joined by all that can be said of it: all with all is many.
+    fn narrow(&mut self, part: &mut Part) {
+        let (known, rest) =
+            std::mem::take(&mut self.filters).into_iter().partition(|e| part.has(e));
+        self.filters = rest;
+        let at = |c: usize| part.at(c);
+        let known: Vec<Scalar> = Vec::into_iter(known).map(|e| over(&e, &part.rel, &at)).collect();
+        let rel = std::mem::replace(&mut part.rel, nothing());
+        part.rel = rel.filtered(known);
     }
 
     /// The small leaves that hang together with `first`, joined.
-    fn tables(
-        &mut self,
-        first: usize,
-        todo: &mut Vec<usize>,
-        weights: &[Weight],
-    ) -> Result<Part, PlanError> {
+    fn tables(&mut self, first: usize, todo: &mut Vec<usize>, weights: &[Weight]) -> Part {
         todo.retain(|i| *i != first);
         let mut part = self.part(first);
         loop {
@@ -240,10 +248,10 @@ impl Flat {
                 .iter()
                 .copied()
                 .find(|i| weights[*i] == Weight::Small && self.connects(&part, *i));
-            let Some(next) = next else { return Ok(part) };
+            let Some(next) = next else { return part };
             todo.retain(|i| *i != next);
             let right = self.part(next);
-            part = self.joined(part, right)?;
+            part = self.joined(part, right);
         }
     }
 
@@ -262,8 +270,9 @@ impl Flat {
         self.equal.iter().any(|(l, r)| (here(l) && there(r)) || (there(l) && here(r)))
     }
 
-    /// Joins two parts on every equality between them; equalities used are gone.
-    fn joined(&mut self, left: Part, right: Part) -> Result<Part, PlanError> {
+    /// Joins two parts on every equality between them, all with all where there is none; equalities
+    /// used are gone.
+    fn joined(&mut self, left: Part, right: Part) -> Part {
         let (mut left_keys, mut right_keys) = (Vec::new(), Vec::new());
         let mut rest = Vec::new();
         for (l, r) in std::mem::take(&mut self.equal) {
@@ -278,9 +287,6 @@ impl Flat {
             }
         }
         self.equal = rest;
-        if left_keys.is_empty() {
-            return Err(no_key(JoinKind::Inner));
-        }
         let widths = (left.rel.width(), right.rel.width());
         let (left_rel, left_key) = with_columns(left.rel, &left_keys);
         let (right_rel, right_key) = with_columns(right.rel, &right_keys);
@@ -289,12 +295,19 @@ impl Flat {
         let fields = left_rel.fields[..widths.0].iter().chain(&right_rel.fields[..widths.1]);
         let fields = fields.cloned().collect();
         let columns = left.columns.into_iter().chain(right.columns).collect();
-        let kind = JoinKind::Inner;
-        let (left, right) = (Box::new(left_rel), Box::new(right_rel));
-        let op = RelOp::Join(JoinRel { left, right, left_key, right_key, kind, outputs });
+        let op = RelOp::Join(JoinRel {
+            left: Box::new(left_rel),
+            right: Box::new(right_rel),
+            left_key,
+            right_key,
+            nulls_equal: false,
+            kind: Kind::Done(JoinKind::Inner),
+            residual: Vec::new(),
+            outputs,
+        });
         let mut part = Part { columns, rel: Rel { fields, op } };
         self.leftovers(&mut part);
-        Ok(part)
+        part
     }
 
     /// Equalities within one part become filters.
@@ -333,7 +346,7 @@ fn over(expr: &Scalar, rel: &Rel, at: &dyn Fn(usize) -> usize) -> Scalar {
 
 fn above_inner_join(rel: &Rel) -> bool {
     match &rel.op {
-        RelOp::Join(join) => join.kind == JoinKind::Inner,
+        RelOp::Join(join) => join.plain(),
         RelOp::Mfp { input, .. } => above_inner_join(input),
         _ => false,
     }
@@ -358,7 +371,7 @@ fn weight(rel: &Rel, catalog: &Catalog) -> Weight {
             Some(RelationKind::Table) => Weight::Small,
             Some(RelationKind::View) | None => Weight::Medium,
         },
-        RelOp::Reduce { .. } | RelOp::TopK(_) => {
+        RelOp::Reduce { .. } | RelOp::Sets(_) | RelOp::TopK(_) => {
             let below = rel.inputs().into_iter().map(|input| weight(input, catalog)).max();
             below.unwrap_or(Weight::Small).min(Weight::Medium)
         }

@@ -3,6 +3,9 @@
 //! One `match`; expressions become physical at once, so that columns are positions and nothing
 //! below depends on names. What has no arm is refused by its SQL name.
 
+mod join;
+mod union;
+
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Field;
@@ -10,8 +13,6 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::record_batch::RecordBatchOptions;
 use datafusion::common::DFSchema;
-use datafusion::common::JoinType;
-use datafusion::common::NullEquality;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::context::ExecutionProps;
@@ -19,14 +20,11 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Distinct;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::Extension;
-use datafusion::logical_expr::Join;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::logical_expr::Union;
 use datafusion::logical_expr::Values;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::physical_expr::create_physical_expr;
-use schemas::plan::JoinKind;
 use schemas::plan::OrderBy;
 
 use super::aggregate;
@@ -35,10 +33,10 @@ use super::expr::as_column;
 use super::expr::show;
 use super::nodes;
 use super::refuse::PlanError;
-use super::rel::JoinRel;
 use super::rel::Rel;
 use super::rel::RelOp;
 use super::rel::TopKRel;
+use super::subquery::is_query;
 
 /// What lowering needs besides the plan.
 pub(crate) struct Lower {
@@ -81,11 +79,16 @@ impl Lower {
                 self.filtered(input, &conjuncts, filter.input.schema())
             }
             LogicalPlan::Aggregate(plan) => aggregate::reduce(self, plan),
-            LogicalPlan::Join(join) => self.join(join),
-            LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Join(join) => join::join(self, join),
+            LogicalPlan::Union(union) => union::union(self, union),
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let input = Box::new(self.rel(input)?);
                 Ok(Rel { fields: input.fields.clone(), op: RelOp::Distinct { input } })
+            }
+            // Without LIMIT an order within a query says nothing.
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.rel(&sort.input),
+            LogicalPlan::Subquery(query) if query.outer_ref_columns.is_empty() => {
+                self.rel(&query.subquery)
             }
             LogicalPlan::EmptyRelation(empty) => {
                 let rows = usize::from(empty.produce_one_row);
@@ -104,11 +107,12 @@ impl Lower {
 
     /// One expression over a plan's output, by position.
     pub(crate) fn scalar(&self, expr: &Expr, schema: &DFSchema) -> Result<Scalar> {
-        let subquery = expr.exists(|e| {
-            Ok(matches!(e, Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_)))
-        });
-        if subquery.is_ok_and(|found| found) {
-            return Err(PlanError::refused("a query as a value", "put it into FROM and join it"));
+        if expr.exists(|e| Ok(is_query(e))).is_ok_and(|found| found) {
+            let clause = "a query within this expression";
+            let hint = "EXISTS and IN may stand in WHERE and HAVING, a query as a value also in \
+                        SELECT; compare with outer columns by = and AND; or put the query into \
+                        FROM and join it";
+            return Err(PlanError::refused(clause, hint));
         }
         let context = PhysicalPlanningContext::default();
         create_physical_expr(expr, schema, &self.props, &context)
@@ -118,76 +122,6 @@ impl Lower {
     fn filtered(&self, input: Rel, conjuncts: &[Expr], schema: &DFSchema) -> Result<Rel> {
         let filters = self.scalars(conjuncts, schema)?;
         Ok(input.filtered(filters))
-    }
-
-    fn join(&self, join: &Join) -> Result<Rel> {
-        let kind = match join.join_type {
-            JoinType::Inner => JoinKind::Inner,
-            JoinType::Left => JoinKind::Left,
-            other => {
-                let hint = "use JOIN or LEFT JOIN; swap the sides of a RIGHT JOIN";
-                return Err(PlanError::refused(format!("{other} JOIN"), hint));
-            }
-        };
-        if join.on.is_empty() {
-            return Err(no_key(kind));
-        }
-        if join.null_equality == NullEquality::NullEqualsNull {
-            let hint = "compare with =, and COALESCE what may be NULL";
-            return Err(PlanError::refused("a join on IS NOT DISTINCT FROM", hint));
-        }
-        if kind == JoinKind::Left && join.filter.is_some() {
-            return Err(PlanError::refused(
-                "a LEFT JOIN whose ON compares both sides with other than =",
-                "put the comparison into a query in FROM, or JOIN and UNION ALL the rest",
-            ));
-        }
-        let (left, right) = (self.rel(&join.left)?, self.rel(&join.right)?);
-        let (widths, fields) = ((left.width(), right.width()), join.schema.fields().to_vec());
-        let left_keys: Vec<Expr> = join.on.iter().map(|(l, _)| l.clone()).collect();
-        let right_keys: Vec<Expr> = join.on.iter().map(|(_, r)| r.clone()).collect();
-        let (left, left_key) = with_columns(left, &self.scalars(&left_keys, join.left.schema())?);
-        let (right, right_key) =
-            with_columns(right, &self.scalars(&right_keys, join.right.schema())?);
-        for (l, r) in left_key.iter().zip(&right_key) {
-            let (l, r) = (&left.fields[*l], &right.fields[*r]);
-            if l.data_type() != r.data_type() {
-                let clause = format!("a join of {} with {}", l.data_type(), r.data_type());
-                return Err(PlanError::refused(clause, "CAST one side to the other's type"));
-            }
-        }
-        let right_at = left.width();
-        let outputs = (0..widths.0).chain((0..widths.1).map(|i| right_at + i)).collect();
-        let (left, right) = (Box::new(left), Box::new(right));
-        let op = RelOp::Join(JoinRel { left, right, left_key, right_key, kind, outputs });
-        let joined = Rel { fields, op };
-        match &join.filter {
-            None => Ok(joined),
-            Some(filter) => {
-                let conjuncts: Vec<Expr> = split_conjunction(filter).into_iter().cloned().collect();
-                self.filtered(joined, &conjuncts, &join.schema)
-            }
-        }
-    }
-
-    fn union(&self, union: &Union) -> Result<Rel> {
-        let fields = union.schema.fields().to_vec();
-        let inputs = union.inputs.iter().map(|input| {
-            let input = self.rel(input)?;
-            let same = input.fields.iter().zip(&fields).all(|(a, b)| a == b);
-            if same {
-                return Ok(input);
-            }
-            let casts =
-                input.fields.iter().zip(&fields).any(|(a, b)| a.data_type() != b.data_type());
-            if casts {
-                let hint = "CAST the columns of each branch to the same types";
-                return Err(PlanError::refused("a UNION of different types", hint));
-            }
-            Ok(input.renamed(fields.clone()))
-        });
-        let inputs = inputs.collect::<Result<Vec<Rel>>>()?;
-        Ok(Rel { fields, op: RelOp::Union { inputs } })
     }
 
     fn values(&self, values: &Values) -> Result<Rel> {
@@ -218,6 +152,9 @@ impl Lower {
         if let Some(top) = extension.node.as_any().downcast_ref::<nodes::TopK>() {
             return self.top_k(top);
         }
+        if let Some(without) = extension.node.as_any().downcast_ref::<nodes::Without>() {
+            return self.without(without);
+        }
         let Some(temporal) = extension.node.as_any().downcast_ref::<nodes::Temporal>() else {
             return Err(PlanError::refused(extension.node.name(), "leave it out"));
         };
@@ -229,6 +166,13 @@ impl Lower {
         };
         let (from, until) = (bound(&temporal.from)?, bound(&temporal.until)?);
         Ok(Rel { fields: input.fields.clone(), op: RelOp::Temporal { input, from, until } })
+    }
+
+    fn without(&self, without: &nodes::Without) -> Result<Rel> {
+        let (all, less) = (self.rel(&without.all)?, self.rel(&without.less)?);
+        let fields = all.fields.clone();
+        let less = Rel { fields: fields.clone(), op: RelOp::Negate { input: Box::new(less) } };
+        Ok(Rel { fields, op: RelOp::Union { inputs: vec![all, less] } })
     }
 
     fn top_k(&self, top: &nodes::TopK) -> Result<Rel> {
@@ -301,15 +245,6 @@ fn constant(
 
 fn query(error: &dyn std::error::Error) -> PlanError {
     PlanError::Query { message: error.to_string(), at: None }
-}
-
-/// A join that compares nothing for equality.
-pub(crate) fn no_key(kind: JoinKind) -> PlanError {
-    let clause = if kind == JoinKind::Left { "a LEFT JOIN" } else { "a join" };
-    PlanError::refused(
-        format!("{clause} without an equality between its sides (CROSS JOIN)"),
-        "say in ON or USING which columns are equal; further comparisons may stand beside it",
-    )
 }
 
 fn refuse(plan: &LogicalPlan) -> PlanError {

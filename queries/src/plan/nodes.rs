@@ -1,5 +1,5 @@
-//! Two logical nodes that DataFusion does not have: the first rows of each group, and rows that
-//! come and go by the tick.
+//! Logical nodes that DataFusion does not have: the first rows of each group, rows without others,
+//! and rows that come and go by the tick.
 //!
 //! They exist between the analyser and [`super::lower`] only, so that optimiser rules treat them
 //! right: no predicate moves below a [`TopK`] (the rule that moves filters below `DISTINCT ON`
@@ -13,7 +13,6 @@ use datafusion::common::Result;
 use datafusion::common::plan_datafusion_err;
 use datafusion::common::plan_err;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::Distinct;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::Extension;
@@ -41,9 +40,16 @@ pub(crate) struct Temporal {
     pub(crate) until: Option<Expr>,
 }
 
+/// The rows of one plan without those of another, which are all among them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Hash)]
+pub(crate) struct Without {
+    pub(crate) all: LogicalPlan,
+    pub(crate) less: LogicalPlan,
+}
+
 /// `DISTINCT ON` and `ORDER BY … LIMIT` as [`TopK`].
 pub(crate) fn top_k(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let plan = plan.transform_up(|plan| match plan {
+    let plan = plan.transform_up_with_subqueries(|plan| match plan {
         LogicalPlan::Distinct(Distinct::On(on)) => {
             let input = Arc::unwrap_or_clone(on.input);
             let order = on.sort_expr.unwrap_or_default();
@@ -53,21 +59,36 @@ pub(crate) fn top_k(plan: LogicalPlan) -> Result<LogicalPlan> {
             Ok(Transformed::yes(LogicalPlan::Projection(projection)))
         }
         LogicalPlan::Limit(limit) => {
-            let whole = matches!(limit.get_skip_type()?, SkipType::Literal(0));
-            let FetchType::Literal(Some(fetch)) = limit.get_fetch_type()? else {
+            let skip = match limit.get_skip_type()? {
+                SkipType::Literal(skip) => skip,
+                SkipType::UnsupportedExpr => return plan_err!("OFFSET is not a number"),
+            };
+            let FetchType::Literal(fetch) = limit.get_fetch_type()? else {
                 return plan_err!("LIMIT is not a number");
             };
-            if !whole {
-                return plan_err!("OFFSET cannot be maintained");
-            }
-            let Some(top) = limited(&limit.input, fetch)? else {
+            let Some(rows) = between(&limit.input, skip, fetch)? else {
                 return plan_err!("LIMIT without ORDER BY cannot be maintained");
             };
-            Ok(Transformed::yes(top))
+            Ok(Transformed::yes(rows))
         }
         other => Ok(Transformed::no(other)),
     })?;
     Ok(plan.data)
+}
+
+/// The rows behind the first `skip`, and of those the first `fetch`: the first rows of all without
+/// those that are skipped.
+fn between(plan: &LogicalPlan, skip: usize, fetch: Option<usize>) -> Result<Option<LogicalPlan>> {
+    let first = |limit: usize| limited(plan, limit);
+    let Some(skipped) = first(skip)? else { return Ok(None) };
+    let all = match fetch {
+        Some(fetch) => first(skip.saturating_add(fetch))?,
+        None => Some(plan.clone()),
+    };
+    Ok(match all {
+        Some(all) if skip > 0 => Some(extension(Without { all, less: skipped })),
+        all => all,
+    })
 }
 
 fn limited(plan: &LogicalPlan, limit: usize) -> Result<Option<LogicalPlan>> {
@@ -154,6 +175,36 @@ impl UserDefinedLogicalNodeCore for Temporal {
         let from = self.from.as_ref().and_then(|_| exprs.next());
         let until = self.until.as_ref().and_then(|_| exprs.next());
         Ok(Temporal { input: only(inputs)?, from, until })
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Without {
+    fn name(&self) -> &str {
+        "Without"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.all, &self.less]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        self.all.schema()
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Without")
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let mut inputs = inputs.into_iter();
+        match (inputs.next(), inputs.next()) {
+            (Some(all), Some(less)) => Ok(Without { all, less }),
+            _ => plan_err!("the node has two inputs"),
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use datafusion::arrow::datatypes::FieldRef;
 use schemas::plan::Aggregate;
-use schemas::plan::Expiry;
 use schemas::plan::OrderBy;
 
 use super::expr::Scalar;
@@ -14,6 +13,7 @@ use super::expr::replace;
 use super::rel::JoinRel;
 use super::rel::Rel;
 use super::rel::RelOp;
+use super::rel::SetsRel;
 use super::rel::TopKRel;
 
 /// The same rows with exactly the `wanted` columns, in that order.
@@ -39,10 +39,12 @@ pub(crate) fn prune(rel: Rel, wanted: &[usize]) -> Rel {
             let groups = group.len();
             let kept = Need::of(wanted.iter().filter(|i| **i >= groups).copied()).columns;
             let aggregates = kept.iter().map(|i| aggregates[i - groups].clone()).collect();
-            let op = prune_reduce(*input, &group, aggregates, expire);
+            let (input, group, aggregates) = prune_reduce(*input, &group, aggregates);
+            let op = RelOp::Reduce { input: Box::new(input), group, aggregates, expire };
             let out = (0..groups).chain(kept).collect::<Vec<_>>();
             fit(op, &fields, &out, wanted)
         }
+        RelOp::Sets(sets) => prune_sets(sets, &fields, wanted),
         RelOp::Distinct { input } => {
             let all: Vec<usize> = (0..fields.len()).collect();
             let input = Box::new(prune(*input, &all));
@@ -63,13 +65,12 @@ pub(crate) fn prune(rel: Rel, wanted: &[usize]) -> Rel {
             let inputs = inputs.into_iter().map(|input| prune(input, wanted)).collect();
             Rel { fields: picked, op: RelOp::Union { inputs } }
         }
+        RelOp::Negate { input } => {
+            let input = Box::new(prune(*input, wanted));
+            Rel { fields: picked, op: RelOp::Negate { input } }
+        }
         RelOp::Temporal { input, from, until } => {
-            let bounds = from.iter().chain(&until).flat_map(columns_of);
-            let need = Need::of(bounds.chain(wanted.iter().copied()));
-            let input = Box::new(prune(*input, &need.columns));
-            let from = from.map(|e| need.renumber(&e, &input));
-            let until = until.map(|e| need.renumber(&e, &input));
-            fit(RelOp::Temporal { input, from, until }, &fields, &need.columns, wanted)
+            prune_temporal(*input, (from, until), &fields, wanted)
         }
         RelOp::Constant { rows } => {
             let rows = rows.project(wanted).expect("wanted columns are columns");
@@ -78,45 +79,80 @@ pub(crate) fn prune(rel: Rel, wanted: &[usize]) -> Rel {
     }
 }
 
-/// A reduce over the columns that its groups and these aggregates use.
+/// The input, groups and aggregates of a reduce, over the columns that they use.
 fn prune_reduce(
     input: Rel,
     group: &[usize],
     mut aggregates: Vec<Aggregate>,
-    expire: Option<Expiry>,
-) -> RelOp {
+) -> (Rel, Vec<usize>, Vec<Aggregate>) {
     let arguments = aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter));
     let need = Need::some(group.iter().chain(arguments).copied(), input.width());
-    let input = Box::new(prune(input, &need.columns));
+    let input = prune(input, &need.columns);
     let group = group.iter().map(|i| need.at(*i)).collect();
     for aggregate in &mut aggregates {
         let columns = aggregate.arguments.iter_mut().chain(&mut aggregate.filter);
         columns.for_each(|i| *i = need.at(*i));
     }
-    RelOp::Reduce { input, group, aggregates, expire }
+    (input, group, aggregates)
+}
+
+/// As a reduce; the number of the set stands between groups and aggregates.
+fn prune_sets(sets: SetsRel, fields: &[FieldRef], wanted: &[usize]) -> Rel {
+    let first = sets.group.len() + 1;
+    let kept = Need::of(wanted.iter().filter(|i| **i >= first).copied()).columns;
+    let aggregates = kept.iter().map(|i| sets.aggregates[i - first].clone()).collect();
+    let (input, group, aggregates) = prune_reduce(*sets.input, &sets.group, aggregates);
+    let input = Box::new(input);
+    let op = RelOp::Sets(SetsRel { input, group, sets: sets.sets, aggregates });
+    let out = (0..first).chain(kept).collect::<Vec<_>>();
+    fit(op, fields, &out, wanted)
+}
+
+fn prune_temporal(
+    input: Rel,
+    (from, until): (Option<Scalar>, Option<Scalar>),
+    fields: &[FieldRef],
+    wanted: &[usize],
+) -> Rel {
+    let bounds = from.iter().chain(&until).flat_map(columns_of);
+    let need = Need::of(bounds.chain(wanted.iter().copied()));
+    let input = Box::new(prune(input, &need.columns));
+    let from = from.map(|e| need.renumber(&e, &input));
+    let until = until.map(|e| need.renumber(&e, &input));
+    fit(RelOp::Temporal { input, from, until }, fields, &need.columns, wanted)
 }
 
 fn prune_join(join: JoinRel, wanted: &[usize], fields: Vec<FieldRef>) -> Rel {
     let outputs: Vec<usize> = wanted.iter().map(|i| join.outputs[*i]).collect();
-    let split = join.left.width();
-    let of_left = outputs.iter().copied().filter(|i| *i < split);
-    let of_right = outputs.iter().filter(|i| **i >= split).map(|i| i - split);
-    let left_need = Need::of(join.left_key.iter().copied().chain(of_left));
-    let right_need = Need::of(join.right_key.iter().copied().chain(of_right));
+    let (split, asks) = (join.left.width(), join.asks());
+    let residual: Vec<usize> = join.residual.iter().flat_map(columns_of).collect();
+    // The mark of a mark join stands where the right columns of others do.
+    let from_right = outputs.iter().copied().filter(|i| *i >= split && !asks);
+    let from_right = from_right.chain(residual.iter().copied().filter(|i| *i >= split));
+    let of_right = from_right.map(|i| i - split).chain(join.right_key.iter().copied());
+    let from_left = outputs.iter().chain(&residual).copied().filter(|i| *i < split);
+    let of_left = from_left.chain(join.left_key.iter().copied());
+    let left_need = Need::some(of_left, split);
+    let right_need = Need::some(of_right, join.right.width());
     let left = prune(*join.left, &left_need.columns);
     let right = prune(*join.right, &right_need.columns);
-    let outputs = outputs
-        .iter()
-        .map(|i| match i.checked_sub(split) {
-            None => left_need.at(*i),
-            Some(i) => left.width() + right_need.at(i),
-        })
-        .collect();
+    let at = |i: usize| match i.checked_sub(split) {
+        None => left_need.at(i),
+        Some(i) => left.width() + right_need.at(i),
+    };
+    let output = |i: &usize| if *i >= split && asks { left.width() } else { at(*i) };
+    let outputs = outputs.iter().map(output).collect();
+    let named = |i: usize| {
+        let at = at(i);
+        let field = left.fields.iter().chain(&right.fields).nth(at).expect("a column of a side");
+        column(at, field.name())
+    };
+    let residual = join.residual.iter().map(|e| replace(e, &named)).collect();
     let left_key = join.left_key.iter().map(|i| left_need.at(*i)).collect();
     let right_key = join.right_key.iter().map(|i| right_need.at(*i)).collect();
     let (left, right) = (Box::new(left), Box::new(right));
-    let op = RelOp::Join(JoinRel { left, right, left_key, right_key, kind: join.kind, outputs });
-    Rel { fields, op }
+    let op = JoinRel { left, right, left_key, right_key, residual, outputs, ..join };
+    Rel { fields, op: RelOp::Join(op) }
 }
 
 /// The operator puts out the columns `out` of `fields`; what is wanted of them, in the wanted

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use schemas::contract::Failing;
+
 /// A place in the text, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
@@ -110,6 +112,16 @@ pub enum PlanError {
         /// The views on it; the first one again at the end.
         path: Vec<String>,
     },
+    /// A view stands on rows that cannot be computed, and one of them must not be left out.
+    #[error("{failing}")]
+    Failing {
+        /// The view and why.
+        failing: Failing,
+        /// What shows the rows.
+        hint: String,
+        /// Where it is named.
+        at: Option<Location>,
+    },
     /// Anything else that DataFusion says of the query.
     #[error("{message}")]
     Query {
@@ -128,7 +140,8 @@ impl PlanError {
             | PlanError::Option { hint, .. }
             | PlanError::UnknownRelation { hint, .. }
             | PlanError::UnknownColumn { hint, .. }
-            | PlanError::Refused { hint, .. } => Some(hint),
+            | PlanError::Refused { hint, .. }
+            | PlanError::Failing { hint, .. } => Some(hint),
             PlanError::Unbounded { .. } => {
                 Some("give the stream a `retain`, or write WITH (allow_unbounded_state = true)")
             }
@@ -148,6 +161,7 @@ impl PlanError {
             | PlanError::UnknownRelation { at, .. }
             | PlanError::UnknownColumn { at, .. }
             | PlanError::Refused { at, .. }
+            | PlanError::Failing { at, .. }
             | PlanError::Query { at, .. } => *at,
             _ => None,
         }

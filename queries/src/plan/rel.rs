@@ -11,6 +11,7 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
 use schemas::plan::Aggregate;
 use schemas::plan::Expiry;
 use schemas::plan::JoinKind;
@@ -49,12 +50,16 @@ pub(crate) enum RelOp {
         aggregates: Vec<Aggregate>,
         expire: Option<Expiry>,
     },
+    Sets(SetsRel),
     Distinct {
         input: Box<Rel>,
     },
     TopK(TopKRel),
     Union {
         inputs: Vec<Rel>,
+    },
+    Negate {
+        input: Box<Rel>,
     },
     Temporal {
         input: Box<Rel>,
@@ -72,8 +77,56 @@ pub(crate) struct JoinRel {
     pub(crate) right: Box<Rel>,
     pub(crate) left_key: Vec<usize>,
     pub(crate) right_key: Vec<usize>,
-    pub(crate) kind: JoinKind,
+    pub(crate) nulls_equal: bool,
+    pub(crate) kind: Kind,
+    /// What a match must hold besides, over the columns of both sides; none of an inner join.
+    pub(crate) residual: Vec<Scalar>,
     pub(crate) outputs: Vec<usize>,
+}
+
+/// The kinds of join as SQL has them: those of [`JoinKind`], and those that [`super::expand`] makes
+/// of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One that an operator does, if there is no residual.
+    Done(JoinKind),
+    /// Matches, and the rows of either side without one.
+    Full,
+    /// Left rows whose key is not in the right side, as NOT IN has it: a NULL there, or a NULL key
+    /// where there is any row, is unknown.
+    NotIn,
+}
+
+impl JoinRel {
+    /// Whether it is an inner join on plain equality.
+    pub(crate) fn plain(&self) -> bool {
+        self.kind == Kind::Done(JoinKind::Inner) && !self.nulls_equal
+    }
+
+    /// Whether only left columns come out, and perhaps a mark.
+    pub(crate) fn asks(&self) -> bool {
+        use JoinKind::*;
+        matches!(self.kind, Kind::Done(Semi | Anti | Mark) | Kind::NotIn)
+    }
+}
+
+/// GROUP BY of several sets of columns; [`super::expand`] makes one reduce of each.
+///
+/// The group columns come out first, NULL where a set leaves them out, then the number of the set,
+/// then the aggregates.
+#[derive(Clone, Debug)]
+pub(crate) struct SetsRel {
+    pub(crate) input: Box<Rel>,
+    pub(crate) group: Vec<usize>,
+    pub(crate) sets: Vec<GroupingSet>,
+    pub(crate) aggregates: Vec<Aggregate>,
+}
+
+/// One set: which of the group columns it has, and its number.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupingSet {
+    pub(crate) has: Vec<bool>,
+    pub(crate) id: ScalarValue,
 }
 
 #[derive(Clone, Debug)]
@@ -185,7 +238,9 @@ impl Rel {
             RelOp::Mfp { input, .. }
             | RelOp::Reduce { input, .. }
             | RelOp::Distinct { input }
+            | RelOp::Negate { input }
             | RelOp::Temporal { input, .. } => vec![input],
+            RelOp::Sets(sets) => vec![&sets.input],
             RelOp::TopK(top) => vec![&top.input],
             RelOp::Join(join) => vec![&join.left, &join.right],
             RelOp::Union { inputs } => inputs.iter().collect(),
@@ -199,7 +254,9 @@ impl Rel {
             RelOp::Mfp { input, .. }
             | RelOp::Reduce { input, .. }
             | RelOp::Distinct { input }
+            | RelOp::Negate { input }
             | RelOp::Temporal { input, .. } => vec![input],
+            RelOp::Sets(sets) => vec![&mut sets.input],
             RelOp::TopK(top) => vec![&mut top.input],
             RelOp::Join(join) => vec![&mut join.left, &mut join.right],
             RelOp::Union { inputs } => inputs.iter_mut().collect(),

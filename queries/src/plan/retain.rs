@@ -8,6 +8,12 @@
 //! stateless nodes may lie between: a join has the rows in its arrangements, so they must be
 //! retracted before it.
 //!
+//! Rows that fail on the way to such a node never reach it. They are forgotten where they fail, by
+//! the same time (`forget` of a MapFilterProject), so that errors stand as long as rows do.
+//!
+//! Where nothing but the rows of an appending stream reaches a GROUP BY, the stream's lateness is a
+//! promise that old bins stay as they are: the groups then keep their results alone.
+//!
 //! State over a stream that retains for ever is refused unless the view allows it.
 
 use datafusion::common::ScalarValue;
@@ -18,11 +24,13 @@ use schemas::catalog::DEFAULT_RETAIN_MS;
 use schemas::catalog::RelationKind;
 use schemas::event::Envelope;
 use schemas::plan::Expiry;
+use schemas::plan::JoinKind;
 use schemas::time::HOUR_MS;
 
 use super::expr::Scalar;
 use super::expr::as_column;
 use super::refuse::PlanError;
+use super::rel::Kind;
 use super::rel::Rel;
 use super::rel::RelOp;
 
@@ -33,6 +41,17 @@ struct Aging {
     event_time: usize,
     /// 0 for ever.
     retain_ms: u64,
+    /// Behind this nothing comes, where the stream only adds rows: an upsert takes back the row
+    /// before it, however old that is.
+    lateness_ms: Option<u64>,
+}
+
+impl Aging {
+    /// The expiry of rows by this column; `settles` where nothing but the stream's own rows comes.
+    fn expiry(&self, column: usize, settles: bool) -> Expiry {
+        let lateness_ms = self.lateness_ms.filter(|_| settles);
+        Expiry { column, retain_ms: self.retain_ms, lateness_ms }
+    }
 }
 
 fn aging(catalog: &Catalog, relation: &str) -> Option<Aging> {
@@ -40,10 +59,13 @@ fn aging(catalog: &Catalog, relation: &str) -> Option<Aging> {
     match &info.kind {
         RelationKind::Stream(settings) => {
             let event_time = info.schema.index_of(&settings.def.event_time).ok()?;
-            Some(Aging { event_time, retain_ms: settings.retain_ms })
+            let appends = settings.def.envelope == Envelope::Append;
+            let lateness_ms = appends.then_some(settings.lateness_ms);
+            Some(Aging { event_time, retain_ms: settings.retain_ms, lateness_ms })
         }
         RelationKind::Decision { event_time } => {
-            Some(Aging { event_time: *event_time, retain_ms: DEFAULT_RETAIN_MS })
+            let retain_ms = DEFAULT_RETAIN_MS;
+            Some(Aging { event_time: *event_time, retain_ms, lateness_ms: None })
         }
         RelationKind::Table | RelationKind::View => None,
     }
@@ -55,14 +77,14 @@ pub(crate) fn place(rel: &mut Rel, catalog: &Catalog) {
         RelOp::Get { relation, expire, .. } => {
             *expire = aging(catalog, relation)
                 .filter(|aging| aging.retain_ms > 0)
-                .map(|a| Expiry { column: a.event_time, retain_ms: a.retain_ms });
+                .map(|a| a.expiry(a.event_time, false));
             return;
         }
         RelOp::Reduce { input, group, expire, .. } => {
             let mut groups = group.iter().enumerate();
             *expire = groups.find_map(|(position, column)| {
                 let (aging, _) = event_time(input, *column, catalog)?;
-                Some(Expiry { column: position, retain_ms: aging.retain_ms })
+                Some(aging.expiry(position, true))
             });
             if expire.is_some() {
                 return;
@@ -71,12 +93,12 @@ pub(crate) fn place(rel: &mut Rel, catalog: &Catalog) {
         RelOp::TopK(top) if only_grows(&top.input, catalog) => {
             let newest = top.order.first().filter(|o| o.descending).and_then(|o| {
                 let (aging, exact) = event_time(&top.input, o.column, catalog)?;
-                exact.then_some(Expiry { column: o.column, retain_ms: aging.retain_ms })
+                exact.then_some(aging.expiry(o.column, false))
             });
             let together = || {
                 top.group.iter().find_map(|column| {
                     let (aging, _) = event_time(&top.input, *column, catalog)?;
-                    Some(Expiry { column: *column, retain_ms: aging.retain_ms })
+                    Some(aging.expiry(*column, false))
                 })
             };
             top.expire = newest.or_else(together);
@@ -101,14 +123,17 @@ fn event_time(rel: &Rel, column: usize, catalog: &Catalog) -> Option<(Aging, boo
         }
         RelOp::Mfp { input, outputs, .. } => {
             let expr = &outputs[column];
-            if let Some(below) = as_column(expr) {
-                return event_time(input, below, catalog);
-            }
-            let (aging, _) = event_time(input, binned(expr)?, catalog)?;
-            Some((aging, false))
+            let (aging, exact) = event_time(input, aging_like(expr)?, catalog)?;
+            Some((aging, exact && as_column(expr).is_some()))
         }
         _ => None,
     }
+}
+
+/// The column that an expression repeats, or cuts into bins that divide the hour: a row is
+/// forgotten at the same tick by either.
+pub(crate) fn aging_like(expr: &Scalar) -> Option<usize> {
+    as_column(expr).or_else(|| binned(expr))
 }
 
 /// The column that an expression cuts into bins that divide the hour.
@@ -129,7 +154,7 @@ fn binned(expr: &Scalar) -> Option<usize> {
     if !divides {
         return None;
     }
-    as_column(of).or_else(|| binned(of))
+    aging_like(of)
 }
 
 /// Whether rows are never taken back, apart from an expiry that this node does itself.
@@ -147,13 +172,18 @@ pub(crate) fn only_grows(rel: &Rel, catalog: &Catalog) -> bool {
         RelOp::Mfp { .. } | RelOp::Union { .. } => {
             rel.inputs().into_iter().all(|input| only_grows(input, catalog))
         }
+        // The first match of a left row adds it to a semi join; nothing takes it away again.
         RelOp::Join(join) => {
-            join.kind == schemas::plan::JoinKind::Inner
+            matches!(join.kind, Kind::Done(JoinKind::Inner | JoinKind::Semi))
                 && only_grows(&join.left, catalog)
                 && only_grows(&join.right, catalog)
         }
         RelOp::Temporal { input, until, .. } => until.is_none() && only_grows(input, catalog),
-        RelOp::Reduce { .. } | RelOp::Distinct { .. } | RelOp::TopK(_) => false,
+        RelOp::Reduce { .. }
+        | RelOp::Sets(_)
+        | RelOp::Distinct { .. }
+        | RelOp::TopK(_)
+        | RelOp::Negate { .. } => false,
     }
 }
 
@@ -201,6 +231,7 @@ pub(crate) fn grows_for_ever(rel: &Rel, catalog: &Catalog) -> Option<String> {
             let timed = top.group.iter().any(|column| is_time(&top.input, *column));
             timed.then(|| grows_for_ever(&top.input, catalog)).flatten()
         }
+        RelOp::Join(join) if join.asks() => grows_for_ever(&join.left, catalog),
         // What shows until a moment is gone after it.
         RelOp::Temporal { until: Some(_), .. } => None,
         _ => rel.inputs().into_iter().find_map(|input| grows_for_ever(input, catalog)),

@@ -99,7 +99,10 @@ pub fn query(sql: &str) -> Result<Box<ast::Query>, PlanError> {
 }
 
 /// The one statement of a text.
-pub(crate) fn one(sql: &str) -> Result<ast::Statement, PlanError> {
+///
+/// # Errors
+/// It is not SQL, or not one statement.
+pub fn one(sql: &str) -> Result<ast::Statement, PlanError> {
     let mut statements = Parser::new(&PostgreSqlDialect {})
         .try_with_sql(sql)
         .and_then(|mut parser| parser.parse_statements())
@@ -127,7 +130,7 @@ fn not_a_view(statement: &ast::Statement) -> PlanError {
 }
 
 /// Enough of a statement to recognise it.
-pub(crate) fn first_words(text: &str) -> String {
+pub fn first_words(text: &str) -> String {
     text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
@@ -224,12 +227,12 @@ impl ast::Visitor for Relations<'_> {
     }
 }
 
-/// A name without `public.`, as PostgreSQL folds it.
+/// A name without `public.`, and without a database before that, as PostgreSQL folds it.
 fn plain_name(name: &ast::ObjectName) -> String {
     let parts: Vec<String> =
         name.0.iter().map(|part| part.as_ident().map_or_else(|| part.to_string(), fold)).collect();
     match parts.as_slice() {
-        [schema, name] if schema == "public" => name.clone(),
+        [schema, name] | [_, schema, name] if schema == "public" => name.clone(),
         _ => parts.join("."),
     }
 }

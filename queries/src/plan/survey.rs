@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::JoinOperator;
 use datafusion::sql::sqlparser::ast::Spanned;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use super::refuse::Location;
 use super::refuse::PlanError;
 use super::statement::place;
 
@@ -51,12 +52,6 @@ impl ast::Visitor for Survey {
             let hint = "write the levels out, or put the closure into a reference table";
             return stop("WITH RECURSIVE", hint, with.span());
         }
-        if let Some(ast::LimitClause::LimitOffset { offset: Some(offset), .. }) =
-            &query.limit_clause
-        {
-            let hint = "keep more rows with LIMIT and skip where the view is read";
-            return stop("OFFSET", hint, offset.value.span());
-        }
         if query.fetch.is_some() {
             return stop("FETCH FIRST", "write LIMIT", Span::empty());
         }
@@ -73,23 +68,6 @@ impl ast::Visitor for Survey {
                 let hint = "group by date_bin(…) for windows of time, use SELECT DISTINCT ON … \
                             ORDER BY … for the latest row of a key, or ORDER BY … LIMIT";
                 stop("a window function (OVER)", hint, call.span())
-            }
-            ast::Expr::InSubquery { .. } => {
-                let hint = "join with (SELECT DISTINCT key FROM …)";
-                stop("IN (SELECT …)", hint, expr.span())
-            }
-            ast::Expr::Exists { .. } => {
-                let hint = "join with (SELECT DISTINCT key FROM …); for NOT EXISTS, LEFT JOIN it \
-                            and keep the rows where its key IS NULL";
-                stop("EXISTS (SELECT …)", hint, expr.span())
-            }
-            ast::Expr::Subquery(_) => {
-                let hint = "put the query into FROM and join it";
-                stop("a query as a value", hint, expr.span())
-            }
-            ast::Expr::GroupingSets(_) | ast::Expr::Rollup(_) | ast::Expr::Cube(_) => {
-                let hint = "write one GROUP BY each and put UNION ALL between";
-                stop("GROUPING SETS, ROLLUP and CUBE", hint, expr.span())
             }
             _ => ControlFlow::Continue(()),
         }
@@ -109,16 +87,63 @@ fn body(set: &ast::SetExpr) -> Flow {
             }
             ControlFlow::Continue(())
         }
-        ast::SetExpr::SetOperation { op, left, right, .. } => {
-            if *op != ast::SetOperator::Union {
-                let hint = "for INTERSECT join with (SELECT DISTINCT …); for EXCEPT, LEFT JOIN \
-                            it and keep the rows where its key IS NULL";
-                return stop(&op.to_string(), hint, right.span());
+        ast::SetExpr::SetOperation { op, set_quantifier, left, right } => {
+            if let Some(clause) = counted(*op, *set_quantifier) {
+                let hint = "leave ALL out: each row once; or GROUP BY all columns with count(*) \
+                            on both sides and join the counts";
+                return stop(clause, hint, right.span());
             }
             body(left)?;
             body(right)
         }
         _ => ControlFlow::Continue(()),
+    }
+}
+
+/// The set operations that count equal rows: DataFusion plans them as if it did not matter how
+/// often a row is there.
+fn counted(op: ast::SetOperator, quantifier: ast::SetQuantifier) -> Option<&'static str> {
+    use ast::SetQuantifier::All;
+    use ast::SetQuantifier::AllByName;
+    match (op, quantifier) {
+        (ast::SetOperator::Intersect, All | AllByName) => Some("INTERSECT ALL"),
+        (ast::SetOperator::Except | ast::SetOperator::Minus, All | AllByName) => Some("EXCEPT ALL"),
+        _ => None,
+    }
+}
+
+/// Refuses what would be answered wrongly, also when it is asked only once.
+///
+/// # Errors
+/// A set operation that counts equal rows.
+pub(crate) fn answerable(query: &ast::Query) -> Result<(), PlanError> {
+    match ast::Visit::visit(query, &mut Counting) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break((clause, at)) => {
+            let message =
+                format!("{clause} is not answered: how often a row is there would be forgotten");
+            Err(PlanError::Query { message, at })
+        }
+    }
+}
+
+struct Counting;
+
+impl ast::Visitor for Counting {
+    type Break = (&'static str, Option<Location>);
+
+    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<Self::Break> {
+        let mut sets = vec![query.body.as_ref()];
+        while let Some(set) = sets.pop() {
+            let ast::SetExpr::SetOperation { op, set_quantifier, left, right } = set else {
+                continue;
+            };
+            if let Some(clause) = counted(*op, *set_quantifier) {
+                return ControlFlow::Break((clause, place(right.span())));
+            }
+            sets.extend([left.as_ref(), right.as_ref()]);
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -129,14 +154,16 @@ fn operator(join: &ast::Join) -> Flow {
         | JoinOperator::Inner(_)
         | JoinOperator::Left(_)
         | JoinOperator::LeftOuter(_)
+        | JoinOperator::Right(_)
+        | JoinOperator::RightOuter(_)
+        | JoinOperator::FullOuter(_)
+        | JoinOperator::Semi(_)
+        | JoinOperator::LeftSemi(_)
+        | JoinOperator::RightSemi(_)
+        | JoinOperator::Anti(_)
+        | JoinOperator::LeftAnti(_)
+        | JoinOperator::RightAnti(_)
         | JoinOperator::CrossJoin(_) => ControlFlow::Continue(()),
-        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => {
-            stop("RIGHT JOIN", "swap the sides and write LEFT JOIN", span)
-        }
-        JoinOperator::FullOuter(_) => {
-            let hint = "UNION ALL a LEFT JOIN and the right rows that have no match";
-            stop("FULL JOIN", hint, span)
-        }
         JoinOperator::AsOf { .. } => {
             let hint = "join on a period: t >= p.start_at AND t < p.end_at beside an equality";
             stop("AS OF JOIN", hint, span)

@@ -10,6 +10,7 @@ use queries::batch;
 use queries::batch::Rows;
 use queries::table;
 use schemas::catalog::Catalog;
+use schemas::contract::Failing;
 use schemas::decision::Forecast;
 use schemas::event::AssetTelemetry;
 use schemas::event::MeterReading;
@@ -103,6 +104,7 @@ fn forecast(bus: &str, target_h: u64, p50_kw: f64) -> Forecast {
         p50_kw,
         p90_kw: p50_kw + 1.0,
         model_version: "by hand".to_owned(),
+        saw: String::new(),
     }
 }
 
@@ -195,7 +197,8 @@ fn each_question_has_its_answer() {
     let now = START.plus(3_605_000);
     let tables = grid(now);
     crate::golden::check(&expect_file!["./answers.txt"], include_str!("answers.txt"), |sql| {
-        let answer = table::ask(&tables, sql, now).unwrap_or_else(|e| panic!("{}", e.full()));
+        let answer = table::ask(&tables, &BTreeMap::new(), sql, now)
+            .unwrap_or_else(|e| panic!("{}", e.full()));
         pretty_format_batches(&answer.batches).expect("it prints").to_string()
     });
 }
@@ -205,9 +208,10 @@ fn schemas_are_tables_with_a_dot() {
     let mut tables = grid(START);
     let meters = tables["meters"].clone();
     tables.insert("audit.actions".to_owned(), meters);
-    let answer = table::ask(&tables, "SELECT count(*) AS n FROM audit.actions", START).unwrap();
+    let ask = |sql: &str| table::ask(&tables, &BTreeMap::new(), sql, START);
+    let answer = ask("SELECT count(*) AS n FROM audit.actions").unwrap();
     assert_eq!(answer.batches[0].num_rows(), 1);
-    let wrong = |sql: &str| table::ask(&tables, sql, START).expect_err("wrong").full();
+    let wrong = |sql: &str| ask(sql).expect_err("wrong").full();
     let errors = [
         wrong("SELECT * FROM audit.action"),
         wrong("SELECT meter FROM meters"),
@@ -220,4 +224,35 @@ fn schemas_are_tables_with_a_dot() {
         expected SELECT, found DELETE FROM; hint: views are files, streams are configuration
         Expected: identifier, found: EOF"#]]
     .assert_eq(&errors.join("\n"));
+}
+
+#[test]
+fn a_failing_view_is_refused_by_whatever_way_it_is_named() {
+    let tables = grid(START);
+    let of = |view: &str| {
+        let (view, of) = (view.to_owned(), "node_load".to_owned());
+        (view.clone(), Failing { view, of, rows: 2 })
+    };
+    let failing = BTreeMap::from([of("node_load"), of("grid_state")]);
+    let ask = |sql: &str| table::ask(&tables, &failing, sql, START).map_err(|e| e.full());
+    let told = ask("SELECT * FROM node_load").unwrap_err();
+    for wanted in [
+        "node_load cannot be read: 2 rows of node_load cannot be computed, and node_load has ",
+        "on_error = 'fail' (line 1, column 15); hint: ",
+        "hint: SELECT * FROM view_errors WHERE view = 'node_load'",
+    ] {
+        assert!(told.contains(wanted), "{wanted} is not in {told}");
+    }
+    for sql in [
+        "SELECT bus_id FROM buses WHERE bus_id IN (SELECT bus_id FROM grid_state)",
+        "WITH l AS (SELECT * FROM node_load) SELECT count(*) FROM l",
+        "SELECT * FROM public.grid_state",
+        "EXPLAIN ANALYZE SELECT * FROM node_load",
+        // What no check of names finds is not there.
+        "WITH node_load AS (SELECT * FROM node_load) SELECT * FROM node_load",
+        "TABLE node_load",
+    ] {
+        assert!(ask(sql).is_err(), "{sql}");
+    }
+    ask("SELECT * FROM buses JOIN bus_voltage USING (bus_id)").unwrap();
 }

@@ -9,6 +9,7 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 
 /// Plans every shipped view, each after those it reads.
@@ -53,6 +54,7 @@ fn views_that_agents_read_have_the_columns_that_they_ask_for() {
     check::<FeederNow>(&plans);
     check::<AssetState>(&plans);
     check::<BusVoltage>(&plans);
+    check::<SensorListed>(&plans);
     check::<StaleSensor>(&plans);
 }
 

@@ -5,6 +5,7 @@
 //! retraction. *Basic*: the group's values are kept and the aggregate is computed anew when the
 //! group changes.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use arrow_schema::Field;
 use super::expr::EvalError;
 
 /// One aggregate of a reduce.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Aggregate {
     /// What is computed.
     pub function: AggregateFunction,
@@ -27,7 +28,7 @@ pub struct Aggregate {
 }
 
 /// What an aggregate computes, by how it is maintained.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum AggregateFunction {
     /// Rows (accumulable).
     CountRows,
@@ -54,12 +55,21 @@ pub enum AggregateFunction {
 }
 
 /// An aggregate that is computed from all the argument values of one group.
-pub trait GroupFunction: fmt::Debug + fmt::Display + Send + Sync {
+pub trait GroupFunction: Any + fmt::Debug + fmt::Display + Send + Sync {
     /// The one-row result for these argument columns, rows in ascending order of the arguments.
     ///
     /// # Errors
     /// The group has no value.
     fn evaluate(&self, arguments: &[ArrayRef]) -> Result<ArrayRef, EvalError>;
+
+    /// Whether the other computes the same of the same arguments.
+    fn same(&self, other: &dyn GroupFunction) -> bool;
+}
+
+impl PartialEq for dyn GroupFunction {
+    fn eq(&self, other: &dyn GroupFunction) -> bool {
+        self.same(other)
+    }
 }
 
 impl AggregateFunction {

@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use super::Expiry;
 use super::JoinKind;
 use super::Node;
 use super::Op;
@@ -37,8 +38,8 @@ fn describe(node: &Node) -> (String, Vec<String>) {
     match &node.op {
         Op::Get { relation, columns, expire } => {
             let head = format!("Get {relation} ({})", names(node, 0..columns.len()));
-            let state =
-                expire.map(|e| format!("keeps its rows, bound: {} of event time", hours(e)));
+            let state = expire
+                .map(|e| format!("keeps its rows, bound: {} of event time", hours(e.retain_ms)));
             (head, state.into_iter().collect())
         }
         Op::MapFilterProject { filters, projections, .. } => {
@@ -56,18 +57,7 @@ fn describe(node: &Node) -> (String, Vec<String>) {
             }
             (head, Vec::new())
         }
-        Op::Join { left, right, left_key, right_key, kind, .. } => {
-            let kind = if *kind == JoinKind::Left { "left" } else { "inner" };
-            let on: Vec<String> = (left_key.iter().zip(right_key))
-                .map(|(l, r)| format!("{} = {}", name(left, *l), name(right, *r)))
-                .collect();
-            let side = |side: &str, node: &Node, key: &[usize]| {
-                let key = names(node, key.iter().copied());
-                format!("arranges {side} by ({key}), bound: {}", bound(node))
-            };
-            let state = vec![side("left", left, left_key), side("right", right, right_key)];
-            (format!("Join {kind} on {}", on.join(" AND ")), state)
-        }
+        Op::Join { .. } => join(node),
         Op::Reduce { input, group, aggregates, expire } => {
             let listed: Vec<String> = aggregates.iter().map(|a| a.function.to_string()).collect();
             let kind = if aggregates.iter().all(|a| a.function.accumulable()) {
@@ -76,10 +66,7 @@ fn describe(node: &Node) -> (String, Vec<String>) {
                 "ordered or basic: the argument values of each group"
             };
             let group = names(input, group.iter().copied());
-            let bound = match expire {
-                Some(e) => format!("groups of {}", hours(*e)),
-                None => format!("groups in {}", bound(input)),
-            };
+            let bound = groups(*expire, input);
             let head = format!("Reduce by ({group}) [{}]", listed.join(", "));
             (head, vec![format!("{kind}, bound: {bound}")])
         }
@@ -99,7 +86,8 @@ fn describe(node: &Node) -> (String, Vec<String>) {
             let group = names(input, group.iter().copied());
             let head = format!("TopK {limit} by ({group}) order ({})", order.join(", "));
             let state = if input.append_only {
-                let age = expire.map_or(String::new(), |e| format!(", until {} old", hours(e)));
+                let age =
+                    expire.map_or(String::new(), |e| format!(", until {} old", hours(e.retain_ms)));
                 format!("in place, bound: {limit} a group{age}")
             } else {
                 format!("keeps all rows in order, bound: {}", bound(input))
@@ -108,29 +96,67 @@ fn describe(node: &Node) -> (String, Vec<String>) {
         }
         Op::Union { .. } => ("Union".to_owned(), Vec::new()),
         Op::Negate { .. } => ("Negate".to_owned(), Vec::new()),
-        Op::Temporal { input, from, until } => {
+        Op::Temporal { from, until, .. } => {
             let from = from.as_ref().map(|e| format!("from {e}"));
             let until = until.as_ref().map(|e| format!("until {e}"));
             let when: Vec<String> = from.into_iter().chain(until).collect();
-            let state = format!("parks what will come or go, bound: {}", bound(input));
+            let state = format!("parks what will come or go, bound: {}", bound(node));
             (format!("Temporal {}", when.join(" ")), vec![state])
         }
         Op::Constant { rows } => (format!("Constant ({} rows)", rows.num_rows()), Vec::new()),
     }
 }
 
+/// The line of a join and the lines of what it keeps.
+fn join(node: &Node) -> (String, Vec<String>) {
+    let Op::Join { left, right, left_key, right_key, nulls_equal, kind, .. } = &node.op else {
+        unreachable!("the caller matched a join")
+    };
+    let equals = if *nulls_equal { "IS NOT DISTINCT FROM" } else { "=" };
+    let on: Vec<String> = (left_key.iter().zip(right_key))
+        .map(|(l, r)| format!("{} {equals} {}", name(left, *l), name(right, *r)))
+        .collect();
+    let counted = matches!(kind, JoinKind::Semi | JoinKind::Anti | JoinKind::Mark);
+    let by = |node: &Node, key: &[usize]| match key {
+        [] => "in one group".to_owned(),
+        key => format!("by ({})", names(node, key.iter().copied())),
+    };
+    let (of_left, of_right) = (by(left, left_key), by(right, right_key));
+    let mut state = vec![format!("arranges left {of_left}, bound: {}", bound(left))];
+    state.push(match counted {
+        true => format!("counts right {of_right}, bound: {}", bound(right)),
+        false => format!("arranges right {of_right}, bound: {}", bound(right)),
+    });
+    if !left_key.is_empty() {
+        return (format!("Join {kind} on {}", on.join(" AND ")), state);
+    }
+    if !counted {
+        state.push("every row meets every row, on one worker".to_owned());
+    }
+    (format!("Join {kind} of all with all"), state)
+}
+
 /// What limits the rows that a node puts out, in words.
 pub fn bound(node: &Node) -> String {
     match &node.op {
-        Op::Get { relation, expire: Some(e), .. } => format!("{} of {relation}", hours(*e)),
+        Op::Get { relation, expire: Some(e), .. } => {
+            format!("{} of {relation}", hours(e.retain_ms))
+        }
         Op::Get { relation, expire: None, .. } => format!("rows of {relation}"),
         Op::Reduce { group, .. } if group.is_empty() => "1 row".to_owned(),
-        Op::Reduce { expire: Some(e), .. } => format!("groups of {}", hours(*e)),
+        Op::Reduce { expire: Some(e), .. } => format!("groups of {}", hours(e.retain_ms)),
         Op::TopK { group, limit, .. } if group.is_empty() => format!("{limit} rows"),
         Op::TopK { limit, group, input, .. } => {
             format!("{limit} a ({})", names(input, group.iter().copied()))
         }
+        Op::Join { left, kind: JoinKind::Semi | JoinKind::Anti | JoinKind::Mark, .. } => {
+            bound(left)
+        }
+        Op::Join { left, right, left_key, .. } if left_key.is_empty() => {
+            format!("{} × {}", bound(left), bound(right))
+        }
         Op::Join { left, right, .. } => format!("{} × matches in {}", bound(left), bound(right)),
+        Op::Temporal { input, until: Some(_), .. } => format!("{} until due", bound(input)),
         Op::Constant { rows } => format!("{} rows", rows.num_rows()),
         _ => {
             let inputs: Vec<String> = node.inputs().into_iter().map(bound).collect();
@@ -139,8 +165,23 @@ pub fn bound(node: &Node) -> String {
     }
 }
 
-fn hours(expiry: super::Expiry) -> String {
-    format!("{} h", expiry.retain_ms.div_ceil(HOUR_MS) + 1)
+/// What limits the groups of a reduce, in words.
+fn groups(expire: Option<Expiry>, input: &Node) -> String {
+    let Some(Expiry { retain_ms, lateness_ms, .. }) = expire else {
+        return format!("groups in {}", bound(input));
+    };
+    match lateness_ms.filter(|lateness| *lateness < retain_ms) {
+        Some(lateness) => {
+            let (all, alone) = (hours(retain_ms), hours(lateness));
+            format!("groups of {all}, results alone from {alone} on")
+        }
+        None => format!("groups of {}", hours(retain_ms)),
+    }
+}
+
+/// How old whole hours of event time grow, in words.
+fn hours(behind_ms: u64) -> String {
+    format!("{} h", behind_ms.div_ceil(HOUR_MS) + 1)
 }
 
 fn name(node: &Node, column: usize) -> String {

@@ -1,5 +1,6 @@
 //! Scalar expressions, as this floor sees them.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use arrow_array::RecordBatch;
 pub type ExprRef = Arc<dyn ScalarExpr>;
 
 /// Computes one column from a batch. `Display` is what EXPLAIN prints.
-pub trait ScalarExpr: fmt::Debug + fmt::Display + Send + Sync {
+pub trait ScalarExpr: Any + fmt::Debug + fmt::Display + Send + Sync {
     /// The column for these rows.
     ///
     /// # Errors
@@ -20,6 +21,15 @@ pub trait ScalarExpr: fmt::Debug + fmt::Display + Send + Sync {
     /// The input column it merely repeats, if it does: such a projection is done on bytes.
     fn column(&self) -> Option<usize> {
         None
+    }
+
+    /// Whether the other computes the same of the same input.
+    fn same(&self, other: &dyn ScalarExpr) -> bool;
+}
+
+impl PartialEq for dyn ScalarExpr {
+    fn eq(&self, other: &dyn ScalarExpr) -> bool {
+        self.same(other)
     }
 }
 
@@ -60,5 +70,9 @@ impl ScalarExpr for ColumnExpr {
 
     fn column(&self) -> Option<usize> {
         Some(self.index)
+    }
+
+    fn same(&self, other: &dyn ScalarExpr) -> bool {
+        (other as &dyn Any).downcast_ref::<ColumnExpr>().is_some_and(|other| self == other)
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::Array;
 use arrow_array::ArrayRef;
-use arrow_array::Float64Array;
 use arrow_array::RecordBatch;
 use arrow_array::RecordBatchOptions;
 use arrow_array::cast::AsArray;
+use arrow_array::types::Float32Type;
 use arrow_array::types::Float64Type;
 use arrow_row::RowConverter;
 use arrow_row::RowParser;
@@ -118,15 +118,21 @@ impl RowCodec {
 
 /// The column with one zero and one NaN.
 fn canonical(column: &ArrayRef) -> ArrayRef {
-    if *column.data_type() != DataType::Float64 {
-        return column.clone();
+    match column.data_type() {
+        DataType::Float64 => {
+            let floats = column.as_primitive::<Float64Type>();
+            let odd = |x: &f64| x.to_bits() == (-0.0f64).to_bits() || x.is_nan();
+            if !floats.values().iter().any(odd) {
+                return column.clone();
+            }
+            let one = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
+            Arc::new(floats.unary::<_, Float64Type>(one))
+        }
+        DataType::Float32 => {
+            let floats = column.as_primitive::<Float32Type>();
+            let one = |x: f32| if x.is_nan() { f32::NAN } else { x + 0.0 };
+            Arc::new(floats.unary::<_, Float32Type>(one))
+        }
+        _ => column.clone(),
     }
-    let floats = column.as_primitive::<Float64Type>();
-    let odd = |x: &f64| x.to_bits() == (-0.0f64).to_bits() || x.is_nan();
-    if !floats.values().iter().any(odd) {
-        return column.clone();
-    }
-    let one = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
-    let values: Float64Array = floats.unary(one);
-    Arc::new(values)
 }

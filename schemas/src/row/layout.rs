@@ -3,7 +3,8 @@
 //! arrow-row writes a fixed-width column as one validity byte and its big-endian bytes. A
 //! variable-length one is a single byte when NULL (0) or empty (1), and otherwise a 2 followed by
 //! blocks: four of eight bytes, then blocks of 32, each with a byte behind it that says how much of
-//! it is used (255: full, and more follows).
+//! it is used (255: full, and more follows). A list is its elements, each encoded as a row and then
+//! as something of variable length, and an empty one behind the last; NULL is a 0.
 //! `column_ends_are_found` holds this against the library for every type that a view may carry.
 
 use arrow_schema::DataType;
@@ -15,6 +16,7 @@ use super::bytes::Row;
 enum Width {
     Fixed(usize),
     Variable,
+    List,
 }
 
 /// Where the columns of a row end.
@@ -24,7 +26,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout of these types, or `None` if one of them is nested or its encoding is not known
+    /// The layout of these types, or `None` if one of them has parts or its encoding is not known
     /// here.
     pub fn new<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<Layout> {
         let widths = types.into_iter().map(width).collect::<Option<_>>()?;
@@ -44,6 +46,7 @@ impl Layout {
             at = match width {
                 Width::Fixed(bytes) => at + bytes,
                 Width::Variable => variable_end(row, at),
+                Width::List => list_end(row, at),
             };
             ends.push(at);
         }
@@ -54,7 +57,8 @@ fn width(of: &DataType) -> Option<Width> {
     use DataType::*;
     Some(match of {
         Boolean => Width::Fixed(2),
-        Utf8 | Binary | LargeUtf8 | LargeBinary => Width::Variable,
+        Utf8 | Binary | LargeUtf8 | LargeBinary | Utf8View | BinaryView => Width::Variable,
+        List(_) | LargeList(_) => Width::List,
         Null => Width::Fixed(0),
         other => Width::Fixed(1 + other.primitive_width()?),
     })
@@ -75,6 +79,14 @@ fn variable_end(row: &[u8], at: usize) -> usize {
         }
     }
     end
+}
+
+/// A list is a NULL, or its elements and an empty one behind them.
+fn list_end(row: &[u8], mut at: usize) -> usize {
+    while row[at] == 2 {
+        at = variable_end(row, at);
+    }
+    at + 1
 }
 
 /// Builds rows from the columns of up to three others, by copying bytes.
@@ -137,9 +149,11 @@ mod tests {
     use arrow_array::BooleanArray;
     use arrow_array::Float64Array;
     use arrow_array::Int32Array;
+    use arrow_array::ListArray;
     use arrow_array::RecordBatch;
     use arrow_array::StringArray;
     use arrow_array::TimestampMillisecondArray;
+    use arrow_array::types::Int64Type;
     use arrow_schema::Field;
     use arrow_schema::Schema;
 
@@ -154,6 +168,8 @@ mod tests {
                 .collect();
         let n = texts.len();
         let number = |i: usize| (!i.is_multiple_of(3)).then_some(i as f64 - 3.5);
+        let elements = |i: usize| (0..i as i64).map(|e| (e != 1).then_some(e)).collect::<Vec<_>>();
+        let list = |i: usize| (i != 4).then(|| elements(i));
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from(texts.clone())),
             Arc::new((0..n).map(number).collect::<Float64Array>()),
@@ -161,6 +177,7 @@ mod tests {
             Arc::new(StringArray::from_iter(texts.into_iter().rev())),
             Arc::new((0..n).map(|i| Some(i as i32)).collect::<Int32Array>()),
             Arc::new(TimestampMillisecondArray::from_iter((0..n).map(|i| Some(i as i64)))),
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>((0..n).map(list))),
         ];
         let fields: Vec<Field> = (columns.iter().enumerate())
             .map(|(i, c)| Field::new(format!("c{i}"), c.data_type().clone(), true))
@@ -174,7 +191,7 @@ mod tests {
         let schema = batch.schema();
         let layout = Layout::new(schema.fields().iter().map(|f| f.data_type())).unwrap();
         let rows = RowCodec::new(schema.clone()).unwrap().rows(&batch).unwrap();
-        for picks in [vec![0, 1, 2, 3, 4, 5], vec![3, 0], vec![5, 4, 2, 1], vec![1]] {
+        for picks in [vec![0, 1, 2, 3, 4, 5, 6], vec![3, 6, 0], vec![6, 4, 2, 1], vec![1]] {
             let projected = batch.project(&picks).unwrap();
             let mut codec = RowCodec::new(projected.schema()).unwrap();
             let expected = codec.rows(&projected).unwrap();

@@ -79,7 +79,10 @@ impl Installation {
 }
 
 /// Makes a folder whole or not at all.
-fn once(folder: &Path, make: impl Fn(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(crate) fn once(
+    folder: &Path,
+    make: impl Fn(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     if folder.exists() {
         return Ok(());
     }
@@ -124,7 +127,8 @@ fn make_certificate(folder: &Path) -> anyhow::Result<()> {
     run(keytool(&["-exportcert", "-rfc"]).arg("-file").arg(folder.join("broker.pem")))
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
+/// Runs a command; an error with what it said where it fails.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("{program} could not be run"))?;
     ensure!(

@@ -17,6 +17,7 @@ use schemas::relation::timestamp_type;
 use schemas::time::Timestamp;
 
 use super::*;
+use crate::format::Arrival;
 use crate::format::Decoded;
 use crate::format::Decoder;
 use crate::format::RECORD_BYTES_MAX;
@@ -32,7 +33,7 @@ fn schema() -> arrow_schema::SchemaRef {
 }
 
 fn decode(records: &[&[u8]]) -> Decoded {
-    let mut decoder = Decoder::json(&schema(), RECORD_BYTES_MAX).unwrap();
+    let mut decoder = Decoder::json(&schema(), RECORD_BYTES_MAX, Arrival::OfMedium).unwrap();
     for (position, record) in records.iter().enumerate() {
         decoder.push(position as i64, None, record);
     }
@@ -165,10 +166,11 @@ fn empty_and_too_long_records_are_kept_by_hash() {
     let long = vec![b'x'; RECORD_BYTES_MAX + 1];
     let decoded = decode(&[b"", &long]);
     let [empty, too_long] = &decoded.refused[..] else { panic!("both are refused") };
-    assert_eq!((empty.reason, empty.bytes), (Reason::Empty, 0));
-    assert_eq!(empty.sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    assert_eq!((too_long.reason, too_long.bytes), (Reason::TooLong, long.len() as i64));
-    assert_eq!(too_long.head.len(), 4096);
+    assert_eq!((empty.reason, empty.kept.bytes), (Reason::Empty, 0));
+    let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(empty.kept.sha256, nothing);
+    assert_eq!((too_long.reason, too_long.kept.bytes), (Reason::TooLong, long.len() as i64));
+    assert_eq!(too_long.kept.head.len(), 4096);
 }
 
 #[test]
@@ -184,16 +186,59 @@ fn whole_numbers_keep_all_their_bits() {
     }
 }
 
-#[test]
-fn arrival_is_taken_from_the_record_where_it_stands() {
-    let mut decoder = Decoder::json(&schema(), RECORD_BYTES_MAX).unwrap();
-    let medium = Some(Timestamp(9));
+/// The arrival of each row and the reason of each refusal, of three records that say their own.
+fn arrivals(arrival: Arrival, medium: Option<Timestamp>) -> (Vec<Option<u64>>, Vec<Reason>) {
+    let mut decoder = Decoder::json(&schema(), RECORD_BYTES_MAX, arrival).unwrap();
     decoder.push(0, medium, br#"{"id":"a","at":0,"arrived_at":5}"#);
     decoder.push(1, medium, br#"{"id":"a","at":0}"#);
     decoder.push(2, medium, br#"{"id":"a","at":0,"arrived_at":"soon"}"#);
     let decoded = decoder.finish();
-    assert_eq!(decoded.arrived_at, [Some(Timestamp(5)), medium]);
-    assert_eq!(decoded.refused[0].reason, Reason::WrongType);
+    let at = decoded.arrived_at.iter().map(|at| at.map(|at| at.0)).collect();
+    (at, decoded.refused.iter().map(|refused| refused.reason).collect())
+}
+
+#[test]
+fn where_the_medium_knows_the_arrival_the_record_does_not_count() {
+    let medium = Some(Timestamp(9));
+    assert_eq!(arrivals(Arrival::OfMedium, medium), (vec![Some(9); 3], vec![]));
+    assert_eq!(arrivals(Arrival::OfMedium, None), (vec![None; 3], vec![]));
+}
+
+#[test]
+fn where_the_medium_does_not_know_the_record_may_say() {
+    let expected = (vec![Some(5), None], vec![Reason::WrongType]);
+    assert_eq!(arrivals(Arrival::OfRecord, None), expected);
+}
+
+#[test]
+fn records_of_rows_are_kept_where_they_are_asked_for() {
+    let decoder = || Decoder::json(&schema(), RECORD_BYTES_MAX, Arrival::OfMedium).unwrap();
+    let records: [&[u8]; 3] = [br#"{"id":"a", "at":0}"#, b"no", br#"{"at":1,"id":"b","x":7}"#];
+    let decode = |mut decoder: Decoder| {
+        let numbered = (0..).zip(records);
+        numbered.for_each(|(position, record)| decoder.push(position, None, record));
+        decoder.finish()
+    };
+    let kept = decode(decoder().keeping_records()).raw;
+    assert_eq!([kept.get(0), kept.get(1)], [Some(records[0]), Some(records[2])]);
+    assert_eq!(decode(decoder()).raw.get(0), None);
+}
+
+fn example_survives<R: Relation + PartialEq + std::fmt::Debug>() {
+    let batch = R::to_batch(&[R::example()]);
+    let mut decoder = Decoder::json(&R::schema(), RECORD_BYTES_MAX, Arrival::OfMedium).unwrap();
+    decoder.push(0, None, encode(&batch)[0].as_bytes());
+    let decoded = decoder.finish();
+    assert!(decoded.refused.is_empty(), "{}: {:?}", R::NAME, decoded.refused);
+    assert_eq!(R::from_batch(&decoded.rows).unwrap(), [R::example()], "{}", R::NAME);
+}
+
+#[test]
+fn every_relations_example_survives_a_round_trip() {
+    macro_rules! all {
+        ($($relation:ty,)*) => { $( example_survives::<$relation>(); )* };
+    }
+    schemas::each_relation!(all);
 }
 
 fn bits(rows: &RecordBatch) -> Vec<u64> {
@@ -243,7 +288,8 @@ proptest! {
             })
             .collect();
         let rows = MeterReading::to_batch(&readings);
-        let mut decoder = Decoder::json(&MeterReading::schema(), RECORD_BYTES_MAX).unwrap();
+        let (schema, arrival) = (MeterReading::schema(), Arrival::OfMedium);
+        let mut decoder = Decoder::json(&schema, RECORD_BYTES_MAX, arrival).unwrap();
         for (position, line) in encode(&rows).iter().enumerate() {
             decoder.push(position as i64, None, line.as_bytes());
         }

@@ -156,6 +156,37 @@ fn one_kind_is_read_beside_the_writer_with_its_links() {
 }
 
 #[test]
+fn records_alone_are_those_of_the_commits_from_any_tick() {
+    let room = room();
+    let small = Options { segment_bytes: 1, ..options() };
+    let (mut log, _) = Log::open(room.path(), &north(), small).unwrap();
+    (1..=3).for_each(|n| drop(log.append(&commit(n)).unwrap()));
+    log.close().unwrap();
+    let (mut log, recovered) = open(room.path());
+    (4..=8).for_each(|n| drop(log.append(&commit(n)).unwrap()));
+    let head = log.close().unwrap();
+    assert_eq!(recovered.head.tick, tick(3));
+    let commits: Vec<Committed> =
+        read_commits(room.path(), tick(1), tick(8)).map(Result::unwrap).collect();
+    for after in 0..=8 {
+        let read = read_audit(room.path(), tick(after), tick(7)).unwrap();
+        let found: Vec<AuditCommit> = read.map(Result::unwrap).collect();
+        let expected: Vec<AuditCommit> = (commits.iter())
+            .filter(|c| c.head.tick > tick(after) && c.head.tick <= tick(7))
+            .map(|c| AuditCommit { head: c.head, audit: c.commit.audit.clone() })
+            .collect();
+        assert_eq!(found, expected, "after tick {after}");
+        let of_kind = read_kind_after(room.path(), Kind::Alarm, tick(after)).unwrap();
+        let found: Vec<RecordBatch> = of_kind.map(Result::unwrap).collect();
+        let all = read_kind(room.path(), Kind::Alarm).unwrap().map(Result::unwrap);
+        let expected: Vec<RecordBatch> = all.skip(after as usize / 2).collect();
+        assert_eq!(found, expected, "after tick {after}");
+    }
+    let signed = signed_head(room.path()).unwrap().unwrap();
+    assert_eq!((signed.head(), signed.instance), (head, north()));
+}
+
+#[test]
 fn a_stream_may_change_its_schema_and_use_dictionaries() {
     let room = room();
     let states: DictionaryArray<Int32Type> = ["open", "closed", "open"].into_iter().collect();

@@ -332,6 +332,33 @@ fn a_head_edited_or_removed_is_found() {
     assert!(Log::open(copy.path(), &north(), options()).is_err());
 }
 
+/// Removes these files, and all segments.
+fn emptied(dir: &Path, names: &[&str]) {
+    segment_files(dir).iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    names.iter().for_each(|name| std::fs::remove_file(dir.join(name)).unwrap());
+}
+
+#[test]
+fn a_log_whose_files_are_all_gone_is_not_a_new_one() {
+    for ticks in [0, 3] {
+        let room = room();
+        written(room.path(), ticks);
+        emptied(room.path(), &["head.json", "head-synced.json"]);
+        let report = verify(room.path()).unwrap();
+        let first = report.findings.first().expect("a folder that is somebody's has a head");
+        assert!(first.to_string().starts_with("the signed head is missing"), "{report}");
+        let error = Log::open(room.path(), &north(), options()).unwrap_err().to_string();
+        assert!(error.contains("the signed head is missing"), "{error}");
+        assert!(error.contains("restore the folder from a copy"), "{error}");
+    }
+    let room = room();
+    written(room.path(), 3);
+    emptied(room.path(), &["instance.json"]);
+    let error = Log::open(room.path(), &north(), options()).unwrap_err().to_string();
+    assert!(error.contains("instance.json: the file is missing, but"), "{error}");
+    assert!(error.contains("head.json is there"), "{error}");
+}
+
 #[test]
 fn unsigned_records_that_were_changed_are_refused_at_start() {
     let room = room();
@@ -346,4 +373,24 @@ fn unsigned_records_that_were_changed_are_refused_at_start() {
     });
     let error = Log::open(room.path(), &north(), options()).unwrap_err();
     assert!(error.to_string().contains("edited: action \"bat-1\""), "{error}");
+}
+
+#[test]
+fn the_chain_must_pass_where_a_copy_of_it_ends() {
+    let room = room();
+    written(room.path(), 6);
+    let commits = read_commits(room.path(), tick(1), tick(6));
+    let heads: Vec<Head> = commits.map(|committed| committed.unwrap().head).collect();
+    let of = |marks: &[Head]| verify_against(room.path(), marks).unwrap();
+    assert!(of(&[heads[1], heads[3]]).intact());
+    assert!(of(&[heads[5]]).intact());
+    let other = Head { hash: Hash([7; 32]), ..heads[3] };
+    let between = Head { tick: Timestamp(heads[3].tick.0 + 1), ..heads[3] };
+    let beyond = Head { tick: tick(9), ..heads[5] };
+    for (mark, found) in [(other, heads[3]), (between, heads[4]), (beyond, heads[5])] {
+        let report = of(&[heads[1], mark]);
+        let problems: Vec<&Problem> = report.findings.iter().map(|f| &f.problem).collect();
+        assert_eq!(problems, [&Problem::Elsewhere { copy: mark, found }], "{report}");
+        assert!(report.to_string().contains("the chain is not that of the archive"), "{report}");
+    }
 }

@@ -6,6 +6,9 @@
 //! of it back. The second is right in every case, and the only one where *R* becomes or ceases to
 //! be empty under a left join.
 //!
+//! A semi, anti or mark join asks only whether *R* is empty: it keeps a count of *R*, and what
+//! comes and goes on the right changes nothing until the count comes to or leaves zero.
+//!
 //! Readings that meet a table only ever grow the left side, and nobody looks at it until the table
 //! changes. Ticks that only add there are kept as they came, and are put under their keys when
 //! they are asked for: when the right side changes, or a row goes.
@@ -13,9 +16,10 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use schemas::row::Row;
-use schemas::row::Splice;
 use smallvec::SmallVec;
 
+use super::paste::Matched;
+use super::paste::Paste;
 use super::values;
 use super::values::Side;
 use super::values::Values;
@@ -25,38 +29,6 @@ use crate::stepwise::StepPair;
 
 /// A change of one side: key, value, how often.
 pub(super) type Change = (Row, Row, Diff);
-
-/// What becomes of a left row without a right one.
-pub(super) struct Pad {
-    /// Columns of key, left value, right value, and a key of NULLs.
-    pub(super) splice: Splice,
-    pub(super) null_right: Row,
-    pub(super) null_key: Row,
-}
-
-/// Makes output rows.
-pub(super) struct Paste {
-    pub(super) splice: Splice,
-    /// For a left join.
-    pub(super) pad: Option<Pad>,
-}
-
-impl Paste {
-    #[inline]
-    fn matched(&mut self, key: &Row, left: &Row, right: &Row) -> Row {
-        self.splice.row(&[key.as_bytes(), left.as_bytes(), right.as_bytes()])
-    }
-
-    fn padded(&mut self, key: &Row, left: &Row) -> Row {
-        let pad = self.pad.as_mut().expect("only a left join pads");
-        pad.splice.row(&[
-            key.as_bytes(),
-            left.as_bytes(),
-            pad.null_right.as_bytes(),
-            pad.null_key.as_bytes(),
-        ])
-    }
-}
 
 /// The state of a join on one worker.
 pub(super) struct Joined {
@@ -68,6 +40,8 @@ pub(super) struct Joined {
     added: Vec<Vec<Change>>,
     /// Empty between ticks; kept for its memory.
     touched: HashMap<Row, Touched, FixedState>,
+    /// Empty between keys; kept for its memory.
+    changes: Vec<(Row, Time, Diff)>,
 }
 
 /// What one tick changes of a key.
@@ -80,20 +54,13 @@ struct Touched {
 impl Joined {
     pub(super) fn new(paste: Paste) -> Joined {
         let (left, right, touched) = (Side::default(), Side::default(), HashMap::default());
-        Joined { paste, left, right, added: Vec::new(), touched }
+        Joined { paste, left, right, added: Vec::new(), touched, changes: Vec::new() }
     }
 
     /// Takes a tick that only adds to the left side.
     fn left_adds(&mut self, at: Time, mut adds: Vec<Change>, out: &mut Vec<(Row, Time, Diff)>) {
-        let pads = self.paste.pad.is_some();
         for (key, value, diff) in &adds {
-            match self.right.get(key) {
-                Some(right) => right.each(|row, n| {
-                    out.push((self.paste.matched(key, value, row), at, diff * n));
-                }),
-                None if pads => out.push((self.paste.padded(key, value), at, *diff)),
-                None => {}
-            }
+            left_row(&mut self.paste, self.right.get(key), (key, value), at, *diff, out);
         }
         adds.shrink_to_fit();
         self.added.push(adds);
@@ -108,15 +75,8 @@ impl Joined {
 
     /// Takes changes of the left side while the right one stands.
     fn left_only(&mut self, at: Time, changes: Vec<Change>, out: &mut Vec<(Row, Time, Diff)>) {
-        let pads = self.paste.pad.is_some();
         for (key, value, diff) in changes {
-            match self.right.get(&key) {
-                Some(right) => right.each(|row, n| {
-                    push(out, self.paste.matched(&key, &value, row), at, diff * n);
-                }),
-                None if pads => push(out, self.paste.padded(&key, &value), at, diff),
-                None => {}
-            }
+            left_row(&mut self.paste, self.right.get(&key), (&key, &value), at, diff, out);
             values::add(&mut self.left, &key, value, diff);
         }
     }
@@ -139,36 +99,74 @@ impl Joined {
         let (l, r) = (lefts(&self.left), lefts(&self.right));
         let whole = l * r.max(1) + (l + left.len()) * (r + right.len()).max(1);
         let rule = left.len() * r + (l + left.len()) * right.len();
-        let emptied = self.paste.pad.is_some() && (r == 0 || right.len() >= r);
-        if right.is_empty() || !emptied && rule < whole {
-            let key = || key.clone();
-            self.left_only(at, left.into_iter().map(|(v, n)| (key(), v, n)).collect(), out);
-            self.right_only(at, right.into_iter().map(|(v, n)| (key(), v, n)).collect(), out);
+        let emptied = !self.paste.inner() && (r == 0 || right.len() >= r);
+        let key_of = || key.clone();
+        let lefts = |left: SmallVec<[(Row, Diff); 2]>| -> Vec<Change> {
+            left.into_iter().map(|(v, n)| (key_of(), v, n)).collect()
+        };
+        if right.is_empty() || self.paste.pairs() && !emptied && rule < whole {
+            self.left_only(at, lefts(left), out);
+            self.right_only(at, lefts(right), out);
             return;
         }
-        let from = out.len();
-        self.product(at, key, -1, out);
+        if !self.paste.pairs() && self.stays(key, &right) {
+            right.into_iter().for_each(|(value, n)| values::add(&mut self.right, key, value, n));
+            return self.left_only(at, lefts(left), out);
+        }
+        // Apart, because a change that undoes the last one takes it away.
+        let mut changes = std::mem::take(&mut self.changes);
+        self.product(at, key, -1, &mut changes);
         left.into_iter().for_each(|(value, n)| values::add(&mut self.left, key, value, n));
         right.into_iter().for_each(|(value, n)| values::add(&mut self.right, key, value, n));
-        self.product(at, key, 1, out);
-        consolidate_tail(out, from);
+        self.product(at, key, 1, &mut changes);
+        consolidate(&mut changes);
+        out.append(&mut changes);
+        self.changes = changes;
+    }
+
+    /// Whether a key has right rows after these changes if and only if it has some now; the right
+    /// rows of a key are all equal here.
+    fn stays(&self, key: &Row, changes: &[(Row, Diff)]) -> bool {
+        let mut now = 0;
+        if let Some(right) = self.right.get(key) {
+            right.each(|_, n| now += n);
+        }
+        let then = now + changes.iter().map(|(_, n)| n).sum::<Diff>();
+        (now == 0) == (then == 0)
     }
 
     /// All output rows of a key, `sign` times.
     fn product(&mut self, at: Time, key: &Row, sign: Diff, out: &mut Vec<(Row, Time, Diff)>) {
-        let Some(left) = self.left.get(key) else { return };
-        let pads = self.paste.pad.is_some();
-        match self.right.get(key) {
-            Some(right) => left.each(|l, n| {
-                right.each(|r, m| {
-                    out.push((self.paste.matched(key, l, r), at, sign * n * m));
-                });
-            }),
-            None if pads => left.each(|l, n| {
-                out.push((self.paste.padded(key, l), at, sign * n));
-            }),
-            None => {}
+        let (Some(left), right) = (self.left.get(key), self.right.get(key)) else { return };
+        left.each(|l, n| left_row(&mut self.paste, right, (key, l), at, sign * n, out));
+    }
+}
+
+/// What a left row gives beside the right rows of its key.
+#[inline]
+fn left_row(
+    paste: &mut Paste,
+    right: Option<&Values>,
+    (key, left): (&Row, &Row),
+    at: Time,
+    diff: Diff,
+    out: &mut Vec<(Row, Time, Diff)>,
+) {
+    let Some(right) = right else {
+        if let Some(alone) = &mut paste.alone {
+            push(out, alone.row(key, left), at, diff);
         }
+        return;
+    };
+    match &paste.matched {
+        Matched::Pairs => right.each(|row, n| {
+            push(out, paste.matched(key, left, row), at, diff * n);
+        }),
+        Matched::Once(mark) => {
+            let mark = mark.clone();
+            push(out, paste.matched(key, left, &mark), at, diff);
+        }
+        Matched::Nothing => {}
     }
 }
 
@@ -185,26 +183,15 @@ fn push(out: &mut Vec<(Row, Time, Diff)>, row: Row, at: Time, diff: Diff) {
     }
 }
 
-/// Adds up equal rows from `from` on.
-fn consolidate_tail(out: &mut Vec<(Row, Time, Diff)>, from: usize) {
-    let tail = &mut out[from..];
-    tail.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let mut kept = 0;
-    for at in 0..tail.len() {
-        if kept > 0 && tail[kept - 1].0 == tail[at].0 {
-            tail[kept - 1].2 += tail[at].2;
-        } else {
-            if kept > 0 && tail[kept - 1].2 == 0 {
-                kept -= 1;
-            }
-            tail.swap(kept, at);
-            kept += 1;
-        }
-    }
-    if kept > 0 && tail[kept - 1].2 == 0 {
-        kept -= 1;
-    }
-    out.truncate(from + kept);
+/// Adds up equal rows.
+fn consolidate(changes: &mut Vec<(Row, Time, Diff)>) {
+    changes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    changes.dedup_by(|next, kept| {
+        let equal = next.0 == kept.0;
+        kept.2 += if equal { next.2 } else { 0 };
+        equal
+    });
+    changes.retain(|(_, _, diff)| *diff != 0);
 }
 
 impl StepPair<Change, Change, (Row, Time, Diff)> for Joined {
@@ -222,7 +209,7 @@ impl StepPair<Change, Change, (Row, Time, Diff)> for Joined {
         if right.is_empty() {
             return self.left_only(at, left, out);
         }
-        if left.is_empty() && self.paste.pad.is_none() {
+        if left.is_empty() && self.paste.inner() {
             return self.right_only(at, right, out);
         }
         let mut touched = std::mem::take(&mut self.touched);

@@ -24,6 +24,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+use super::Lives;
 use super::Part;
 use super::Shape;
 use super::SlotKind;
@@ -36,6 +37,7 @@ use crate::delta::Edge;
 use crate::delta::Faults;
 use crate::delta::Oks;
 use crate::delta::Time;
+use crate::delta::fail_until;
 use crate::render::RenderError;
 use crate::render::accumulate::Accumulators;
 use crate::render::codec;
@@ -51,17 +53,21 @@ type Parts<'s> = StreamVec<'s, Time, Part>;
 pub(super) fn partial<'s>(
     input: Edge<'s>,
     shape: &Shape,
+    lives: Option<Lives>,
 ) -> Result<(Parts<'s>, Faults<'s>), RenderError> {
+    let groups = HashMap::with_hasher(FixedState::default());
+    let (slots, parts, faults) = (shape.slots.len(), Vec::new(), Vec::new());
+    let sums = Sums { slots, lives, time: 0, groups, parts, faults };
     match &input.oks {
         Oks::Rows(rows) if shape.by_bytes => {
             let mut reader = ByteReader::new(&input.schema, shape)?;
-            Ok(adding_up(rows.clone().inner, shape.slots.len(), move |sums, (row, time, diff)| {
+            Ok(adding_up(rows.clone().inner, sums, move |sums, (row, time, diff)| {
                 reader.add(sums, &row, time, diff);
             }))
         }
         _ => {
             let mut reader = BatchReader::new(&input.schema, shape)?;
-            Ok(adding_up(to_batches(input)?, shape.slots.len(), move |sums, delta| {
+            Ok(adding_up(to_batches(input)?, sums, move |sums, delta| {
                 reader.add(sums, &delta);
             }))
         }
@@ -71,6 +77,9 @@ pub(super) fn partial<'s>(
 /// What an activation has gathered.
 struct Sums {
     slots: usize,
+    /// When groups end, if not by retraction.
+    lives: Option<Lives>,
+
     time: Time,
     groups: HashMap<Row, Gathered, FixedState>,
     /// Groups of other times than the activation's first; rare.
@@ -95,6 +104,12 @@ impl Sums {
         self.groups.entry(Row::new(group)).or_insert_with(new)
     }
 
+    /// Refuses a row of a group.
+    fn refuse(&mut self, fault: Fault, group: &[u8], time: Time, diff: Diff) {
+        let until = self.lives.as_ref().map_or(Time::MAX, |lives| lives.of(group).ends);
+        fail_until(&mut self.faults, fault, (time, until), diff);
+    }
+
     fn flush(&mut self) {
         let time = self.time;
         let parts = self.groups.drain().map(|(group, gathered)| {
@@ -107,7 +122,7 @@ impl Sums {
 
 fn adding_up<'s, D: 'static>(
     stream: StreamVec<'s, Time, D>,
-    slots: usize,
+    mut sums: Sums,
     mut add: impl FnMut(&mut Sums, D) + 'static,
 ) -> (Parts<'s>, Faults<'s>)
 where
@@ -120,8 +135,6 @@ where
     let (faults, faults_stream) = builder.new_output::<Vec<(Fault, Time, Diff)>>();
     let mut parts = OutputBuilder::from(parts);
     let mut faults = OutputBuilder::from(faults);
-    let groups = HashMap::with_hasher(FixedState::default());
-    let mut sums = Sums { slots, time: 0, groups, parts: Vec::new(), faults: Vec::new() };
     builder.build(move |_| {
         move |_| {
             let (mut parts, mut faults) = (parts.activate(), faults.activate());
@@ -146,6 +159,8 @@ struct ByteReader {
     group: Splice,
     columns: Vec<ByteSlot>,
     codec: RowCodec,
+    lenient: bool,
+
     ends: Vec<usize>,
 }
 
@@ -166,7 +181,8 @@ impl ByteReader {
                 ByteSlot { of: of.clone(), column, float }
             })
             .collect();
-        Ok(ByteReader { layout, group, columns, codec: codec(schema, "Reduce")?, ends: Vec::new() })
+        let (codec, lenient) = (codec(schema, "Reduce")?, shape.lenient);
+        Ok(ByteReader { layout, group, columns, codec, lenient, ends: Vec::new() })
     }
 
     #[inline]
@@ -174,10 +190,12 @@ impl ByteReader {
         let bytes = row.as_bytes();
         self.ends.clear();
         self.layout.ends(bytes, &mut self.ends);
-        if let Some((slot, x)) = self.refused(bytes) {
+        if !self.lenient
+            && let Some((slot, x)) = self.refused(bytes)
+        {
             let batch = self.codec.decode(std::iter::once(bytes)).expect(OF_SCHEMA);
             let fault = too_large(&self.columns[slot].of, x, describe(&batch));
-            sums.faults.push((fault, time, diff));
+            sums.refuse(fault, self.group.bytes(&[bytes]), time, diff);
             return;
         }
         let gathered = sums.group(self.group.bytes(&[bytes]), time);
@@ -192,6 +210,9 @@ impl ByteReader {
                 SlotKind::Int => slot.add_int(i128::from(int_at(bytes, from)), diff),
                 kind => {
                     let x = float_at(bytes, from);
+                    if self.lenient && kind.refuses(x) {
+                        continue;
+                    }
                     let x = if kind == SlotKind::Square { x * x } else { x };
                     slot.add_float(x, diff, f64::MAX).expect("refused above if out of range");
                 }
@@ -208,7 +229,7 @@ impl ByteReader {
                 return None;
             }
             let x = float_at(bytes, from);
-            (x.is_finite() && x.abs() > column.of.kind.max()).then_some((slot, x))
+            column.of.kind.refuses(x).then_some((slot, x))
         })
     }
 }
@@ -240,6 +261,7 @@ struct BatchReader {
     slots: Vec<SlotOf>,
     /// Aggregates that keep argument values.
     kept: Vec<Kept>,
+    lenient: bool,
 }
 
 /// An aggregate that keeps argument values.
@@ -267,7 +289,7 @@ impl BatchReader {
             let (index, filter) = (index as u32, aggregate.filter);
             kept.push(Kept { index, columns, filter, codec, skip_null });
         }
-        Ok(BatchReader { group, slots: shape.slots.clone(), kept })
+        Ok(BatchReader { group, slots: shape.slots.clone(), kept, lenient: shape.lenient })
     }
 
     fn add(&mut self, sums: &mut Sums, delta: &DeltaBatch) {
@@ -281,12 +303,13 @@ impl BatchReader {
         let mut refused = vec![false; batch.num_rows()];
         for (row, group) in groups.iter().enumerate() {
             let diff = delta.diffs.at(row);
-            let bad = arguments.iter().zip(&self.slots).find_map(|(argument, slot)| {
-                argument.refused(row, slot.kind.max()).map(|x| (slot, x))
-            });
-            if let Some((slot, x)) = bad {
+            let bad = arguments
+                .iter()
+                .zip(&self.slots)
+                .find_map(|(argument, slot)| argument.refused(row, slot.kind).map(|x| (slot, x)));
+            if let Some((slot, x)) = bad.filter(|_| !self.lenient) {
                 let fault = too_large(slot, x, describe(&batch.slice(row, 1)));
-                sums.faults.push((fault, delta.time, diff));
+                sums.refuse(fault, group.as_bytes(), delta.time, diff);
                 refused[row] = true;
                 continue;
             }
@@ -337,7 +360,7 @@ impl Argument {
         let known = "the shape was made for this type";
         match slot.kind {
             SlotKind::Count => Argument::Valid(column.clone(), filter),
-            SlotKind::Float | SlotKind::Square => {
+            SlotKind::Float | SlotKind::Square | SlotKind::Root => {
                 let floats = cast(column, &DataType::Float64).expect(known);
                 Argument::Floats(floats.as_primitive::<Float64Type>().clone(), filter)
             }
@@ -352,11 +375,11 @@ impl Argument {
         filter.as_ref().is_none_or(|f| f.is_valid(row) && f.value(row))
     }
 
-    fn refused(&self, row: usize, max: f64) -> Option<f64> {
+    fn refused(&self, row: usize, kind: SlotKind) -> Option<f64> {
         match self {
             Argument::Floats(floats, filter) if Argument::passes(filter, row) => {
                 let x = floats.value(row);
-                (floats.is_valid(row) && x.is_finite() && x.abs() > max).then_some(x)
+                (floats.is_valid(row) && kind.refuses(x)).then_some(x)
             }
             _ => None,
         }
@@ -383,8 +406,12 @@ impl Argument {
         match self {
             Argument::Floats(floats, _) => {
                 let x = floats.value(row);
+                // Refused before, or NULL.
+                if kind.refuses(x) {
+                    return;
+                }
                 let x = if kind == SlotKind::Square { x * x } else { x };
-                slot.add_float(x, diff, f64::MAX).expect("refused before if out of range");
+                slot.add_float(x, diff, f64::MAX).expect("in range");
             }
             Argument::Ints(ints, _) => {
                 let x = match ints.data_type() {

@@ -17,19 +17,18 @@ use arrow_select::concat::concat;
 use arrow_select::take::take;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use schemas::contract::Fault;
 use schemas::plan::AggregateFunction;
-use schemas::plan::Expiry;
+use schemas::plan::EvalError;
 use schemas::plan::GroupFunction;
-use schemas::row::Layout;
 use schemas::row::Row;
 use schemas::row::RowCodec;
-use schemas::time::Timestamp;
 
+use super::Lives;
 use super::Part;
 use super::Shape;
 use super::SlotKind;
 use super::group_schema;
-use super::partial::int_at;
 use crate::delta::Diff;
 use crate::delta::Time;
 use crate::render::RenderError;
@@ -37,7 +36,7 @@ use crate::render::accumulate::Accumulators;
 use crate::render::accumulate::float_value;
 use crate::render::codec;
 use crate::render::convert::OF_SCHEMA;
-use crate::render::layout;
+use crate::render::map_filter::describe;
 use crate::render::project;
 use crate::stepwise::Step;
 
@@ -47,15 +46,31 @@ pub(super) struct Groups {
     /// Decodes the argument values of each aggregate that keeps them.
     values: Vec<Option<RowCodec>>,
     outputs: RowCodec,
-    /// For expiry: where the time column lies in the group's bytes.
-    expire: Option<(Expiry, Layout)>,
+    /// Decodes groups, for faults.
+    keys: RowCodec,
+    lives: Option<Lives>,
 
     groups: HashMap<Row, Group, FixedState>,
+    /// The faults of groups that are left out.
+    failing: BTreeMap<Row, Fault>,
+    /// How those changed in this step.
+    failed: Vec<Failed>,
     /// Groups by the tick that ends them.
     due: BTreeMap<Time, Vec<Row>>,
+    /// Groups by the tick from which they do not change, until then.
+    unsettled: BTreeMap<Time, Vec<Row>>,
     /// The one group of a reduce without group columns must show even when empty.
     announce: bool,
 }
+
+/// A change of the output.
+type Said = (Row, Time, Diff);
+
+/// A change of what is left out.
+type Failed = (Fault, Time, Diff);
+
+/// Which aggregate of a group has no value, and why, by the group's position.
+type Failures = BTreeMap<usize, (usize, EvalError)>;
 
 #[derive(Default)]
 struct Group {
@@ -63,6 +78,8 @@ struct Group {
     values: Vec<BTreeMap<Row, Diff>>,
     /// The aggregates as they stand in the output.
     shown: Option<Row>,
+    /// The input promised that nothing changes any more: only `shown` is kept.
+    settled: bool,
 }
 
 impl Groups {
@@ -70,7 +87,7 @@ impl Groups {
         shape: Arc<Shape>,
         input: &SchemaRef,
         output: &SchemaRef,
-        expire: Option<Expiry>,
+        lives: Option<Lives>,
         owner: bool,
     ) -> Result<Groups, RenderError> {
         let values = (shape.aggregates.iter())
@@ -81,24 +98,24 @@ impl Groups {
             .collect::<Result<_, RenderError>>()?;
         let columns: Vec<usize> = (shape.group.len()..output.fields().len()).collect();
         let outputs = codec(&project(output, &columns), "Reduce")?;
-        let expire = match expire {
-            Some(expiry) => Some((expiry, layout(&group_schema(input, &shape.group), "Reduce")?)),
-            None => None,
-        };
+        let keys = codec(&group_schema(input, &shape.group), "Reduce")?;
         let announce = shape.group.is_empty() && owner;
         let groups = HashMap::with_hasher(FixedState::default());
-        Ok(Groups { shape, values, outputs, expire, groups, due: BTreeMap::new(), announce })
-    }
-
-    /// The tick that ends a group, if its time column says one.
-    fn end_of(&self, group: &Row) -> Option<Time> {
-        let (expiry, layout) = self.expire.as_ref()?;
-        let mut ends = Vec::with_capacity(layout.columns());
-        layout.ends(group.as_bytes(), &mut ends);
-        let from = if expiry.column == 0 { 0 } else { ends[expiry.column - 1] };
-        let valid = group.as_bytes()[from] != 0;
-        let at = if valid { int_at(group.as_bytes(), from).max(0) as u64 } else { 0 };
-        Some(expiry.at(Timestamp(at)).0)
+        let (failing, failed) = (BTreeMap::new(), Vec::new());
+        let (due, unsettled) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Groups {
+            shape,
+            values,
+            outputs,
+            keys,
+            lives,
+            groups,
+            failing,
+            failed,
+            due,
+            unsettled,
+            announce,
+        })
     }
 
     /// Adds what arrived; the groups it touched, in order.
@@ -106,14 +123,23 @@ impl Groups {
         let mut touched = BTreeSet::new();
         for part in parts {
             if !self.groups.contains_key(&part.group) {
-                match self.end_of(&part.group) {
-                    Some(end) if end <= at => continue,
-                    Some(end) => self.due.entry(end).or_default().push(part.group.clone()),
+                match self.lives.as_ref().map(|lives| lives.of(part.group.as_bytes())) {
+                    Some(life) if life.ends <= at => continue,
+                    Some(life) => {
+                        self.due.entry(life.ends).or_default().push(part.group.clone());
+                        if let Some(settles) = life.settles {
+                            self.unsettled.entry(settles).or_default().push(part.group.clone());
+                        }
+                    }
                     None => {}
                 }
             }
             let kept = self.shape.aggregates.len();
             let group = self.groups.entry(part.group.clone()).or_default();
+            assert!(
+                !group.settled,
+                "ingest takes nothing that is older than the stream's lateness"
+            );
             if group.sums.slots.len() < part.sums.slots.len() {
                 group.sums = Accumulators::new(part.sums.slots.len());
             }
@@ -129,8 +155,21 @@ impl Groups {
         touched
     }
 
-    /// Takes away the groups whose time has come.
-    fn expire(&mut self, at: Time, out: &mut Vec<(Row, Time, Diff)>) {
+    /// Keeps of groups that change no more what they show.
+    fn settle(&mut self, at: Time) {
+        while let Some(due) = self.unsettled.first_entry()
+            && *due.key() <= at
+        {
+            for key in due.remove() {
+                if let Some(group) = self.groups.get_mut(&key) {
+                    *group = Group { shown: group.shown.take(), settled: true, ..Group::default() };
+                }
+            }
+        }
+    }
+
+    /// Takes away the groups whose time has come, and their faults.
+    fn expire(&mut self, at: Time, out: &mut Vec<Said>) {
         while let Some(due) = self.due.first_entry()
             && *due.key() <= at
         {
@@ -138,23 +177,60 @@ impl Groups {
                 if let Some(shown) = self.groups.remove(&key).and_then(|group| group.shown) {
                     out.push((joined(&key, &shown), at, -1));
                 }
+                self.fail(&key, None, at);
             }
         }
     }
 
-    /// The aggregates of these groups as rows, in order.
-    fn evaluate(&mut self, keys: &[Row]) -> Vec<Row> {
+    /// Makes `fault`, or none, what is wrong with a group.
+    fn fail(&mut self, key: &Row, fault: Option<Fault>, at: Time) {
+        if fault.is_none() && self.failing.is_empty() {
+            return;
+        }
+        let old = match &fault {
+            Some(fault) => self.failing.insert(key.clone(), fault.clone()),
+            None => self.failing.remove(key),
+        };
+        if old != fault {
+            self.failed.extend(old.map(|old| (old, at, -1)));
+            self.failed.extend(fault.map(|new| (new, at, 1)));
+        }
+    }
+
+    /// The aggregates of these groups as rows, in order; why a group has none, by its position.
+    fn evaluate(&mut self, keys: &[Row]) -> (Vec<Row>, BTreeMap<usize, Fault>) {
+        if keys.is_empty() {
+            // Woken only to take groups away.
+            return (Vec::new(), BTreeMap::new());
+        }
         let groups: Vec<&Group> = keys.iter().map(|key| &self.groups[key]).collect();
-        let columns: Vec<ArrayRef> =
-            (0..self.shape.aggregates.len()).map(|a| self.column(a, &groups)).collect();
+        let mut failures = BTreeMap::new();
+        let columns: Vec<ArrayRef> = (0..self.shape.aggregates.len())
+            .map(|a| self.column(a, &groups, &mut failures))
+            .collect();
+        let fault = |(i, (aggregate, error))| (i, self.fault(&keys[i], aggregate, error));
+        let faults = failures.into_iter().map(fault).collect();
         let mut rows = Vec::with_capacity(keys.len());
         self.outputs
             .encode(&columns, keys.len(), |_, bytes| rows.push(Row::new(bytes)))
             .expect("aggregates are of their output types");
-        rows
+        (rows, faults)
     }
 
-    fn column(&self, index: usize, groups: &[&Group]) -> ArrayRef {
+    /// Why an aggregate of a group has no value.
+    fn fault(&self, key: &Row, aggregate: usize, error: EvalError) -> Fault {
+        let group = std::iter::once(key.as_bytes());
+        let group = self.keys.decode(group).expect("the group's own bytes");
+        let of = self.values[aggregate].as_ref().expect(KEPT).schema();
+        let of: Vec<&str> = of.fields().iter().map(|field| field.name().as_str()).collect();
+        let function = &self.shape.aggregates[aggregate].function;
+        let expression = format!("{function}({})", of.join(", "));
+        Fault { expression, message: error.message, row: describe(&group) }
+    }
+
+    /// An aggregate of these groups. Where there is no value stands NULL, and unless that is what
+    /// was asked for the first reason goes to `failures`, by the group's position.
+    fn column(&self, index: usize, groups: &[&Group], failures: &mut Failures) -> ArrayRef {
         let aggregate = &self.shape.aggregates[index];
         let output = aggregate.output.data_type();
         let (slot, square) = self.shape.slot_of[index];
@@ -168,7 +244,9 @@ impl Groups {
                 let counts = groups.iter().map(|g| Some(slot_of(g, slot).n));
                 Arc::new(counts.collect::<Int64Array>())
             }
-            (function, Some(slot)) if self.shape.slots[slot].kind == SlotKind::Float => {
+            (function, Some(slot))
+                if matches!(self.shape.slots[slot].kind, SlotKind::Float | SlotKind::Root) =>
+            {
                 let values = groups.iter().map(|g| {
                     let square = square.map(|s| slot_of(g, s));
                     float_value(function, &slot_of(g, slot), square.as_ref())
@@ -186,8 +264,15 @@ impl Groups {
                 return integers(sums, output);
             }
             (AggregateFunction::Basic(function), None) => {
-                let values = groups.iter().map(|g| self.basic(index, function, g, output));
-                let values: Vec<ArrayRef> = values.collect();
+                let mut of = |(position, group): (usize, &&Group)| {
+                    self.basic(index, function, group).unwrap_or_else(|error| {
+                        if !self.shape.lenient {
+                            failures.entry(position).or_insert((index, error));
+                        }
+                        new_null_array(output, 1)
+                    })
+                };
+                let values: Vec<ArrayRef> = groups.iter().enumerate().map(&mut of).collect();
                 let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
                 return concat(&values).expect("each is of the output type");
             }
@@ -236,8 +321,7 @@ impl Groups {
         index: usize,
         function: &Arc<dyn GroupFunction>,
         group: &Group,
-        output: &DataType,
-    ) -> ArrayRef {
+    ) -> Result<ArrayRef, EvalError> {
         let empty = BTreeMap::new();
         let values = group.values.get(index).unwrap_or(&empty);
         let repeated: Vec<&Row> = (values.iter())
@@ -246,7 +330,7 @@ impl Groups {
         let codec = self.values[index].as_ref().expect(KEPT);
         let rows = repeated.iter().map(|row| row.as_bytes());
         let batch = codec.decode(rows).expect(OF_SCHEMA);
-        function.evaluate(batch.columns()).unwrap_or_else(|_| new_null_array(output, 1))
+        function.evaluate(batch.columns())
     }
 
     /// These argument values of an aggregate.
@@ -282,8 +366,8 @@ fn joined(first: &Row, second: &Row) -> Row {
     Row::new(&bytes)
 }
 
-impl Step<Part, (Row, Time, Diff)> for Groups {
-    fn step(&mut self, at: Time, data: Vec<Part>, out: &mut Vec<(Row, Time, Diff)>) {
+impl Step<Part, Said> for Groups {
+    fn step(&mut self, at: Time, data: Vec<Part>, out: &mut Vec<Said>) {
         let mut touched = self.add(at, data);
         if std::mem::take(&mut self.announce) {
             let group = self.groups.entry(Row::empty()).or_default();
@@ -294,12 +378,13 @@ impl Step<Part, (Row, Time, Diff)> for Groups {
         }
         self.expire(at, out);
         let keys: Vec<Row> = touched.into_iter().filter(|k| self.groups.contains_key(k)).collect();
-        let rows = self.evaluate(&keys);
+        let (rows, mut faults) = self.evaluate(&keys);
         let always = self.shape.group.is_empty();
-        for (key, row) in keys.into_iter().zip(rows) {
+        for (i, (key, row)) in keys.into_iter().zip(rows).enumerate() {
             let group = self.groups.get_mut(&key).expect("evaluated above");
             let stands = group.sums.rows > 0 || always;
-            let new = stands.then_some(row);
+            let fault = faults.remove(&i).filter(|_| stands);
+            let new = (stands && fault.is_none()).then_some(row);
             if group.shown != new {
                 if let Some(old) = group.shown.take() {
                     out.push((joined(&key, &old), at, -1));
@@ -314,13 +399,32 @@ impl Step<Part, (Row, Time, Diff)> for Groups {
             if empty && !always {
                 self.groups.remove(&key);
             }
+            self.fail(&key, fault, at);
         }
+        self.settle(at);
     }
 
     fn wake_at(&self) -> Option<Time> {
         if self.announce {
             return Some(0);
         }
-        self.due.keys().next().copied()
+        let (due, settling) = (self.due.keys().next(), self.unsettled.keys().next());
+        due.into_iter().chain(settling).min().copied()
+    }
+}
+
+/// Groups whose aggregates may have no value: rows beside faults.
+pub(super) struct Fallible(pub(super) Groups);
+
+impl Step<Part, Result<Said, Failed>> for Fallible {
+    fn step(&mut self, at: Time, data: Vec<Part>, out: &mut Vec<Result<Said, Failed>>) {
+        let mut said = Vec::new();
+        self.0.step(at, data, &mut said);
+        out.extend(said.into_iter().map(Ok));
+        out.extend(self.0.failed.drain(..).map(Err));
+    }
+
+    fn wake_at(&self) -> Option<Time> {
+        self.0.wake_at()
     }
 }

@@ -1,0 +1,217 @@
+//! What clients ask of the catalog, in words that DataFusion plans.
+//!
+//! `datafusion-pg-catalog` rewrites most of it. Before it, names that are cast to numbers become
+//! those numbers, which need no query because they are made of the names. After it come lists made
+//! of a query, which psql uses for what is not here (members of roles, policies), fields of
+//! composite values, which JDBC asks for, and queries that look up one value, which DataFusion
+//! takes only where an aggregate says that it is one.
+
+use std::ops::ControlFlow;
+use std::sync::LazyLock;
+
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::ast::VisitMut;
+use datafusion::sql::sqlparser::ast::VisitorMut;
+use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+
+use super::PG_CATALOG;
+use super::namespace_oid;
+use super::oid;
+use crate::error::DeskError;
+use crate::error::Kind;
+use crate::relations::PUBLIC;
+use crate::text;
+use crate::text::Word;
+
+static PARSER: LazyLock<PostgresCompatibilityParser> =
+    LazyLock::new(PostgresCompatibilityParser::new);
+
+/// The function that expands a list, as JDBC calls it.
+const EXPAND: [&str; 2] = ["information_schema._pg_expandarray", "_pg_expandarray"];
+
+/// The statement that a text about the catalog is; `None` for a text about something else.
+///
+/// # Errors
+/// The text is no SQL.
+pub(crate) fn parse(sql: &str, of_catalog: bool) -> Result<Option<ast::Statement>, DeskError> {
+    if !of_catalog {
+        return Ok(None);
+    }
+    // A text that does not parse is refused with its place, which the rewriting loses.
+    queries::plan::statement::one(sql).map_err(|error| DeskError::planned(&error, sql))?;
+    let rewritten = PARSER.parse(&numbered(sql)?);
+    let mut statements =
+        rewritten.map_err(|error| DeskError::new(Kind::Syntax, error.to_string()))?;
+    if statements.len() != 1 {
+        let message = format!("one statement at a time, not {}", statements.len());
+        return Err(DeskError::new(Kind::Syntax, message));
+    }
+    let mut statement = statements.remove(0);
+    let walked = VisitMut::visit(&mut statement, &mut Ours);
+    debug_assert!(walked.is_continue(), "nothing breaks the walk");
+    Ok(Some(statement))
+}
+
+/// The text with names that are cast to `regclass` or `regnamespace` written as their numbers.
+fn numbered(sql: &str) -> Result<String, DeskError> {
+    let words = text::words(sql)?;
+    let mut written = String::new();
+    let mut from = 0;
+    let mut at = 0;
+    while at < words.len() {
+        let Some((number, taken)) = number(&words[at..]) else {
+            at += 1;
+            continue;
+        };
+        written.push_str(&sql[from..words[at].start]);
+        written.push_str(&number.to_string());
+        at += taken;
+        let kind = &words[at - 1];
+        from = kind.start + kind.token.to_string().len();
+    }
+    written.push_str(&sql[from..]);
+    Ok(written)
+}
+
+/// The number that `'name'::[pg_catalog.]kind` means, and how many words it is.
+fn number(words: &[Word]) -> Option<(i32, usize)> {
+    let [name, colons, rest @ ..] = words else { return None };
+    let Token::SingleQuotedString(name) = &name.token else { return None };
+    if colons.token != Token::DoubleColon {
+        return None;
+    }
+    let (kind, taken) = match rest {
+        [schema, dot, kind, ..] if dot.token == Token::Period && schema.is("pg_catalog") => {
+            (kind, 5)
+        }
+        [kind, ..] => (kind, 3),
+        [] => return None,
+    };
+    let kind = kind.name()?;
+    if !["regclass", "regnamespace", "regtype", "regproc"].contains(&kind.as_str()) {
+        return None;
+    }
+    if let Ok(number) = name.parse::<i32>() {
+        return Some((number, taken));
+    }
+    let name = name.replace('"', "");
+    let number = match kind.as_str() {
+        "regnamespace" => namespace_oid(&name),
+        "regclass" => match name.split('.').collect::<Vec<_>>().as_slice() {
+            [.., schema, name] => oid(schema, name),
+            _ if name.starts_with("pg_") => oid(PG_CATALOG, &name),
+            _ => oid(PUBLIC, &name),
+        },
+        _ => return None,
+    };
+    Some((number, taken))
+}
+
+/// Rewrites from the leaves up, so that what was rewritten is not met again.
+struct Ours;
+
+impl VisitorMut for Ours {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+        match expr {
+            ast::Expr::Function(call) if is_array_of_query(call) => *expr = empty_array(),
+            ast::Expr::Function(call) if EXPAND.contains(&&*call.name.to_string()) => {
+                call.name = ast::ObjectName::from(vec![ast::Ident::new(EXPAND[1])]);
+                let expanded = ast::Expr::Function(call.clone());
+                *expr = called("unnest", vec![expanded]);
+            }
+            ast::Expr::Subquery(query) => one_value(query),
+            ast::Expr::CompoundFieldAccess { root, access_chain } => {
+                if let [ast::AccessExpr::Dot(ast::Expr::Identifier(field))] =
+                    access_chain.as_slice()
+                {
+                    let name = ast::Value::SingleQuotedString(field.value.clone());
+                    let name = ast::Expr::Value(name.with_empty_span());
+                    *expr = called("get_field", vec![root.as_ref().clone(), name]);
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Aggregates that the catalog's queries use.
+const AGGREGATES: [&str; 8] =
+    ["count", "sum", "min", "max", "array_agg", "string_agg", "bool_or", "first_value"];
+
+/// Makes `(SELECT x FROM …)` to `(SELECT first_value(x) FROM …)`.
+fn one_value(query: &mut ast::Query) {
+    if query.limit_clause.is_some() || query.order_by.is_some() {
+        return;
+    }
+    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
+    let grouped = match &select.group_by {
+        ast::GroupByExpr::Expressions(expressions, _) => !expressions.is_empty(),
+        ast::GroupByExpr::All(_) => true,
+    };
+    if grouped || select.distinct.is_some() || select.from.is_empty() {
+        return;
+    }
+    if let [ast::SelectItem::UnnamedExpr(value)] = select.projection.as_mut_slice() {
+        let aggregated = matches!(value, ast::Expr::Function(call)
+            if AGGREGATES.contains(&&*call.name.to_string().to_lowercase()));
+        if !aggregated {
+            *value = called("first_value", vec![value.clone()]);
+        }
+    }
+}
+
+/// Whether it is `ARRAY(SELECT …)`.
+fn is_array_of_query(call: &ast::Function) -> bool {
+    call.name.to_string().eq_ignore_ascii_case("array")
+        && matches!(call.args, ast::FunctionArguments::Subquery(_))
+}
+
+/// `CAST(NULL AS TEXT[])`: what such lists would hold is not here.
+fn empty_array() -> ast::Expr {
+    ast::Expr::Cast {
+        kind: ast::CastKind::Cast,
+        expr: Box::new(ast::Expr::Value(ast::Value::Null.with_empty_span())),
+        data_type: ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(
+            Box::new(ast::DataType::Text),
+            None,
+        )),
+        array: false,
+        format: None,
+    }
+}
+
+/// A call of a function.
+fn called(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
+    let argument = |expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr));
+    ast::Expr::Function(ast::Function {
+        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: ast::FunctionArguments::None,
+        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(argument).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_their_numbers() {
+        let sql = "SELECT 1 FROM d WHERE d.classoid = 'pg_class'::pg_catalog.regclass AND x";
+        assert_eq!(numbered(sql).unwrap(), "SELECT 1 FROM d WHERE d.classoid = 1259 AND x");
+        assert_eq!(numbered("SELECT '42'::regclass").unwrap(), "SELECT 42");
+        assert_eq!(numbered("SELECT a::regclass").unwrap(), "SELECT a::regclass");
+    }
+}

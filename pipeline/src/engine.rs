@@ -1,0 +1,258 @@
+//! The engine as the desk sees it: a handle for readers on other threads, while the instance runs.
+//!
+//! What is asked of views is answered from the store, what is asked of streams from the log, and
+//! both at one tick. That a view shall come or go is checked here, where whoever asks can be told
+//! no, and done by the instance between two ticks.
+//!
+//! # Bounds
+//!
+//! A read of a stream holds its retained rows, at most [`STREAM_ROWS_MAX`].
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use arrow_array::RecordBatch;
+use crossbeam_channel::Sender;
+use schemas::catalog::Catalog;
+use schemas::catalog::RelationInfo;
+use schemas::catalog::RelationKind;
+use schemas::contract::ChangeError;
+use schemas::contract::Changes;
+use schemas::contract::Engine;
+use schemas::contract::ReadError;
+use schemas::contract::Snapshot;
+use schemas::contract::Status;
+use schemas::contract::SubscribeFrom;
+use schemas::plan::ViewPlan;
+use schemas::time::Step;
+use schemas::time::Timestamp;
+
+mod history;
+
+pub(crate) use self::history::kind_of;
+use crate::views::store::Views;
+
+/// Rows of a stream that one read gives at most: what is larger wants a view.
+pub const STREAM_ROWS_MAX: usize = 20_000_000;
+
+/// What the instance is asked to do between two ticks.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    /// Build a view.
+    Create { plan: Box<ViewPlan>, by: String },
+    /// Take a view away.
+    Remove { view: String, by: String },
+}
+
+/// A view, as far as changes of it are concerned.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) plan: ViewPlan,
+    /// It stands in the folder of views.
+    pub(crate) in_file: bool,
+    /// It is part of the flow that was built at the start.
+    pub(crate) in_flow: bool,
+    /// It, or what takes its place, is working off its past.
+    pub(crate) hydrating: Option<u8>,
+}
+
+/// What the handles and the instance share.
+pub(crate) struct Desk {
+    pub(crate) catalog: Catalog,
+    pub(crate) standing: BTreeMap<String, Standing>,
+    /// What the agents read.
+    pub(crate) agents_read: Vec<String>,
+    pub(crate) status: Status,
+    pub(crate) tables: BTreeMap<String, RecordBatch>,
+}
+
+/// A handle on a running engine.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) step: Step,
+    /// The folder of the log.
+    pub(crate) log: PathBuf,
+    pub(crate) views: Arc<Views>,
+    pub(crate) desk: Arc<Mutex<Desk>>,
+    pub(crate) wishes: Sender<Wish>,
+}
+
+impl Handle {
+    pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the instance; the tick from which it will be so.
+    fn wish(&self, name: &str, wish: Wish) -> Result<Timestamp, ChangeError> {
+        let stopped = |_| ChangeError::Failed {
+            name: name.to_owned(),
+            message: "the instance has stopped".to_owned(),
+        };
+        self.wishes.send(wish).map_err(stopped)?;
+        Ok(self.tick().plus(self.step.millis()))
+    }
+}
+
+impl Desk {
+    /// The views and agents that read a view.
+    fn readers(&self, view: &str) -> Vec<String> {
+        let reads = |standing: &Standing| standing.plan.reads.iter().any(|read| read == view);
+        let views = self.standing.iter().filter(|(_, standing)| reads(standing));
+        let mut readers: Vec<String> = views.map(|(name, _)| name.clone()).collect();
+        if self.agents_read.iter().any(|read| read == view) {
+            readers.push("the agents".to_owned());
+        }
+        readers
+    }
+
+    /// Readers that were built together with the view and cannot turn to another one.
+    fn bound(&self, view: &str) -> Vec<String> {
+        let in_flow = |name: &str| self.standing.get(name).is_none_or(|s| s.in_flow);
+        let here = self.standing.contains_key(view) && in_flow(view);
+        self.readers(view).into_iter().filter(|reader| here && in_flow(reader)).collect()
+    }
+
+    fn may_create(&self, plan: &ViewPlan, replace: bool) -> Result<(), ChangeError> {
+        let name = plan.name.clone();
+        let failed = |message: String| Err(ChangeError::Failed { name: name.clone(), message });
+        let there = self.catalog.get(&name);
+        if there.is_some_and(|info| info.kind != RelationKind::View || !replace) {
+            return Err(ChangeError::Exists { name });
+        }
+        let busy = |read: &str| self.standing.get(read).is_some_and(|s| s.hydrating.is_some());
+        if let Some(read) = plan.reads.iter().map(String::as_str).chain([&*name]).find(|r| busy(r))
+        {
+            return failed(format!("{read} is still hydrating: try again when it can be read"));
+        }
+        if plan.reads.contains(&name) {
+            return failed("it would read itself".to_owned());
+        }
+        let bound = self.bound(&name);
+        if !bound.is_empty() {
+            return Err(ChangeError::Read { name, readers: bound });
+        }
+        let same = there.is_none_or(|info| {
+            let new = plan.root.schema.fields().iter();
+            let columns = info.schema.fields().iter().zip(new);
+            info.schema.fields().len() == plan.root.schema.fields().len()
+                && columns
+                    .into_iter()
+                    .all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type())
+        });
+        let readers = self.readers(&name);
+        if !same && !readers.is_empty() {
+            return Err(ChangeError::Read { name, readers });
+        }
+        Ok(())
+    }
+
+    fn may_remove(&self, view: &str) -> Result<(), ChangeError> {
+        let name = view.to_owned();
+        let Some(standing) = self.standing.get(view) else {
+            return Err(ChangeError::Unknown { name });
+        };
+        let readers = self.readers(view);
+        if !readers.is_empty() {
+            return Err(ChangeError::Read { name, readers });
+        }
+        if standing.in_file {
+            let message = "it stands in the folder of views: take its file away and start again";
+            return Err(ChangeError::Failed { name, message: message.to_owned() });
+        }
+        Ok(())
+    }
+}
+
+impl Engine for Handle {
+    fn catalog(&self) -> Catalog {
+        self.desk().catalog.clone()
+    }
+
+    fn status(&self) -> Status {
+        let desk = self.desk();
+        let mut status = desk.status.clone();
+        drop(desk);
+        let stands = self.views.stands();
+        for view in &mut status.views {
+            if let Some((tick, rows, faults)) = stands.get(&view.name) {
+                (view.tick, view.rows) = (*tick, *rows as u64);
+                view.faults.clone_from(faults);
+            }
+        }
+        status
+    }
+
+    fn tick(&self) -> Timestamp {
+        self.views.tick()
+    }
+
+    fn read(&self, names: &[&str], at: Option<Timestamp>) -> Result<Vec<Snapshot>, ReadError> {
+        let (catalog, tables) = {
+            let desk = self.desk();
+            for name in names {
+                if let Some(percent) = desk.standing.get(*name).and_then(|s| s.hydrating)
+                    && self.views.relation(name).is_none()
+                {
+                    return Err(ReadError::Hydrating { name: (*name).to_owned(), percent });
+                }
+            }
+            (desk.catalog.clone(), desk.tables.clone())
+        };
+        let kind = |name: &str| catalog.get(name).map(|info| &info.kind);
+        let of_views = |name: &&&str| kind(name) == Some(&RelationKind::View);
+        let views: Vec<&str> = names.iter().filter(of_views).copied().collect();
+        let mut read = self.views.read_at(&views, at)?.into_iter();
+        let tick = read.as_slice().first().map(|snapshot| snapshot.tick);
+        let tick = tick.or(at).unwrap_or_else(|| self.tick());
+        let snapshot = |rows| Snapshot { tick, rows, faults: Vec::new() };
+        let one = |name: &&str| {
+            let unknown = || ReadError::Unknown { name: (*name).to_owned() };
+            let info = catalog.get(name).ok_or_else(unknown)?;
+            match &info.kind {
+                RelationKind::View => Ok(read.next().expect("one for each view")),
+                RelationKind::Table => {
+                    let empty = || RecordBatch::new_empty(info.schema.clone());
+                    Ok(snapshot(tables.get(*name).cloned().unwrap_or_else(empty)))
+                }
+                _ => self.history(name, info, tick).map(snapshot),
+            }
+        };
+        names.iter().map(one).collect()
+    }
+
+    fn subscribe(&self, view: &str, from: &SubscribeFrom) -> Result<Box<dyn Changes>, ReadError> {
+        let hydrating = self.desk().standing.get(view).and_then(|standing| standing.hydrating);
+        match hydrating {
+            Some(percent) if self.views.relation(view).is_none() => {
+                Err(ReadError::Hydrating { name: view.to_owned(), percent })
+            }
+            _ => self.views.subscribe(view, from),
+        }
+    }
+
+    fn create(&self, plan: ViewPlan, replace: bool, by: &str) -> Result<Timestamp, ChangeError> {
+        let name = plan.name.clone();
+        let mut desk = self.desk();
+        desk.may_create(&plan, replace)?;
+        let (schema, kind) = (plan.root.schema.clone(), RelationKind::View);
+        desk.catalog.add(&name, RelationInfo { schema, kind });
+        let standing =
+            Standing { plan: plan.clone(), in_file: false, in_flow: false, hydrating: Some(0) };
+        desk.standing.insert(name.clone(), standing);
+        drop(desk);
+        self.wish(&name, Wish::Create { plan: Box::new(plan), by: by.to_owned() })
+    }
+
+    fn remove(&self, view: &str, by: &str) -> Result<Timestamp, ChangeError> {
+        let mut desk = self.desk();
+        desk.may_remove(view)?;
+        desk.standing.remove(view);
+        desk.catalog.remove(view);
+        drop(desk);
+        self.wish(view, Wish::Remove { view: view.to_owned(), by: by.to_owned() })
+    }
+}
