@@ -6,5 +6,6 @@
 //! and memory.
 
 pub mod feeder_cost;
+pub mod live;
 pub mod meter;
 pub mod tpch;

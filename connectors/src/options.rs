@@ -100,6 +100,15 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Yes or no.
+    pub(crate) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(value) = self.get(key) else { return default };
+        value.as_bool().unwrap_or_else(|| {
+            self.wrong(key, "true or false", value);
+            default
+        })
+    }
+
     /// A number greater than zero, if it is there.
     pub(crate) fn positive(&mut self, key: &'static str) -> Option<f64> {
         let value = self.get(key)?;

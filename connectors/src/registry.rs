@@ -80,6 +80,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Where the data of a simulated village comes from, for whoever has some.
     pub plant_data: Option<PlantDataFrom>,
+    /// The instance whose doors these are.
+    pub instance: String,
 }
 
 /// Makes a source, connected; `stream` is the one that it feeds, where its kind asks for one.
@@ -143,7 +145,7 @@ pub fn open_sink(
             Ok(Box::new(FileSink::open(name, schema, config)?))
         }
         "kafka" => {
-            let config = KafkaSinkConfig::read(name, options)?;
+            let config = KafkaSinkConfig::read((&around.instance, name), options)?;
             Ok(Box::new(KafkaSink::open(name, schema, config)?))
         }
         kind => Err(unknown(name, kind, "sink", &SINK_KINDS)),
@@ -165,6 +167,10 @@ pub fn check_sink(config: &SinkConfig, schema: &SchemaRef, around: &Surroundings
     let checked = named(&config.name).and_then(|()| match config.kind.as_str() {
         "file" => FileSinkConfig::read(&config.name, &config.options, &around.base)
             .and_then(|file| FileSink::check(&config.name, schema, &file)),
+        // A transaction would end that of an instance that runs.
+        "kafka" => KafkaSinkConfig::read((&around.instance, &config.name), &config.options)
+            .map(|kafka| KafkaSinkConfig { transactional_id: None, ..kafka })
+            .and_then(|kafka| KafkaSink::open(&config.name, schema, kafka).map(drop)),
         _ => open_sink(config, schema, around).map(drop),
     });
     checked.err().map(ConnectorError::findings).unwrap_or_default()
@@ -205,7 +211,7 @@ mod tests {
     fn around(folder: &tempfile::TempDir) -> Surroundings {
         let base = folder.path().to_owned();
         let plant_data = Some(crate::simulator::tests::data as fn() -> _);
-        Surroundings { base, clock: Clock::Wall, plant_data }
+        Surroundings { base, clock: Clock::Wall, plant_data, instance: "test".to_owned() }
     }
 
     #[track_caller]

@@ -21,6 +21,16 @@ pub trait Sink: Send {
     /// Its name in the configuration.
     fn name(&self) -> &str;
 
+    /// Ends what another that had this sink's name before still has under way; from here on
+    /// [`Sink::tail`] is final. Called once, by whoever may call itself the only one; a medium in
+    /// which nothing is under way does nothing.
+    ///
+    /// # Errors
+    /// The medium cannot be reached, or knows no such thing.
+    fn take_over(&mut self) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
     /// Sends the rows; they may be under way until [`Sink::flush`].
     ///
     /// # Errors

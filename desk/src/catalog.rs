@@ -9,6 +9,7 @@
 mod build;
 mod functions;
 mod rewrite;
+mod standard;
 mod tables;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::text::Word;
 use crate::users::Users;
 
 pub(crate) use rewrite::parse;
+pub(crate) use rewrite::tell_apart;
 
 /// The schema of the catalog.
 pub(crate) const PG_CATALOG: &str = "pg_catalog";
@@ -46,8 +48,10 @@ pub(crate) const OWNER: i32 = 10;
 const FIRST_OID: u32 = 16_384;
 
 /// Words that only make sense with the catalog at hand, beside names that begin with `pg_`.
-const OF_CATALOG: [&str; 15] = [
+const OF_CATALOG: [&str; 17] = [
     "information_schema",
+    "quote_ident",
+    "quote_literal",
     "current_catalog",
     "current_database",
     "current_role",
@@ -146,7 +150,17 @@ impl Catalogs {
             schema.register_table(name.to_owned(), Arc::new(table))?;
         }
         sight.catalog.register_schema(PG_CATALOG, Arc::new(schema))?;
+        let schema = MemorySchemaProvider::new();
+        let schemas = tables::schemas(&sight.listed);
+        for (name, rows) in standard::all(&sight.listed, &schemas, &sight.status)? {
+            let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+            schema.register_table(name.to_owned(), Arc::new(table))?;
+        }
+        sight.catalog.register_schema(INFORMATION_SCHEMA, Arc::new(schema))?;
+        // DataFusion's own schema of this name would come first.
+        let config = state.config().clone().with_information_schema(false);
         let mut state = SessionStateBuilder::new_from_existing(state)
+            .with_config(config)
             .with_type_planner(Arc::new(PgOidTypePlanner))
             .build();
         let context = datafusion::prelude::SessionContext::new_with_state(state);

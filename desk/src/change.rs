@@ -7,8 +7,10 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 use queries::PlanError;
 use queries::Planner;
+use queries::source::SourceStatement;
 use schemas::contract::ChangeError;
 use schemas::contract::Status;
+use schemas::contract::ViewStatus;
 
 use crate::desk::Desk;
 use crate::error::DeskError;
@@ -27,15 +29,21 @@ pub(crate) struct Plain {
     pub(crate) if_not_exists: bool,
 }
 
-/// The text with the view's plain name. A text that creates no view stays as it is.
-///
-/// # Errors
-/// The text is no SQL, or the view is put into another schema.
-pub(crate) fn plain(sql: &str) -> Result<Plain, DeskError> {
-    let words = text::words(sql)?;
-    let as_it_is = Plain { text: sql.trim().to_owned(), if_not_exists: false };
-    let view = words.iter().take(5).position(|word| word.is("VIEW"));
-    let Some(view) = view.filter(|_| words[0].is("CREATE")) else { return Ok(as_it_is) };
+/// Where the name of a view stands among the words of the statement that makes it.
+struct NameAt {
+    /// The word `VIEW`.
+    view: usize,
+    /// The last word of the name.
+    last: usize,
+    parts: Vec<String>,
+    if_not_exists: bool,
+}
+
+fn name_at(words: &[text::Word]) -> Option<NameAt> {
+    let view = words.iter().take(5).position(|word| word.is("VIEW"))?;
+    if !words[0].is("CREATE") {
+        return None;
+    }
     let mut from = view + 1;
     let there = |at: usize, word: &str| words.get(at).is_some_and(|w| w.is(word));
     let if_not_exists = there(from, "IF") && there(from + 1, "NOT") && there(from + 2, "EXISTS");
@@ -48,8 +56,18 @@ pub(crate) fn plain(sql: &str) -> Result<Plain, DeskError> {
         last += 2;
         parts.push(words.get(last).and_then(text::Word::name));
     }
-    let Some(parts) = parts.into_iter().collect::<Option<Vec<String>>>() else {
-        return Ok(as_it_is);
+    let parts = parts.into_iter().collect::<Option<Vec<String>>>()?;
+    Some(NameAt { view, last, parts, if_not_exists })
+}
+
+/// The text with the view's plain name. A text that creates no view stays as it is.
+///
+/// # Errors
+/// The text is no SQL, or the view is put into another schema.
+pub(crate) fn plain(sql: &str) -> Result<Plain, DeskError> {
+    let words = text::words(sql)?;
+    let Some(NameAt { view, last, parts, if_not_exists }) = name_at(&words) else {
+        return Ok(Plain { text: sql.trim().to_owned(), if_not_exists: false });
     };
     let (schema, database) = match parts.as_slice() {
         [schema, _] => (schema.as_str(), DATABASE),
@@ -64,6 +82,26 @@ pub(crate) fn plain(sql: &str) -> Result<Plain, DeskError> {
     let before = &sql[..words[view].start + "VIEW".len()];
     let text = format!("{before} {}", &sql[words[last].start..]);
     Ok(Plain { text: text.trim().to_owned(), if_not_exists })
+}
+
+/// The statement that makes the same view under another name.
+///
+/// # Errors
+/// The text is none that makes a view.
+pub(crate) fn renamed(sql: &str, to: &str) -> Result<String, DeskError> {
+    let words = text::words(sql)?;
+    let Some(NameAt { view, last, .. }) = name_at(&words) else {
+        return Err(DeskError::new(Kind::Internal, "the statement that made the view is lost"));
+    };
+    let before = &sql[..words[view].start + "VIEW".len()];
+    let name = words[last].start + words[last].token.to_string().len();
+    let quoted = to.replace('"', "\"\"");
+    Ok(format!("{before} \"{quoted}\"{}", &sql[name..]))
+}
+
+/// What is said where `IF NOT EXISTS` finds a view.
+pub(crate) fn stays(name: &str) -> String {
+    format!("{name} is there already, and stays as it is")
 }
 
 /// Makes a view, and gives what its maker should know.
@@ -91,14 +129,12 @@ pub(crate) async fn create(
                 "{name} takes effect at tick {tick}; gridloom.views shows how far it is"
             )])
         }
-        Err(ChangeError::Exists { .. }) if if_not_exists => {
-            Ok(vec![format!("{name} is there already, and stays as it is")])
-        }
+        Err(ChangeError::Exists { .. }) if if_not_exists => Ok(vec![stays(&name)]),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Takes views away, and gives what should be known.
+/// Takes views away, with those that read them if it cascades, and gives what should be known.
 ///
 /// # Errors
 /// One is not there, or others read it.
@@ -107,11 +143,18 @@ pub(crate) async fn remove(
     by: &Principal,
     names: &[String],
     if_exists: bool,
+    cascade: bool,
 ) -> Result<Vec<String>, DeskError> {
     let _one_at_a_time = desk.changing.lock().await;
     let mut notices = Vec::new();
     for name in names {
         let name = last_part(name)?;
+        let readers = if cascade { readers(&desk.engine.status(), &name) } else { Vec::new() };
+        for reader in readers {
+            let tick = desk.engine.remove(&reader, &by.user)?;
+            tracing::info!(user = %by.user, view = %reader, %tick, "view dropped");
+            notices.push(format!("{reader} read {name} and is dropped too"));
+        }
         match desk.engine.remove(&name, &by.user) {
             Ok(tick) => {
                 tracing::info!(user = %by.user, view = %name, %tick, "view dropped");
@@ -125,8 +168,68 @@ pub(crate) async fn remove(
     Ok(notices)
 }
 
+/// Makes a source, and gives what its maker should know.
+///
+/// # Errors
+/// The name is taken, or its door does not open.
+pub(crate) async fn create_source(
+    desk: &Desk,
+    by: &Principal,
+    source: &SourceStatement,
+) -> Result<Vec<String>, DeskError> {
+    let _one_at_a_time = desk.changing.lock().await;
+    let SourceStatement { plan, if_not_exists } = source;
+    let name = plan.settings.def.name.clone();
+    if *if_not_exists && desk.engine.catalog().get(&name).is_some() {
+        return Ok(vec![stays(&name)]);
+    }
+    let (engine, plan, user) = (desk.engine.clone(), plan.clone(), by.user.clone());
+    // A door may take seconds to open.
+    let opened = desk.runtime().spawn_blocking(move || engine.create_source(plan, &user)).await;
+    let tick = opened.map_err(|error| DeskError::new(Kind::Internal, error.to_string()))??;
+    tracing::info!(user = %by.user, source = %name, %tick, "source made");
+    Ok(vec![format!("rows of {name} are taken from tick {tick} on")])
+}
+
+/// Takes sources away, and gives what should be known.
+///
+/// # Errors
+/// One is not there, did not come by a statement, or views read it.
+pub(crate) async fn remove_sources(
+    desk: &Desk,
+    by: &Principal,
+    names: &[String],
+    if_exists: bool,
+) -> Result<Vec<String>, DeskError> {
+    let _one_at_a_time = desk.changing.lock().await;
+    let mut notices = Vec::new();
+    for name in names {
+        match desk.engine.remove_source(name, &by.user) {
+            Ok(tick) => tracing::info!(user = %by.user, source = %name, %tick, "source dropped"),
+            Err(ChangeError::NoSource { name }) if if_exists => {
+                notices.push(format!("there is no source {name}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(notices)
+}
+
+/// The views that read a view, directly or through others, each before those that it reads.
+fn readers(status: &Status, name: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let reads = |view: &ViewStatus, name: &str| view.reads.iter().any(|read| read == name);
+    for view in status.views.iter().filter(|view| reads(view, name)) {
+        let before = readers(status, &view.name);
+        found.extend(before.into_iter().chain([view.name.clone()]));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    found.retain(|reader| seen.insert(reader.clone()));
+    found
+}
+
 /// A view's name without its schema.
-fn last_part(name: &str) -> Result<String, DeskError> {
+pub(crate) fn last_part(name: &str) -> Result<String, DeskError> {
     let words = text::words(name)?;
     let parts: Option<Vec<String>> = words.iter().step_by(2).map(text::Word::name).collect();
     match parts.as_deref() {
@@ -165,7 +268,6 @@ fn circle(status: &Status, name: &str, reads: &[String]) -> Option<Vec<String>> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::contract::ViewStatus;
 
     #[track_caller]
     fn check(sql: &str, text: &str, if_not_exists: bool) {
@@ -184,6 +286,25 @@ mod tests {
         );
         check("SELECT 1", "SELECT 1", false);
         assert!(plain("CREATE MATERIALIZED VIEW audit.v AS SELECT 1").is_err());
+    }
+
+    #[test]
+    fn a_statement_gets_another_name() {
+        let sql = "CREATE MATERIALIZED VIEW v WITH (on_error = 'null') AS SELECT 1 AS v";
+        let expected = "CREATE MATERIALIZED VIEW \"w\" WITH (on_error = 'null') AS SELECT 1 AS v";
+        assert_eq!(renamed(sql, "w").unwrap(), expected);
+    }
+
+    #[test]
+    fn readers_come_before_what_they_read() {
+        let view = |name: &str, reads: &[&str]| ViewStatus {
+            name: name.to_owned(),
+            reads: reads.iter().map(|&read| read.to_owned()).collect(),
+            ..ViewStatus::default()
+        };
+        let views = vec![view("a", &["m"]), view("b", &["a"]), view("c", &["a", "b"])];
+        let status = Status { views, ..Status::default() };
+        assert_eq!(readers(&status, "a"), ["c", "b"]);
     }
 
     #[test]

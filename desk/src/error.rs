@@ -48,6 +48,8 @@ pub enum Kind {
     Parameter,
     /// The engine stopped, or the view is gone.
     Gone,
+    /// A statement of the transaction failed before.
+    Aborted,
     /// Our mistake.
     Internal,
 }
@@ -73,6 +75,7 @@ impl Kind {
             Kind::Data => "22000",
             Kind::Parameter => "22023",
             Kind::Gone => "57P01",
+            Kind::Aborted => "25P02",
             Kind::Internal => "XX000",
         }
     }
@@ -167,6 +170,9 @@ impl From<ChangeError> for DeskError {
             ChangeError::Read { .. } => {
                 DeskError::new(Kind::InUse, message).hint("drop those that read it first")
             }
+            ChangeError::NoSource { .. } => DeskError::new(Kind::UnknownRelation, message)
+                .hint("those of the configuration are changed there, and at a start"),
+            ChangeError::Door { .. } => DeskError::new(Kind::Unsupported, message),
             ChangeError::Failed { .. } => DeskError::new(Kind::Internal, message),
         }
     }

@@ -10,8 +10,10 @@ use arrow::datatypes::Schema;
 use arrow::datatypes::SchemaRef;
 use queries::Planner;
 use queries::plan::refuse::nearest;
+use schemas::contract::ArrangementStatus;
 use schemas::contract::Status;
 use schemas::contract::ViewStatus;
+use schemas::plan::explain::Arranged;
 
 use crate::desk::Desk;
 use crate::error::DeskError;
@@ -49,13 +51,16 @@ fn text(desk: &Desk, of: &PlanOf) -> Result<String, DeskError> {
         PlanOf::View { name, analyze } => {
             let status = desk.engine.status();
             let view = view(&status, name)?;
-            let mut text = plan(&view.sql)?.explain();
+            let plan = plan(&view.sql)?;
+            let text = if *analyze {
+                let mut kept = Kept::of(&status, name);
+                let text = plan.explain_with(&mut |arranged| kept.now(arranged));
+                text + &stands(view) + &kept.total()
+            } else {
+                plan.explain()
+            };
             // A plan of a text has no name of its own.
-            text = text.replacen("view query ", &format!("view {name} "), 1);
-            if *analyze {
-                text.push_str(&kept(&status, view));
-            }
-            Ok(text)
+            Ok(text.replacen("view query ", &format!("view {name} "), 1))
         }
     }
 }
@@ -68,18 +73,48 @@ fn view<'a>(status: &'a Status, name: &str) -> Result<&'a ViewStatus, DeskError>
     })
 }
 
-/// What a view has and keeps just now.
-fn kept(status: &Status, view: &ViewStatus) -> String {
-    let mut lines = vec![format!(
-        "at tick {}: {} rows, {} faults, {} % of its history worked off",
+/// What a view shows just now.
+fn stands(view: &ViewStatus) -> String {
+    format!(
+        "at tick {}: {} rows, {} faults, {} % of its history worked off\n",
         view.tick,
         view.rows,
         view.faults.len(),
         view.hydrated
-    )];
-    let own = status.arrangements.iter().filter(|kept| kept.view == view.name);
-    lines.extend(own.map(|kept| {
-        format!("  {}: {} rows, {} bytes, bound: {}", kept.node, kept.rows, kept.bytes, kept.bound)
-    }));
-    lines.join("\n")
+    )
+}
+
+/// What a view keeps just now; each arrangement is told once.
+struct Kept<'a> {
+    own: Vec<&'a ArrangementStatus>,
+    told: usize,
+}
+
+impl<'a> Kept<'a> {
+    fn of(status: &'a Status, view: &str) -> Kept<'a> {
+        let own = status.arrangements.iter().filter(|kept| kept.view == view);
+        Kept { own: own.collect(), told: 0 }
+    }
+
+    /// What an arrangement of the plan keeps. The engine lists them in the order of the plan.
+    fn now(&mut self, arranged: &Arranged) -> Option<String> {
+        let same =
+            |kept: &&ArrangementStatus| kept.node == arranged.node && kept.bound == arranged.bound;
+        let at = self.told + self.own[self.told..].iter().position(same)?;
+        self.told = at + 1;
+        let ArrangementStatus { rows, bytes, shared_with, .. } = self.own[at];
+        let shared = match shared_with.as_slice() {
+            [] => String::new(),
+            views => format!(", shared with {}", views.join(", ")),
+        };
+        Some(format!("{rows} rows, {bytes} bytes{shared}"))
+    }
+
+    fn total(&self) -> String {
+        let (rows, bytes) = self
+            .own
+            .iter()
+            .fold((0, 0), |(rows, bytes), kept| (rows + kept.rows, bytes + kept.bytes));
+        format!("in all it keeps {rows} rows, {bytes} bytes (estimated)")
+    }
 }

@@ -100,6 +100,7 @@ fn refused(error: DeskError) -> Status {
         Kind::Cancelled => Status::cancelled(text),
         Kind::InUse | Kind::NotReadable => Status::failed_precondition(text),
         Kind::Gone => Status::unavailable(text),
+        Kind::Aborted => Status::failed_precondition(text),
         Kind::Internal => Status::internal(text),
     }
 }
@@ -125,7 +126,7 @@ impl Service {
     /// What a statement without rows gives.
     fn done(outcome: Outcome) -> Result<(), Status> {
         match outcome {
-            Outcome::Done { .. } | Outcome::Transaction(..) => Ok(()),
+            Outcome::Done { .. } | Outcome::Transaction { .. } => Ok(()),
             _ => Err(Status::unimplemented("this door does not copy: ask for the rows")),
         }
     }
@@ -139,7 +140,7 @@ impl Service {
                 });
                 Ok(encoded(answer.schema, rows))
             }
-            Outcome::Done { .. } | Outcome::Transaction(..) => {
+            Outcome::Done { .. } | Outcome::Transaction { .. } => {
                 Ok(encoded(Arc::new(Schema::empty()), futures::stream::empty()))
             }
         }

@@ -36,6 +36,10 @@ use crate::metrics;
 use crate::role::Principal;
 use crate::session::Outcome;
 
+/// What is said where there is nothing.
+const THERE_IS: &str =
+    "there are POST /sql, GET /subscribe?view=NAME, /metrics, /healthz, /readyz\n";
+
 /// The routes of the door.
 pub(crate) fn router(desk: Arc<Desk>) -> Router {
     let longest = desk.limits.statement_bytes + MESSAGE_BYTES_OVER;
@@ -45,6 +49,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/metrics", get(scraped))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .fallback(|| async { (StatusCode::NOT_FOUND, THERE_IS) })
         .layer(DefaultBodyLimit::max(longest))
         .with_state(desk)
 }
@@ -71,6 +76,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Denied => StatusCode::FORBIDDEN,
         Kind::Exists | Kind::InUse | Kind::NotReadable => StatusCode::CONFLICT,
         Kind::TooLarge | Kind::Memory => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::Aborted => StatusCode::CONFLICT,
         Kind::TooMany | Kind::Gone => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Timeout | Kind::Cancelled => StatusCode::REQUEST_TIMEOUT,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -179,7 +185,7 @@ async fn sql(
         Outcome::Done { tag, notices } => {
             Ok(axum::Json(json!({ "done": tag, "notices": notices })).into_response())
         }
-        Outcome::Transaction(_, word) => {
+        Outcome::Transaction { word, .. } => {
             Ok(axum::Json(json!({ "done": word, "notices": [] })).into_response())
         }
         Outcome::Changes(_) | Outcome::Copy(..) => {

@@ -42,6 +42,7 @@ mod system;
 pub mod tables;
 mod text;
 pub mod tls;
+mod transaction;
 pub mod users;
 mod wire;
 

@@ -42,6 +42,12 @@ pub(crate) const PUBLIC: &str = "public";
 /// Where records that were set aside stand, if the binary brings them.
 const QUARANTINE: &str = "audit.quarantine";
 
+/// Bytes of a hint that somebody reads.
+const HINT_MAX: usize = 300;
+
+/// Functions that give rows.
+const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "range", "pg_get_keywords"];
+
 /// What kind of relation PostgreSQL's catalog calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
@@ -271,10 +277,15 @@ fn find<'a>(
     if ["information_schema", "pg_catalog"].contains(&schema) {
         return Ok(None);
     }
+    // A call of a function stands where a name may stand, and a relation may have its name.
+    let called = reference.schema().is_none() && TABLE_FUNCTIONS.contains(&reference.table());
     let of_us = reference.catalog().is_none_or(|catalog| catalog == DATABASE);
     let found = listed.iter().find(|l| l.schema == schema && l.name == reference.table());
     if let Some(found) = found.filter(|_| of_us) {
         return Ok(Some(found));
+    }
+    if called {
+        return Ok(None);
     }
     let name = match reference.catalog() {
         Some(catalog) => format!("{catalog}.{schema}.{}", reference.table()),
@@ -286,6 +297,9 @@ fn find<'a>(
     let at = named.into_iter().find(|named| named.name == name).and_then(|named| named.at);
     let names: Vec<String> = listed.iter().map(Listed::full).collect();
     let hint = nearest(&name, names.iter().map(String::as_str));
+    // Where nothing is near, all are named; that helps as long as it can be read.
+    let short = hint.len() <= HINT_MAX;
+    let hint = if short { hint } else { "gridloom.relations lists what there is".to_owned() };
     Err(DeskError::planned(&PlanError::UnknownRelation { name, hint, at }, sql))
 }
 

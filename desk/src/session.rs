@@ -21,6 +21,7 @@ use queries::plan::canonical::canonical;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::change;
 use crate::desk::Desk;
 use crate::error::DeskError;
 use crate::error::Kind;
@@ -39,6 +40,8 @@ use crate::statement::CopyForm;
 use crate::statement::Rows;
 use crate::subscription;
 use crate::text;
+use crate::transaction::Staged;
+use crate::transaction::Transaction;
 
 /// What a statement gives.
 #[derive(Debug)]
@@ -56,8 +59,13 @@ pub enum Outcome {
         /// What the client should know.
         notices: Vec<String>,
     },
-    /// A transaction began (`true`) or ended.
-    Transaction(bool, &'static str),
+    /// A transaction began or ended.
+    Transaction {
+        /// The word that says so.
+        word: &'static str,
+        /// What the client should know.
+        notices: Vec<String>,
+    },
 }
 
 /// How rows are written by COPY.
@@ -81,6 +89,7 @@ pub struct Session {
     principal: Principal,
     settings: Mutex<Settings>,
     running: Mutex<Option<Stop>>,
+    transaction: tokio::sync::Mutex<Transaction>,
 }
 
 impl std::fmt::Debug for Session {
@@ -92,7 +101,8 @@ impl std::fmt::Debug for Session {
 impl Session {
     pub(crate) fn new(desk: Arc<Desk>, principal: Principal) -> Session {
         let settings = Mutex::new(Settings::of(&principal));
-        Session { desk, principal, settings, running: Mutex::default() }
+        let (running, transaction) = (Mutex::default(), Default::default());
+        Session { desk, principal, settings, running, transaction }
     }
 
     /// Who asks.
@@ -134,10 +144,17 @@ impl Session {
             let message = format!("one statement at a time, not {}", pieces.len());
             return Err(DeskError::new(Kind::Syntax, message));
         };
+        let prepared = self.understood(piece).await;
+        self.note(prepared.is_err()).await;
+        prepared
+    }
+
+    async fn understood(&self, piece: &str) -> Result<Prepared, DeskError> {
         let asked = Asked::read(piece)?;
         self.allowed(&asked)?;
+        self.goes_on(&asked).await?;
         let mut prepared =
-            Prepared { asked, sql: Arc::from(*piece), schema: None, parameters: Vec::new() };
+            Prepared { asked, sql: Arc::from(piece), schema: None, parameters: Vec::new() };
         match &prepared.asked {
             Asked::Rows(rows) | Asked::CopyOut(rows, _) => {
                 let (_, plan) = self.plan(&prepared.sql, rows, false, None).await?;
@@ -162,10 +179,89 @@ impl Session {
     /// # Errors
     /// It is none, names what there is not, is not allowed, or cannot be computed.
     pub async fn ask(&self, sql: &str) -> Result<Outcome, DeskError> {
-        let asked = Asked::read(sql)?;
-        let prepared =
-            Prepared { asked, sql: Arc::from(sql), schema: None, parameters: Vec::new() };
+        let asked = Asked::read(sql);
+        self.note(asked.is_err()).await;
+        let (asked, parameters) = (asked?, Vec::new());
+        let prepared = Prepared { asked, sql: Arc::from(sql), schema: None, parameters };
         self.execute(&prepared, None).await
+    }
+
+    /// How many statements at the beginning of `pieces` are one change of views: those that follow
+    /// each other, unless a transaction is open anyway. 1 for every other statement.
+    pub(crate) async fn change_together(&self, pieces: &[&str]) -> usize {
+        if !matches!(*self.transaction.lock().await, Transaction::None) {
+            return 1;
+        }
+        let changes = |sql: &&&str| Asked::read(sql).is_ok_and(|asked| asked.changes_views());
+        pieces.iter().take_while(changes).count().max(1)
+    }
+
+    /// Asks statements that change views as if they stood between BEGIN and COMMIT.
+    ///
+    /// # Errors
+    /// One is refused, by its place in the list; then none of them is done.
+    pub(crate) async fn ask_together(
+        &self,
+        pieces: &[&str],
+    ) -> Result<Vec<Outcome>, (usize, DeskError)> {
+        *self.transaction.lock().await = Transaction::Open(Staged::default());
+        let mut outcomes = Vec::new();
+        for (at, piece) in pieces.iter().enumerate() {
+            match self.ask(piece).await {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => {
+                    *self.transaction.lock().await = Transaction::None;
+                    return Err((at, error));
+                }
+            }
+        }
+        let committed = self.end("COMMIT").await.map_err(|error| (pieces.len() - 1, error))?;
+        if let (Outcome::Transaction { notices: told, .. }, Some(Outcome::Done { notices, .. })) =
+            (committed, outcomes.last_mut())
+        {
+            notices.extend(told);
+        }
+        Ok(outcomes)
+    }
+
+    /// Ends the transaction, if there is one.
+    async fn end(&self, word: &'static str) -> Result<Outcome, DeskError> {
+        let transaction = std::mem::take(&mut *self.transaction.lock().await);
+        let (word, notices) = match transaction {
+            Transaction::Open(staged) if word == "COMMIT" => {
+                (word, staged.commit(&self.desk, &self.principal).await?)
+            }
+            Transaction::None | Transaction::Open(_) => (word, Vec::new()),
+            Transaction::Failed => ("ROLLBACK", Vec::new()),
+        };
+        Ok(Outcome::Transaction { word, notices })
+    }
+
+    /// Whether a transaction is open, and whether it can still be committed.
+    pub(crate) async fn in_transaction(&self) -> Option<bool> {
+        match &*self.transaction.lock().await {
+            Transaction::None => None,
+            Transaction::Open(_) => Some(true),
+            Transaction::Failed => Some(false),
+        }
+    }
+
+    /// After a statement of a transaction was refused, only its end is answered.
+    async fn goes_on(&self, asked: &Asked) -> Result<(), DeskError> {
+        let ends = matches!(asked, Asked::End { .. });
+        if ends || !matches!(*self.transaction.lock().await, Transaction::Failed) {
+            return Ok(());
+        }
+        let message = "a statement of this transaction was refused: nothing is done until it ends";
+        Err(DeskError::new(Kind::Aborted, message).hint("ROLLBACK ends it"))
+    }
+
+    /// Notes that a statement was refused.
+    async fn note(&self, refused: bool) {
+        let mut transaction = self.transaction.lock().await;
+        if refused && matches!(*transaction, Transaction::Open(_)) {
+            *transaction = Transaction::Failed;
+        }
     }
 
     /// Asks a statement that was understood before.
@@ -178,11 +274,13 @@ impl Session {
         parameters: Option<ParamValues>,
     ) -> Result<Outcome, DeskError> {
         self.allowed(&prepared.asked)?;
+        self.goes_on(&prepared.asked).await?;
         self.desk.counters.asked();
         let outcome = self.outcome(prepared, parameters).await;
         if outcome.is_err() {
             self.desk.counters.refused();
         }
+        self.note(outcome.is_err()).await;
         outcome
     }
 
@@ -219,13 +317,15 @@ impl Session {
                 let shown = self.settings().show(name.as_deref())?;
                 Ok(Outcome::Rows(self.at_hand(shown)))
             }
-            Asked::CreateView { replace } => {
-                let by = &self.principal;
-                done(crate::change::create(&self.desk, by, sql, *replace).await?)
+            Asked::CreateView { .. } | Asked::DropViews { .. } | Asked::RenameView { .. } => {
+                done(self.change_views(sql, &prepared.asked).await?)
             }
-            Asked::DropViews { names, if_exists } => {
+            Asked::CreateSource(source) => {
+                done(change::create_source(&self.desk, &self.principal, source).await?)
+            }
+            Asked::DropSources { names, if_exists } => {
                 let by = &self.principal;
-                done(crate::change::remove(&self.desk, by, names, *if_exists).await?)
+                done(change::remove_sources(&self.desk, by, names, *if_exists).await?)
             }
             Asked::RefreshView => {
                 done(vec!["views are always up to date: there is nothing to refresh".to_owned()])
@@ -238,14 +338,49 @@ impl Session {
                 self.settings().reset(name.as_deref());
                 done(Vec::new())
             }
-            Asked::Begin => Ok(Outcome::Transaction(true, "BEGIN")),
-            Asked::End { word } => Ok(Outcome::Transaction(false, word)),
+            Asked::Begin => {
+                let mut transaction = self.transaction.lock().await;
+                if matches!(*transaction, Transaction::None) {
+                    *transaction = Transaction::Open(Staged::default());
+                }
+                Ok(Outcome::Transaction { word: "BEGIN", notices: Vec::new() })
+            }
+            Asked::End { word } => self.end(word).await,
             Asked::Forget { word } => {
                 if *word == "DISCARD ALL" {
                     self.settings().reset(None);
                 }
                 done(Vec::new())
             }
+        }
+    }
+
+    /// Changes views, at once or at the end of the transaction.
+    async fn change_views(&self, sql: &str, asked: &Asked) -> Result<Vec<String>, DeskError> {
+        let (desk, by) = (&self.desk, &self.principal);
+        let mut transaction = self.transaction.lock().await;
+        let staged = match &mut *transaction {
+            Transaction::Open(staged) => Some(staged),
+            _ => None,
+        };
+        match (asked, staged) {
+            (Asked::CreateView { replace }, Some(staged)) => staged.create(desk, sql, *replace),
+            (Asked::CreateView { replace }, None) => change::create(desk, by, sql, *replace).await,
+            (Asked::DropViews { names, if_exists, cascade }, Some(staged)) => {
+                staged.remove(desk, names, *if_exists, *cascade)
+            }
+            (Asked::DropViews { names, if_exists, cascade }, None) => {
+                change::remove(desk, by, names, *if_exists, *cascade).await
+            }
+            (Asked::RenameView { from, to }, Some(staged)) => {
+                staged.rename(desk, from, to).map(|()| Vec::new())
+            }
+            (Asked::RenameView { from, to }, None) => {
+                let mut staged = Staged::default();
+                staged.rename(desk, from, to)?;
+                staged.commit(desk, by).await
+            }
+            _ => Ok(Vec::new()),
         }
     }
 

@@ -6,14 +6,19 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use queries::plan::statement;
 use queries::plan::statement::first_words;
+use queries::source::SourceStatement;
 
 use crate::error::DeskError;
 use crate::error::Kind;
+use crate::relations::PUBLIC;
 use crate::role::Role;
 use crate::text;
 use crate::text::AsOf;
 use crate::text::Subscribe;
 use crate::text::Word;
+
+/// What `SHOW SOURCES` asks.
+const SOURCES: &str = "SELECT * FROM gridloom.sources ORDER BY source, partition";
 
 /// A statement, understood.
 #[derive(Clone, Debug)]
@@ -25,7 +30,13 @@ pub(crate) enum Asked {
     /// A view comes, with its whole text.
     CreateView { replace: bool },
     /// Views go.
-    DropViews { names: Vec<String>, if_exists: bool },
+    DropViews { names: Vec<String>, if_exists: bool, cascade: bool },
+    /// A source comes.
+    CreateSource(Box<SourceStatement>),
+    /// Sources go.
+    DropSources { names: Vec<String>, if_exists: bool },
+    /// A view gets another name.
+    RenameView { from: String, to: String },
     /// The changes of a view.
     Subscribe(Subscribe, Option<AsOf>),
     /// Rows, as COPY writes them.
@@ -40,7 +51,7 @@ pub(crate) enum Asked {
     Set { name: String, value: String },
     /// A setting, or all, get their first values.
     Reset(Option<String>),
-    /// A transaction begins. There is nothing to undo: it only is remembered.
+    /// A transaction begins: changes of views wait for its end.
     Begin,
     /// A transaction ends.
     End { word: &'static str },
@@ -102,6 +113,10 @@ impl Asked {
         };
         let rows = |statement| Rows { statement: Box::new(statement), at, of_catalog };
         match parsed {
+            ast::Statement::Query(mut query) if reads_only(&query) => {
+                crate::catalog::tell_apart(&mut query);
+                Ok(Asked::Rows(rows(ast::Statement::Query(query))))
+            }
             ast::Statement::Copy { .. } => copy(parsed, rows),
             query if answers(&query) => Ok(Asked::Rows(rows(query))),
             other if at.is_some() => Err(refused(&other)),
@@ -112,9 +127,27 @@ impl Asked {
     /// The least role that may ask for it.
     pub(crate) fn role(&self) -> Role {
         match self {
-            Asked::CreateView { .. } | Asked::DropViews { .. } => Role::Engineer,
+            Asked::CreateView { .. } | Asked::DropViews { .. } | Asked::RenameView { .. } => {
+                Role::Engineer
+            }
+            // What it is told to open is opened with the rights of the process: files, and those
+            // that a broker's library reads or loads.
+            Asked::CreateSource(source)
+                if source.plan.kind == "file" || source.plan.options.contains_key("options") =>
+            {
+                Role::Admin
+            }
+            Asked::CreateSource(_) | Asked::DropSources { .. } => Role::Engineer,
             _ => Role::Viewer,
         }
+    }
+
+    /// Whether views come or go by it, so that it is part of a transaction.
+    pub(crate) fn changes_views(&self) -> bool {
+        matches!(
+            self,
+            Asked::CreateView { .. } | Asked::DropViews { .. } | Asked::RenameView { .. }
+        )
     }
 
     /// The word that says it was done.
@@ -124,6 +157,9 @@ impl Asked {
             Asked::Plan(_) => "EXPLAIN",
             Asked::CreateView { .. } => "CREATE MATERIALIZED VIEW",
             Asked::DropViews { .. } => "DROP MATERIALIZED VIEW",
+            Asked::RenameView { .. } => "ALTER MATERIALIZED VIEW",
+            Asked::CreateSource(_) => "CREATE SOURCE",
+            Asked::DropSources { .. } => "DROP SOURCE",
             Asked::Subscribe(..) => "SUBSCRIBE",
             Asked::CopyOut(..) | Asked::CopyChanges(..) => "COPY",
             Asked::RefreshView => "REFRESH MATERIALIZED VIEW",
@@ -174,6 +210,9 @@ fn ours(sql: &str, words: &[Word], at: Option<AsOf>) -> Result<Option<Asked>, De
     if first.is("EXPLAIN") {
         return explain(sql, words);
     }
+    if first.is("SHOW") && words.get(1).is_some_and(|word| word.is("SOURCES")) {
+        return Asked::read(SOURCES).map(Some);
+    }
     if first.is("SHOW") {
         return Ok(show(words));
     }
@@ -193,10 +232,63 @@ fn ours(sql: &str, words: &[Word], at: Option<AsOf>) -> Result<Option<Asked>, De
     {
         return Ok(Some(changes));
     }
+    if first.is("ALTER") {
+        return rename(words).map(Some);
+    }
+    if first.is("COMMENT") {
+        let message = "COMMENT ON is not done here: comments are not kept";
+        let hint = "dbt sends it where persist_docs is set";
+        return Err(DeskError::new(Kind::Unsupported, message).hint(hint));
+    }
+    if first.is("CREATE") && words.get(1).is_some_and(|word| word.is("SOURCE")) {
+        let source = queries::source::source(sql).map_err(|error| DeskError::planned(&error, sql));
+        return Ok(Some(Asked::CreateSource(Box::new(source?))));
+    }
+    if first.is("DROP") && words.get(1).is_some_and(|word| word.is("SOURCE")) {
+        return drop_sources(&words[2..]).map(Some);
+    }
+    let indexed = |word: &Word| word.is("INDEX");
+    if first.is("CREATE") && words.iter().skip(1).take(2).any(indexed) {
+        let hint = "a view GROUP BY that column, or DISTINCT ON it, is kept by key";
+        return Err(DeskError::new(Kind::Unsupported, "CREATE INDEX is not done here").hint(hint));
+    }
     if first.is("CREATE") && words.iter().take(4).any(|word| word.is("MATERIALIZED")) {
         return Ok(Some(Asked::CreateView { replace: words[1].is("OR") }));
     }
     Ok(None)
+}
+
+/// `DROP SOURCE [IF EXISTS] name, …`.
+fn drop_sources(words: &[Word]) -> Result<Asked, DeskError> {
+    let if_exists = matches!(words, [a, b, ..] if a.is("IF") && b.is("EXISTS"));
+    let words = if if_exists { &words[2..] } else { words };
+    let names: Option<Vec<String>> =
+        words.split(|word| word.token == Token::Comma).map(dotted).collect();
+    let names = names.filter(|names| !names.is_empty()).ok_or_else(|| {
+        DeskError::new(Kind::Syntax, "DROP SOURCE names no source").hint("write DROP SOURCE name")
+    })?;
+    Ok(Asked::DropSources { names, if_exists })
+}
+
+/// `ALTER [MATERIALIZED] VIEW name RENAME TO name`; any other ALTER is refused.
+fn rename(words: &[Word]) -> Result<Asked, DeskError> {
+    let refused = || {
+        let hint = "there is ALTER MATERIALIZED VIEW name RENAME TO name; CREATE OR REPLACE \
+                    MATERIALIZED VIEW changes what a view says";
+        DeskError::new(Kind::Unsupported, "this ALTER is not done here").hint(hint)
+    };
+    let view = words.iter().take(3).position(|word| word.is("VIEW")).ok_or_else(refused)?;
+    let [name @ .., rename, to, new] = &words[view + 1..] else { return Err(refused()) };
+    if !rename.is("RENAME") || !to.is("TO") {
+        return Err(refused());
+    }
+    let parts: Option<Vec<String>> = name.iter().step_by(2).map(Word::name).collect();
+    let from = match parts.as_deref() {
+        Some([name]) => name.clone(),
+        Some([.., schema, name]) if schema == PUBLIC => name.clone(),
+        _ => return Err(refused()),
+    };
+    Ok(Asked::RenameView { from, to: new.name().ok_or_else(refused)? })
 }
 
 /// `EXPLAIN [ANALYZE] [MATERIALIZED] VIEW name`, `EXPLAIN CREATE MATERIALIZED VIEW …`,
@@ -360,11 +452,11 @@ fn copy_form(
 /// Statements that change something, or the session.
 fn command(parsed: ast::Statement) -> Result<Asked, DeskError> {
     match parsed {
-        ast::Statement::Drop { object_type, if_exists, names, .. }
+        ast::Statement::Drop { object_type, if_exists, names, cascade, .. }
             if matches!(object_type, ast::ObjectType::View | ast::ObjectType::MaterializedView) =>
         {
             let names = names.iter().map(ToString::to_string).collect();
-            Ok(Asked::DropViews { names, if_exists })
+            Ok(Asked::DropViews { names, if_exists, cascade })
         }
         ast::Statement::StartTransaction { .. } => Ok(Asked::Begin),
         ast::Statement::Commit { .. } => Ok(Asked::End { word: "COMMIT" }),
@@ -412,13 +504,18 @@ fn refused(statement: &ast::Statement) -> DeskError {
         | ast::Statement::Merge(_) => {
             "rows come from streams and from views, never from statements"
         }
-        ast::Statement::CreateView(_) => "write CREATE MATERIALIZED VIEW: every view is maintained",
+        ast::Statement::CreateView(_) => {
+            "write CREATE MATERIALIZED VIEW: every view is maintained; in dbt, materialized: \
+             materialized_view"
+        }
+        ast::Statement::CreateSchema { .. } => "views are in the one schema public",
         ast::Statement::CreateTable(_) => {
-            "reference tables and streams are declared in the configuration"
+            "a stream of your own comes by CREATE SOURCE; reference tables are declared in the \
+             configuration"
         }
         _ => {
             "there are SELECT, SUBSCRIBE, EXPLAIN, SHOW, COPY … TO STDOUT, CREATE and DROP \
-             MATERIALIZED VIEW"
+             MATERIALIZED VIEW and SOURCE"
         }
     };
     DeskError::new(Kind::Unsupported, format!("{words} is not done here")).hint(hint)

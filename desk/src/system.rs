@@ -89,6 +89,8 @@ relation! {
         pub rows: i64,
         /// Bytes kept, estimated.
         pub bytes: i64,
+        /// Other views that use the same.
+        pub shared_with: String,
     }
 }
 
@@ -224,6 +226,7 @@ fn arrangements(status: &Status) -> Vec<Arrangement> {
         bound: kept.bound.clone(),
         rows: count(kept.rows),
         bytes: count(kept.bytes),
+        shared_with: kept.shared_with.join(", "),
     });
     arrangements.collect()
 }

@@ -29,6 +29,11 @@ impl Word {
             if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(keyword))
     }
 
+    /// Whether it is an opening bracket.
+    pub(crate) fn is_open(&self) -> bool {
+        self.token == Token::LParen
+    }
+
     /// The identifier that it is, as PostgreSQL folds it.
     pub(crate) fn name(&self) -> Option<String> {
         match &self.token {

@@ -160,8 +160,9 @@ fn source_problems(config: &Config, source: &Source, connect: bool) -> Vec<Probl
     };
     let opens = SOURCE_KINDS.contains(&kind) && (stream.is_some() || kind == SIMULATOR);
     let findings = if connect && opens {
+        let around = bundled::surroundings(base, config.instance.name.as_str());
         let stream = stream.map(|stream| &stream.def);
-        registry::check_source(&entry, stream, &bundled::surroundings(base))
+        registry::check_source(&entry, stream, &around)
     } else {
         read().map(ConnectorError::findings).unwrap_or_default()
     };
@@ -174,14 +175,15 @@ fn source_problems(config: &Config, source: &Source, connect: bool) -> Vec<Probl
 fn sink_problems(config: &Config, sink: &Door, connect: bool) -> Vec<Problem> {
     let entry = sink.registry();
     let (name, options, base) = (entry.name.as_str(), &entry.options, config.base());
+    let around = bundled::surroundings(base, config.instance.name.as_str());
     let findings = match entry.kind.as_str() {
         kind if connect && SINK_KINDS.contains(&kind) => {
-            registry::check_sink(&entry, &Setpoint::schema(), &bundled::surroundings(base))
+            registry::check_sink(&entry, &Setpoint::schema(), &around)
         }
         kind => {
             let wrong = match kind {
                 "file" => FileSinkConfig::read(name, options, base).err(),
-                "kafka" => KafkaSinkConfig::read(name, options).err(),
+                "kafka" => KafkaSinkConfig::read((&around.instance, name), options).err(),
                 _ => None,
             };
             wrong.map(ConnectorError::findings).unwrap_or_default()

@@ -9,6 +9,7 @@
 //! A read of a stream holds its retained rows, at most [`STREAM_ROWS_MAX`].
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -16,6 +17,8 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use arrow_array::RecordBatch;
+use connectors::error::ConnectorError;
+use connectors::source::Source;
 use crossbeam_channel::Sender;
 use schemas::catalog::Catalog;
 use schemas::catalog::RelationInfo;
@@ -25,8 +28,10 @@ use schemas::contract::Changes;
 use schemas::contract::Engine;
 use schemas::contract::ReadError;
 use schemas::contract::Snapshot;
+use schemas::contract::SourcePlan;
 use schemas::contract::Status;
 use schemas::contract::SubscribeFrom;
+use schemas::contract::ViewStatus;
 use schemas::plan::ViewPlan;
 use schemas::time::Step;
 use schemas::time::Timestamp;
@@ -34,19 +39,26 @@ use schemas::time::Timestamp;
 mod history;
 
 pub(crate) use self::history::kind_of;
+use crate::gauge::Gauges;
 use crate::views::store::Views;
 
 /// Rows of a stream that one read gives at most: what is larger wants a view.
 pub const STREAM_ROWS_MAX: usize = 20_000_000;
 
 /// What the instance is asked to do between two ticks.
-#[derive(Debug)]
 pub(crate) enum Wish {
     /// Build a view.
     Create { plan: Box<ViewPlan>, by: String },
     /// Take a view away.
     Remove { view: String, by: String },
+    /// Take rows from a source.
+    CreateSource { plan: Box<SourcePlan>, source: Box<dyn Source>, by: String },
+    /// Take no more rows from a source.
+    RemoveSource { source: String, by: String },
 }
+
+/// Opens the door of a source that comes while the instance runs.
+pub type Opener = Arc<dyn Fn(&SourcePlan) -> Result<Box<dyn Source>, ConnectorError> + Send + Sync>;
 
 /// A view, as far as changes of it are concerned.
 #[derive(Clone, Debug)]
@@ -68,6 +80,10 @@ pub(crate) struct Desk {
     pub(crate) agents_read: Vec<String>,
     pub(crate) status: Status,
     pub(crate) tables: BTreeMap<String, RecordBatch>,
+    /// Sources that came by a statement.
+    pub(crate) sources: BTreeSet<String>,
+    /// Opens doors, if sources may come.
+    pub(crate) opener: Option<Opener>,
 }
 
 /// A handle on a running engine.
@@ -79,6 +95,7 @@ pub struct Handle {
     pub(crate) views: Arc<Views>,
     pub(crate) desk: Arc<Mutex<Desk>>,
     pub(crate) wishes: Sender<Wish>,
+    pub(crate) gauges: Gauges,
 }
 
 impl Handle {
@@ -98,6 +115,18 @@ impl Handle {
 }
 
 impl Desk {
+    /// The views there are, without what they show.
+    fn views(&self) -> Vec<ViewStatus> {
+        let view = |(name, standing): (&String, &Standing)| ViewStatus {
+            name: name.clone(),
+            sql: standing.plan.sql.clone(),
+            hydrated: standing.hydrating.unwrap_or(100),
+            reads: standing.plan.reads.clone(),
+            ..ViewStatus::default()
+        };
+        self.standing.iter().map(view).collect()
+    }
+
     /// The views and agents that read a view.
     fn readers(&self, view: &str) -> Vec<String> {
         let reads = |standing: &Standing| standing.plan.reads.iter().any(|read| read == view);
@@ -150,6 +179,26 @@ impl Desk {
         Ok(())
     }
 
+    fn may_create_source(&self, name: &str) -> Result<Opener, ChangeError> {
+        let name = name.to_owned();
+        if self.catalog.get(&name).is_some() {
+            return Err(ChangeError::Exists { name });
+        }
+        let closed = "this instance takes no sources while it runs";
+        self.opener.clone().ok_or(ChangeError::Door { name, message: closed.to_owned() })
+    }
+
+    fn may_remove_source(&self, source: &str) -> Result<(), ChangeError> {
+        let name = source.to_owned();
+        if !self.sources.contains(source) {
+            return Err(ChangeError::NoSource { name });
+        }
+        match self.readers(source) {
+            readers if readers.is_empty() => Ok(()),
+            readers => Err(ChangeError::Read { name, readers }),
+        }
+    }
+
     fn may_remove(&self, view: &str) -> Result<(), ChangeError> {
         let name = view.to_owned();
         let Some(standing) = self.standing.get(view) else {
@@ -175,6 +224,7 @@ impl Engine for Handle {
     fn status(&self) -> Status {
         let desk = self.desk();
         let mut status = desk.status.clone();
+        status.views = desk.views();
         drop(desk);
         let stands = self.views.stands();
         for view in &mut status.views {
@@ -183,6 +233,11 @@ impl Engine for Handle {
                 view.faults.clone_from(faults);
             }
         }
+        let numbered = |view: &'_ ViewStatus| self.views.relation(&view.name);
+        let views: Vec<(usize, &str)> = (status.views.iter())
+            .filter_map(|view| Some((numbered(view)?, view.name.as_str())))
+            .collect();
+        status.arrangements = self.gauges.read(&views);
         status
     }
 
@@ -254,5 +309,32 @@ impl Engine for Handle {
         desk.catalog.remove(view);
         drop(desk);
         self.wish(view, Wish::Remove { view: view.to_owned(), by: by.to_owned() })
+    }
+
+    fn create_source(&self, plan: SourcePlan, by: &str) -> Result<Timestamp, ChangeError> {
+        let name = plan.settings.def.name.clone();
+        let opener = self.desk().may_create_source(&name)?;
+        // Nobody waits at the desk while a door opens.
+        let source = opener(&plan).map_err(|error| {
+            let findings: Vec<String> = error.findings().iter().map(ToString::to_string).collect();
+            ChangeError::Door { name: name.clone(), message: findings.join("; ") }
+        })?;
+        let mut desk = self.desk();
+        desk.may_create_source(&name)?;
+        desk.catalog.add_stream(plan.settings.clone());
+        desk.sources.insert(name.clone());
+        drop(desk);
+        let (plan, by) = (Box::new(plan), by.to_owned());
+        self.wish(&name, Wish::CreateSource { plan, source, by })
+    }
+
+    fn remove_source(&self, source: &str, by: &str) -> Result<Timestamp, ChangeError> {
+        let mut desk = self.desk();
+        desk.may_remove_source(source)?;
+        desk.sources.remove(source);
+        desk.catalog.remove(source);
+        drop(desk);
+        let (name, by) = (source.to_owned(), by.to_owned());
+        self.wish(source, Wish::RemoveSource { source: name, by })
     }
 }

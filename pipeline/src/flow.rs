@@ -276,6 +276,7 @@ impl<'a, 's> House<'a, 's> {
         let House { scope, publisher, relations, shared, .. } = &*self;
         let (scope, on_error) = (*scope, view.on_error);
         let edge = Context { scope, relations, shared, step, on_error }.render(&view.root)?;
+        publisher.keeps(index, shared.measured(view));
         let rows = publisher.rows(index, to_rows(edge.clone())?);
         let faults = publisher.faults(index, scope, edge.faults.clone());
         self.published.push(rows);

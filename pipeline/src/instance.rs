@@ -18,6 +18,7 @@ mod changes;
 mod hydrate;
 pub mod reader;
 mod replay;
+mod sources;
 mod status;
 mod tables;
 
@@ -49,6 +50,7 @@ use schemas::time::Clock;
 use schemas::time::Timestamp;
 
 use self::changes::Additions;
+use self::sources::Doors;
 use self::status::Measured;
 use self::status::handle;
 use self::tables::Tables;
@@ -213,6 +215,7 @@ pub struct Instance {
     handle: Handle,
     wished: Receiver<Wish>,
     additions: Additions,
+    doors: Doors,
     measured: Measured,
     ticks: u64,
     /// The tick of the last snapshot that this process wrote.
@@ -256,7 +259,7 @@ pub struct Parts {
     /// The sources' partitions, each with how far out of order its readings may be, in
     /// milliseconds.
     pub partitions: Vec<(PartitionId, u64)>,
-    /// Which of the flow's views came by a statement while the instance ran.
+    /// Which of the flow's views, and which streams, came by a statement while the instance ran.
     pub stated: BTreeMap<String, Defined>,
     /// Where setpoints go; without, they are only recorded.
     pub outbox: Option<Outbox>,
@@ -296,16 +299,16 @@ impl Instance {
         }
         let workers = Workers::start(&flow, settings.workers)?;
         let views = Arc::new(Views::new(&flow.views)?);
-        let (handle, wished) = handle(&settings, &flow, &catalog, &stated, &views);
+        let (handle, wished) =
+            handle(&settings, &flow, &catalog, &stated, &views, workers.gauges());
         let upserts = (catalog.streams().filter(|s| s.def.envelope == Envelope::Upsert))
             .map(|s| Upsert::new(s).map(|upsert| (s.def.name.clone(), upsert)))
             .collect::<Result<_, _>>()
             .map_err(|e| RenderError::Type { node: "upsert", source: Some(e) })?;
-        let defined = flow.views.iter().map(|view| {
-            let stated = stated.get(&view.name);
-            let defined = stated.cloned().unwrap_or_else(|| Defined::in_file(&view.sql));
-            (view.name.clone(), defined)
-        });
+        let in_files = (flow.views.iter())
+            .filter(|view| !stated.contains_key(&view.name))
+            .map(|view| (view.name.clone(), Defined::in_file(&view.sql)));
+        let defined = stated.clone().into_iter().chain(in_files);
         let defined = Definitions::of(flow.step, flow.agents.as_ref(), &catalog, defined.collect());
         let mut instance = Instance {
             settings,
@@ -326,10 +329,13 @@ impl Instance {
             handle,
             wished,
             additions: Additions::default(),
+            doors: Doors::default(),
             measured: Measured::default(),
             ticks: 0,
             snapshot_at: None,
         };
+        // The log is ours, so whoever had the sink is gone.
+        instance.outbox.as_mut().map_or(Ok(()), Outbox::take_over)?;
         let open = instance.replay(&recovered)?;
         tell(&instance.views);
         instance.tables.expect(tables);
@@ -444,7 +450,11 @@ impl Instance {
         }
         for (name, batch) in streams {
             let stream = name.strip_prefix(DELETED).unwrap_or(name);
-            let Some(input) = self.input(stream) else { continue };
+            // A source that was taken away left rows in the log; another may have its name now.
+            let Some(input) = self.input(stream).filter(|input| self.fits(*input, name, batch))
+            else {
+                continue;
+            };
             let changes = match self.upserts.get_mut(stream) {
                 None => Ok(Some((batch.clone(), Diffs::All(1)))),
                 Some(upsert) => upsert.apply(tick, stream, (name, batch)),

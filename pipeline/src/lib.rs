@@ -13,6 +13,7 @@ pub mod delta;
 pub mod emit;
 pub mod engine;
 pub mod flow;
+pub mod gauge;
 pub mod ingest;
 pub mod instance;
 pub mod log;

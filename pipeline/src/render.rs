@@ -10,14 +10,19 @@
 //! adds up commutatively.
 
 pub mod accumulate;
+pub mod as_of;
+pub mod candidate;
 pub mod convert;
 pub mod distinct;
 pub mod get;
 pub mod join;
 pub mod map_filter;
+pub mod recursive;
 pub mod reduce;
 pub mod temporal;
 pub mod top_k;
+pub mod unnest;
+pub mod window;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -29,6 +34,8 @@ use differential_dataflow::AsCollection;
 use schemas::plan::Node;
 use schemas::plan::OnError;
 use schemas::plan::Op;
+use schemas::plan::ViewPlan;
+use schemas::plan::explain;
 use schemas::row::RowCodec;
 use schemas::row::RowError;
 use schemas::time::Step;
@@ -39,12 +46,18 @@ use self::map_filter::Evaluator;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
+use crate::gauge::Gauge;
+use crate::gauge::Measured;
+
+/// A node that keeps something, and a gauge for each arrangement.
+type Listed = (Node, OnError, Vec<Arc<Gauge>>);
 
 /// What was rendered already: a view that asks for the same again gets the same, and what it keeps
 /// is kept once.
 #[derive(Default)]
 pub struct Shared<'s> {
     rendered: RefCell<Vec<(Node, OnError, Edge<'s>)>>,
+    gauges: RefCell<Vec<Listed>>,
 }
 
 impl<'s> Shared<'s> {
@@ -57,6 +70,33 @@ impl<'s> Shared<'s> {
     fn add(&self, node: &Node, on_error: OnError, edge: &Edge<'s>) {
         self.rendered.borrow_mut().push((node.clone(), on_error, edge.clone()));
     }
+
+    /// What a view keeps, in the order in which EXPLAIN prints it.
+    pub(crate) fn measured(&self, view: &ViewPlan) -> Vec<Measured> {
+        let mut measured = Vec::new();
+        self.measure(&view.root, &view.root, view.on_error, &mut measured);
+        measured
+    }
+
+    /// Adds what `node`, which was rendered as part of `whole`, and all below it keep.
+    fn measure(&self, node: &Node, whole: &Node, on_error: OnError, out: &mut Vec<Measured>) {
+        let gauges = self.gauges.borrow();
+        let of = gauges.iter().find(|(one, rule, _)| *rule == on_error && one == whole);
+        let of = of.into_iter().flat_map(|(_, _, gauges)| gauges.clone());
+        let arranged = explain::arranged(node).into_iter().zip(of);
+        out.extend(arranged.map(|(arranged, gauge)| Measured { arranged, gauge }));
+        for input in node.inputs() {
+            let whole = if joined(node).is_some() { node } else { input };
+            self.measure(input, whole, on_error, out);
+        }
+    }
+}
+
+/// The outputs of a join that a projection right above it picks: the two are rendered as one.
+fn joined(node: &Node) -> Option<Vec<usize>> {
+    let Op::MapFilterProject { input, filters, projections, .. } = &node.op else { return None };
+    let Op::Join { .. } = input.op else { return None };
+    filters.is_empty().then(|| projections.iter().map(|p| p.column()).collect()).flatten()
 }
 
 /// What rendering a view needs to know.
@@ -91,6 +131,9 @@ pub enum RenderError {
         #[source]
         source: Option<RowError>,
     },
+    /// The rows of a recursion are read outside of it.
+    #[error("the rows of a recursion are read outside of it")]
+    Recurrence,
     /// The agents cannot run on these views.
     #[error("the agents cannot run on these views")]
     Agents {
@@ -125,17 +168,28 @@ impl<'s> Context<'_, 's> {
         Ok(edge)
     }
 
+    /// Gauges for what a node keeps, one an arrangement.
+    fn gauges<const N: usize>(&self, node: &Node) -> [Arc<Gauge>; N] {
+        let gauges: [Arc<Gauge>; N] = std::array::from_fn(|_| Arc::default());
+        let listed = (node.clone(), self.on_error, gauges.to_vec());
+        self.shared.gauges.borrow_mut().push(listed);
+        gauges
+    }
+
+    fn gauge(&self, node: &Node) -> Arc<Gauge> {
+        let [gauge] = self.gauges(node);
+        gauge
+    }
+
     fn node(&self, node: &Node) -> Result<Edge<'s>, RenderError> {
         match &node.op {
             Op::Get { relation, columns, expire } => {
-                get::get(self, relation, columns, *expire, &node.schema)
+                let kept = expire.map(|expire| (expire, self.gauge(node)));
+                get::get(self, relation, columns, kept, &node.schema)
             }
             Op::MapFilterProject { input, filters, projections, forget } => {
-                if filters.is_empty()
-                    && let Some(picks) = projections.iter().map(|p| p.column()).collect()
-                    && let Op::Join { .. } = input.op
-                {
-                    return join::join(self, input, Some(picks), &node.schema);
+                if let Some(picks) = joined(node) {
+                    return join::join(self, input, Some(picks), &node.schema, self.gauges(node));
                 }
                 let input = self.render(input)?;
                 let evaluator = Evaluator {
@@ -147,19 +201,35 @@ impl<'s> Context<'_, 's> {
                 };
                 map_filter::map_filter(input, evaluator)
             }
-            Op::Join { .. } => join::join(self, node, None, &node.schema),
+            Op::Join { .. } => join::join(self, node, None, &node.schema, self.gauges(node)),
             Op::Reduce { input, group, aggregates, expire } => {
                 let input = self.render(input)?;
-                reduce::reduce(self, input, group, aggregates, *expire, &node.schema)
+                let kept = (*expire, self.gauge(node));
+                reduce::reduce(self, input, group, aggregates, kept, &node.schema)
             }
             Op::Distinct { input } | Op::Threshold { input } => {
-                distinct::threshold(self.render(input)?)
+                distinct::threshold(self.render(input)?, self.gauge(node))
             }
             Op::TopK { input, group, order, limit, expire } => {
                 let in_place = input.append_only;
                 let input = self.render(input)?;
-                top_k::top_k(input, group, order, *limit, *expire, in_place)
+                let kept = (*expire, self.gauge(node));
+                top_k::top_k(input, group, order, *limit, in_place, kept)
             }
+            Op::Window { input, expire, .. } => {
+                let input = self.render(input)?;
+                let kept = (*expire, self.gauge(node));
+                window::window(self, input, window::Shape::new(node), kept)
+            }
+            Op::AsOf { left, right, .. } => {
+                let (left, right) = (self.render(left)?, self.render(right)?);
+                as_of::as_of(left, right, node, self.gauges(node))
+            }
+            Op::Recursive { start, step } => recursive::recursive(self, start, step, &node.schema),
+            Op::Unnest { input, column } => {
+                unnest::unnest(self.render(input)?, *column, &node.schema)
+            }
+            Op::Recurrence => Err(RenderError::Recurrence),
             Op::Union { inputs } => {
                 let inputs = inputs.iter().map(|input| self.render(input));
                 union(inputs.collect::<Result<_, _>>()?, &node.schema)
@@ -167,7 +237,7 @@ impl<'s> Context<'_, 's> {
             Op::Negate { input } => negate(self.render(input)?),
             Op::Temporal { input, from, until } => {
                 let input = self.render(input)?;
-                temporal::temporal(self, input, from.as_ref(), until.as_ref())
+                temporal::temporal(self, input, from.as_ref(), until.as_ref(), self.gauge(node))
             }
             Op::Constant { rows } => self.constant(rows),
         }

@@ -28,6 +28,7 @@ use crate::delta::Diff;
 use crate::delta::Time;
 use crate::flow::Addition;
 use crate::flow::Flow;
+use crate::gauge::Gauges;
 use crate::render::RenderError;
 use crate::views::publish::Published;
 use crate::views::publish::Publisher;
@@ -152,6 +153,7 @@ pub struct Workers {
     told: Receiver<FromWorker>,
     published: Receiver<Published>,
     guards: Option<WorkerGuards<()>>,
+    gauges: Gauges,
 
     /// How many workers have finished each open tick.
     done: BTreeMap<Timestamp, usize>,
@@ -178,11 +180,15 @@ impl Workers {
         let worker = WorkerConfig::default().idle_spin(Duration::ZERO);
         let config = timely::Config { communication, worker };
         let (flow, step) = (flow.clone(), flow.step.millis());
+        let gauges = Gauges::default();
+        let measured = gauges.clone();
         let guards = timely::execute(config, move |worker| {
             let mut receivers = receivers.lock().unwrap_or_else(PoisonError::into_inner);
             let input = receivers[worker.index()].take().expect("each index runs once");
             drop(receivers);
-            run::run(worker, &flow, &input, &tell, Publisher::new(publish.clone()));
+            let publisher = Publisher::new(publish.clone());
+            let publisher = publisher.measured(worker.index(), measured.clone());
+            run::run(worker, &flow, &input, &tell, publisher);
         });
         let guards = guards.map_err(|message| WorkersError::Start { message })?;
         let mut workers = Workers {
@@ -192,6 +198,7 @@ impl Workers {
             told,
             published,
             guards: Some(guards),
+            gauges,
             done: BTreeMap::new(),
             waiting: BTreeMap::new(),
             catching: BTreeMap::new(),
@@ -211,8 +218,12 @@ impl Workers {
     ///
     /// # Errors
     /// A worker is gone.
-    pub fn submit(&mut self, input: TickInput) -> Result<(), WorkersError> {
+    pub fn submit(&mut self, mut input: TickInput) -> Result<(), WorkersError> {
         self.done.insert(input.tick, 0);
+        // A row has one zero and one NaN from the first operator on, not only where it is kept.
+        for (_, delta) in &mut input.deltas {
+            delta.batch = schemas::row::canonical(&delta.batch);
+        }
         self.tell(&ToWorker::Tick(Arc::new(input)))
     }
 
@@ -247,6 +258,7 @@ impl Workers {
     /// A worker is gone.
     pub fn remove(&mut self, relation: usize) -> Result<(), WorkersError> {
         self.catching.remove(&relation);
+        self.gauges.forget(relation);
         self.tell(&ToWorker::Remove(relation))
     }
 
@@ -279,6 +291,11 @@ impl Workers {
         }
         self.threads.iter().for_each(Thread::unpark);
         Ok(())
+    }
+
+    /// What views keep.
+    pub fn gauges(&self) -> Gauges {
+        self.gauges.clone()
     }
 
     /// Ticks that were handed over and are not done.

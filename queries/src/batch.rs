@@ -92,7 +92,9 @@ pub(crate) fn context(tables: &BTreeMap<String, Rows>) -> Result<SessionContext>
         {
             catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
         }
-        let table = MemTable::try_new(Arc::clone(&rows.schema), vec![rows.batches.clone()])?;
+        // As in the dataflow: one zero and one NaN.
+        let batches = rows.batches.iter().map(schemas::row::canonical).collect();
+        let table = MemTable::try_new(Arc::clone(&rows.schema), vec![batches])?;
         context.register_table(name.as_str(), Arc::new(table))?;
     }
     Ok(context)

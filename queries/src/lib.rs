@@ -14,9 +14,11 @@
 
 pub mod batch;
 mod date_bin;
+mod hop;
 pub mod plan;
 pub mod session;
 pub mod shipped;
+pub mod source;
 pub mod table;
 
 pub use plan::Planner;

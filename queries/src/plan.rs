@@ -7,7 +7,7 @@
 //!        └ context   DataFusion: plan, total orders, analyse, own nodes, queries to joins
 //!           │           (subquery), now() (temporal), optimise
 //!           └ lower     to our nodes, columns as positions (rel)
-//!              └ prune, join   columns that are asked for, joins in order
+//!              └ prune, first, join   columns that are asked for, first rows, joins in order
 //!                 └ expand        joins that no operator does, of those that are
 //!                    └ retain        where rows are forgotten
 //!                       └ emit          the ViewPlan
@@ -17,11 +17,13 @@
 //! the same catalog gives the same plan, in every process.
 
 pub(crate) mod aggregate;
+pub(crate) mod as_of;
 pub mod canonical;
 pub(crate) mod context;
 pub(crate) mod emit;
 pub(crate) mod expand;
 pub(crate) mod expr;
+pub(crate) mod first;
 pub(crate) mod join;
 pub(crate) mod lower;
 pub(crate) mod nodes;
@@ -113,15 +115,29 @@ impl Planner {
         order::order(&self.catalog, texts)
     }
 
+    /// Refuses what reads a relation that there is not. DataFusion finds all that are named, but
+    /// takes a recursion for none whose own rows are read in a query within an expression only.
+    fn known(&self, rel: &rel::Rel) -> Result<(), PlanError> {
+        match emit::reads(rel).into_iter().find(|read| self.catalog.get(read).is_none()) {
+            None => Ok(()),
+            Some(_) => Err(PlanError::refused(
+                "EXISTS, IN or a query as a value over the rows of a recursion",
+                "put it above the recursion, or join the recursion's rows",
+            )),
+        }
+    }
+
     fn plan(&self, statement: ViewStatement, sql: &str) -> Result<ViewPlan, PlanError> {
         survey::survey(&statement.query)?;
         let logical = context::logical(&self.state, &self.catalog, statement.query)?;
         let rel = Lower::new(&self.state).rel(&logical)?;
         distinct_names(&rel)?;
+        self.known(&rel)?;
         let all: Vec<usize> = (0..rel.width()).collect();
         // Before ordering, so that joins see what is asked of them; after it, for the columns of
         // their keys.
-        let rel = join::order(prune::prune(rel, &all), &self.catalog);
+        let rel = first::rows(prune::prune(rel, &all));
+        let rel = join::order(rel, &self.catalog);
         let mut rel = expand::expand(prune::prune(rel, &all));
         retain::place(&mut rel, &self.catalog);
         if !statement.allow_unbounded_state {

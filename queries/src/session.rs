@@ -43,12 +43,15 @@ pub fn state() -> SessionState {
     options.execution.time_zone = Some(UTC.to_owned());
     let builder = SessionStateBuilder::new().with_config(config).with_default_features();
     let mut state = builder.build();
-    state
-        .register_udf(Arc::new(ScalarUDF::from(Now::new())))
-        .expect("a new session takes any function");
-    state
-        .register_udf(Arc::new(ScalarUDF::from(crate::date_bin::DateBin::new())))
-        .expect("a new session takes any function");
+    let ours = [
+        ScalarUDF::from(Now::new()),
+        ScalarUDF::from(crate::date_bin::DateBin::new()),
+        ScalarUDF::from(crate::hop::Hop::new()),
+        ScalarUDF::from(crate::plan::as_of::Latest::new()),
+    ];
+    for function in ours {
+        state.register_udf(Arc::new(function)).expect("a new session takes any function");
+    }
     state
 }
 

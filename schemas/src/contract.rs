@@ -6,12 +6,14 @@
 //! **Invariant:** everything one [`Engine::read`] gives is of one tick, and that tick is durable.
 //! **Invariant:** a reader, a subscriber or a new view never makes the dataflow wait.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::catalog::Catalog;
+use crate::catalog::StreamSettings;
 use crate::plan::ViewPlan;
 use crate::relation::Relation;
 use crate::time::Timestamp;
@@ -129,6 +131,35 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// It is not there, or others read it.
     fn remove(&self, view: &str, by: &str) -> Result<Timestamp, ChangeError>;
+
+    /// Adds a stream of the user's own, fed from now on. Waits for its door to open, and for
+    /// nothing else. Gives the tick from which its rows are taken.
+    ///
+    /// # Errors
+    /// The name is taken, or the door does not open.
+    fn create_source(&self, source: SourcePlan, by: &str) -> Result<Timestamp, ChangeError>;
+
+    /// Takes such a stream away; what the log holds of it stays there. Gives the tick at which it
+    /// is gone.
+    ///
+    /// # Errors
+    /// It is not there, it stands in the configuration, or views read it.
+    fn remove_source(&self, source: &str, by: &str) -> Result<Timestamp, ChangeError>;
+}
+
+/// A stream of the user's own, and the door that feeds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourcePlan {
+    /// The stream.
+    pub settings: StreamSettings,
+    /// The kind of door.
+    pub kind: String,
+    /// How far out of order readings may be, in milliseconds.
+    pub out_of_order_ms: u64,
+    /// What the kind of door asks for.
+    pub options: BTreeMap<String, serde_json::Value>,
+    /// The statement that makes it.
+    pub sql: String,
 }
 
 /// Why something cannot be read.
@@ -185,6 +216,20 @@ pub enum ChangeError {
         /// The name.
         name: String,
     },
+    /// There is no such source, or none that came by a statement.
+    #[error("there is no source {name} that came by a statement")]
+    NoSource {
+        /// The name.
+        name: String,
+    },
+    /// Its door does not open.
+    #[error("the door of {name} does not open: {message}")]
+    Door {
+        /// The source.
+        name: String,
+        /// Why not.
+        message: String,
+    },
     /// Others read it.
     #[error("{name} is read by {}", readers.join(", "))]
     Read {
@@ -193,8 +238,8 @@ pub enum ChangeError {
         /// Views and agents that read it.
         readers: Vec<String>,
     },
-    /// It cannot be built.
-    #[error("{name} cannot be built: {message}")]
+    /// It cannot be changed as asked.
+    #[error("{name} cannot be changed so: {message}")]
     Failed {
         /// The view.
         name: String,
@@ -333,6 +378,8 @@ pub struct ArrangementStatus {
     pub rows: u64,
     /// Bytes kept, estimated.
     pub bytes: u64,
+    /// Other views that use the same.
+    pub shared_with: Vec<String>,
 }
 
 /// How one partition of a source stands.

@@ -1,10 +1,10 @@
 //! What a view computes: the plan that `queries` makes of SQL and `pipeline` renders into dataflow.
 //!
-//! About ten kinds of node, each saying what state it costs. Every choice (reduce kind, join order,
-//! what is kept for how long) is made by the planner and stands here, so that EXPLAIN can print it,
-//! tests can compare it as text, and rendering is one `match` without judgement. Scalar work is
-//! behind [`ScalarExpr`], a trait that this floor owns and the desk implements over DataFusion's
-//! physical expressions: expressions are not written twice.
+//! About fifteen kinds of node, each saying what state it costs. Every choice (reduce kind, join
+//! order, what is kept for how long) is made by the planner and stands here, so that EXPLAIN can
+//! print it, tests can compare it as text, and rendering is one `match` without judgement. Scalar
+//! work is behind [`ScalarExpr`], a trait that this floor owns and the desk implements over
+//! DataFusion's physical expressions: expressions are not written twice.
 //!
 //! Columns are numbered by position in the node's input; a join numbers the left side's first.
 //! Every node carries the schema of what it puts out.
@@ -14,6 +14,7 @@
 pub mod aggregate;
 pub mod explain;
 pub mod expr;
+pub mod window;
 
 use std::fmt;
 
@@ -25,6 +26,8 @@ pub use self::aggregate::GroupFunction;
 pub use self::expr::EvalError;
 pub use self::expr::ExprRef;
 pub use self::expr::ScalarExpr;
+pub use self::window::PartitionFunction;
+pub use self::window::WindowCall;
 
 use crate::time::HOUR_MS;
 use crate::time::Timestamp;
@@ -166,6 +169,69 @@ pub enum Op {
         /// Forget a kept row when this column is older than the stream retains.
         expire: Option<Expiry>,
     },
+    /// Adds to each row what functions say of its place among the rows of its partition.
+    ///
+    /// Costs every row twice, in order, with its values; a partition that changes is computed anew,
+    /// and what differs comes out. Without partition columns there is one partition, on one worker.
+    Window {
+        /// What it reads.
+        input: Box<Node>,
+        /// Partition columns; none for one partition.
+        partition: Vec<usize>,
+        /// The order within a partition; rows that it calls equal are in the order of their bytes.
+        order: Vec<OrderBy>,
+        /// What is computed; the values come out behind the input's columns.
+        calls: Vec<WindowCall>,
+        /// Drop a partition when this column, which is one of its own, is older than the stream
+        /// retains.
+        expire: Option<Expiry>,
+    },
+    /// Joins each left row with the latest right row of its key at or before its time; history is
+    /// restated when a right row comes late, changes or goes.
+    ///
+    /// Costs both sides, each row once, by key in the order of time. NULL keys and times never
+    /// match.
+    AsOf {
+        /// The left side.
+        left: Box<Node>,
+        /// The right side.
+        right: Box<Node>,
+        /// Key columns of the left side.
+        left_key: Vec<usize>,
+        /// Key columns of the right side, in the same order and of the same types.
+        right_key: Vec<usize>,
+        /// The times of both sides, of one type.
+        times: (usize, usize),
+        /// A right row of the very time of the left row does not match.
+        before: bool,
+        /// Which of the right rows of one time is the latest: the first by this order, which is
+        /// total.
+        ties: Vec<OrderBy>,
+        /// Left rows without a match come out with NULL in the right columns.
+        outer: bool,
+        /// The columns that come out, numbered over left then right.
+        outputs: Vec<usize>,
+    },
+    /// The least set of rows that has the rows of `start` and all that `step` makes of the set.
+    ///
+    /// Costs each row once, and what the joins of `step` arrange; every round of what is still
+    /// true stands with its number, so that rows whose reasons are gone go too.
+    Recursive {
+        /// The rows to begin with.
+        start: Box<Node>,
+        /// What follows from the rows there are, which it reads as [`Op::Recurrence`].
+        step: Box<Node>,
+    },
+    /// The rows there are so far, within the `step` of an [`Op::Recursive`]. Costs nothing.
+    Recurrence,
+    /// One row for each element of a list, which stands in the list's place; none for an empty list
+    /// or NULL. Costs nothing.
+    Unnest {
+        /// What it reads.
+        input: Box<Node>,
+        /// The column with the list.
+        column: usize,
+    },
     /// All rows of all inputs. Costs nothing.
     Union {
         /// What it reads; all of one schema.
@@ -245,7 +311,7 @@ pub struct OrderBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
     /// The timestamp column (of the relation for a Get, of the group for a Reduce, of the input for
-    /// a TopK or a MapFilterProject).
+    /// a TopK, a Window or a MapFilterProject).
     pub column: usize,
     /// How long rows are kept behind the end of their hour, in milliseconds.
     pub retain_ms: u64,
@@ -277,15 +343,18 @@ impl Node {
     /// The nodes it reads.
     pub fn inputs(&self) -> Vec<&Node> {
         match &self.op {
-            Op::Get { .. } | Op::Constant { .. } => Vec::new(),
+            Op::Get { .. } | Op::Constant { .. } | Op::Recurrence => Vec::new(),
             Op::MapFilterProject { input, .. }
             | Op::Reduce { input, .. }
             | Op::Distinct { input }
             | Op::TopK { input, .. }
+            | Op::Window { input, .. }
+            | Op::Unnest { input, .. }
             | Op::Negate { input }
             | Op::Threshold { input }
             | Op::Temporal { input, .. } => vec![input],
-            Op::Join { left, right, .. } => vec![left, right],
+            Op::Join { left, right, .. } | Op::AsOf { left, right, .. } => vec![left, right],
+            Op::Recursive { start, step } => vec![start, step],
             Op::Union { inputs } => inputs.iter().collect(),
         }
     }

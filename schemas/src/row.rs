@@ -20,5 +20,6 @@ pub use self::bytes::INLINE_MAX;
 pub use self::bytes::Row;
 pub use self::codec::RowCodec;
 pub use self::codec::RowError;
+pub use self::codec::canonical;
 pub use self::layout::Layout;
 pub use self::layout::Splice;

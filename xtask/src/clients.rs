@@ -19,7 +19,7 @@ use crate::paths::Paths;
 const JARS: &str = "jdbc-42.7.4-18.1.0";
 
 /// Which packages: changes with `requirements.txt`.
-const PYTHON: &str = "python-3";
+const PYTHON: &str = "python-4-dbt-1.9";
 
 /// Written into the environment once it is whole.
 const WHOLE: &str = "whole";

@@ -1,4 +1,7 @@
 //! What the machine must have: named all at once, before a build fails for it half way.
+//!
+//! What the build alone needs is named by the build, too (`connectors/build.rs`), for whoever does
+//! not come here first.
 
 use std::process::Command;
 use std::process::Stdio;
@@ -129,6 +132,15 @@ fn major(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_build_itself_names_what_it_needs() {
+        let script = include_str!("../../connectors/build.rs");
+        let named = |need: &&Need| script.contains(&format!("\"{}\"", need.package));
+        let packages: Vec<&str> = NEEDS.iter().filter(named).map(|need| need.package).collect();
+        let wanted = ["gcc", "g++", "make", "pkg-config libssl-dev", "pkg-config zlib1g-dev"];
+        assert_eq!(packages, wanted);
+    }
 
     #[test]
     fn a_java_version_is_read_in_every_spelling() {

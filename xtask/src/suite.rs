@@ -1,5 +1,6 @@
 //! One run of all tests: a broker and the clients before, the totals after.
 
+use std::ffi::OsStr;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::process::Command;
@@ -24,7 +25,13 @@ pub(crate) fn run(paths: &Paths, args: &[&str]) -> anyhow::Result<bool> {
     let clients = Clients::prepare(paths)
         .context("the tests need the desk's clients, which are not there")?;
     let args = if args.is_empty() { &EVERYTHING } else { args };
-    let mut tests = Command::new(cargo())
+    let mut tests = Command::new(cargo());
+    // Build scripts are run anew when these change, and with ring's all that stands on it: whoever
+    // calls cargo by hand and through us in turn would build nearly everything each time.
+    std::env::vars_os().filter(|(name, _)| is_ours(name)).for_each(|(name, _)| {
+        tests.env_remove(name);
+    });
+    let mut tests = tests
         .arg("test")
         .args(args)
         .current_dir(&paths.workspace)
@@ -50,6 +57,13 @@ pub(crate) fn run(paths: &Paths, args: &[&str]) -> anyhow::Result<bool> {
     totals.print_names();
     println!("{} passed, {} failed", totals.passed, totals.failed);
     Ok(status.success())
+}
+
+/// Whether cargo set this variable to tell a program about itself.
+fn is_ours(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let begins = ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|begin| name.starts_with(begin));
+    begins || ["CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"].contains(&&*name)
 }
 
 /// What the result lines of all test binaries add up to.
@@ -87,6 +101,13 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tests_see_the_environment_that_cargo_found() {
+        let ours = |name: &str| is_ours(OsStr::new(name));
+        assert!(ours("CARGO_MANIFEST_DIR") && ours("CARGO_PKG_NAME") && ours("CARGO_BIN_NAME"));
+        assert!(!ours("CARGO_TARGET_DIR") && !ours("CARGO_HOME") && !ours("PATH"));
+    }
 
     #[test]
     fn result_lines_add_up() {

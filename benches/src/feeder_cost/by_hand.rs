@@ -30,6 +30,7 @@ fn fixed(x: f64) -> i64 {
 type Out = (u32, i64, i64, i64, i64);
 
 /// Maintains the view over the workload.
+#[expect(clippy::disallowed_methods, reason = "the ceiling is differential dataflow as it comes")]
 pub fn run(workload: Workload) -> Measured {
     timely::execute_directly(move |worker| {
         let probe = ProbeHandle::new();

@@ -1,4 +1,7 @@
 //! Maintains one query over the batches, and asks it anew after each.
+//!
+//! Both are measured in one run over the same rows, and compared: a fast wrong answer must not be a
+//! number. Processor time is that of the whole process, state the live heap once the input is gone.
 
 use std::collections::BTreeMap;
 

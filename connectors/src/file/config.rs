@@ -1,4 +1,8 @@
 //! What the configuration says of files.
+//!
+//! Everything that can be known without reading a file is checked here: that it is there, which
+//! format it has, that no two of a source share a name, since partitions are named by their files.
+//! What is in them is found out when they are opened.
 
 use std::collections::BTreeMap;
 use std::path::Path;

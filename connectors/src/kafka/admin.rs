@@ -77,7 +77,7 @@ pub struct Plain<'a> {
 /// # Errors
 /// The brokers do not answer or refuse us, or take no more in time.
 pub fn write(who: &str, config: &KafkaConfig, records: &[Plain<'_>]) -> Result<(), ConnectorError> {
-    let producer = client::producer(who, config)?;
+    let producer = client::producer(who, config, None)?;
     let tell = |error: KafkaError| client::tell(who, config, producer.context(), &error);
     for plain in records {
         let mut record = BaseRecord::<[u8], [u8]>::to(&config.topic)

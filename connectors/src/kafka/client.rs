@@ -129,6 +129,7 @@ pub(crate) fn consumer(
     client.set("enable.auto.offset.store", "false");
     client.set("auto.offset.reset", "error");
     client.set("enable.partition.eof", "true");
+    client.set("isolation.level", "read_committed");
     create(connector, &client)
 }
 
@@ -136,13 +137,18 @@ pub(crate) fn consumer(
 pub(crate) fn producer(
     connector: &str,
     config: &KafkaConfig,
+    transactional_id: Option<&str>,
 ) -> Result<BaseProducer<Ear>, ConnectorError> {
     let mut client = base(config);
     client.set("linger.ms", "1");
     pass_through(&mut client, config);
     client.set("enable.idempotence", "true");
     client.set("acks", "all");
-    client.set("message.timeout.ms", "0");
+    match transactional_id {
+        // A record then lives as long as its transaction.
+        Some(id) => client.set("transactional.id", id),
+        None => client.set("message.timeout.ms", "0"),
+    };
     create(connector, &client)
 }
 
@@ -154,6 +160,7 @@ pub(crate) fn check_option(name: &str, value: &str) -> Result<(), KafkaError> {
 }
 
 /// Settings of a client that knows nothing yet.
+#[expect(clippy::disallowed_methods, reason = "here is where clients begin")]
 fn blank() -> ClientConfig {
     ClientConfig::new()
 }

@@ -22,7 +22,7 @@ use crate::options::nearest;
 const DEFAULT_TIMEOUT_MS: usize = 10_000;
 
 /// Options that are ours to set, with the reason.
-const OURS: [(&str, &str); 9] = [
+const OURS: [(&str, &str); 11] = [
     ("bootstrap.servers", "give it as `brokers`"),
     ("metadata.broker.list", "give it as `brokers`"),
     ("enable.auto.commit", "positions are kept with each tick"),
@@ -32,6 +32,8 @@ const OURS: [(&str, &str); 9] = [
     ("enable.idempotence", "nothing may be sent twice"),
     ("acks", "what is sent must be durable"),
     ("message.timeout.ms", "what was not sent must not be passed over"),
+    ("transactional.id", "give `transactions = true`, and it is made of the instance's name"),
+    ("isolation.level", "what a killed producer did not finish must not be read"),
 ];
 
 /// Options that people give most, for finding what a mistyped one should be.
@@ -162,20 +164,23 @@ pub struct KafkaSinkConfig {
     pub key: Option<String>,
     /// The column that becomes the message's timestamp; the clock's time where there is none.
     pub timestamp: Option<String>,
+    /// Under which name transactions are made, if they are: whoever opens a sink with a name that
+    /// another holds ends the other's.
+    pub transactional_id: Option<String>,
 }
 
 impl KafkaSinkConfig {
     /// A topic, written as usual.
     pub fn topic(kafka: KafkaConfig) -> KafkaSinkConfig {
-        KafkaSinkConfig { kafka, key: None, timestamp: None }
+        KafkaSinkConfig { kafka, key: None, timestamp: None, transactional_id: None }
     }
 
-    /// Reads the options of the sink `name`.
+    /// Reads the options of the sink `name` of an instance.
     ///
     /// # Errors
     /// All mistakes at once.
     pub fn read(
-        name: &str,
+        (instance, name): (&str, &str),
         values: &BTreeMap<String, Value>,
     ) -> Result<KafkaSinkConfig, ConnectorError> {
         let mut options = Options::new(values);
@@ -183,7 +188,9 @@ impl KafkaSinkConfig {
         options.choice("format", &[("json", ())]);
         let key = options.text("key");
         let timestamp = options.text("timestamp");
+        let transactions = options.flag("transactions", true);
         options.finish(name)?;
-        Ok(KafkaSinkConfig { kafka, key, timestamp })
+        let transactional_id = transactions.then(|| format!("gridloom-{instance}-{}", kafka.topic));
+        Ok(KafkaSinkConfig { kafka, key, timestamp, transactional_id })
     }
 }

@@ -5,9 +5,11 @@
 //! written, though it may still arrive. [`Sink::tail`] reads the ends of all partitions as they are
 //! at that moment.
 //!
-//! What it does not do: fence off a producer of ours that was killed. What that one had handed to
-//! the network can still arrive in the moments after its end, before the broker notices that it is
-//! gone.
+//! With a transactional id, what is sent between two flushes is one transaction. Taking over fences
+//! off whoever had that id: what a killed process had handed to the network is then either
+//! committed and in the topic, or will never be read, and the tail is final. Readers must read what
+//! is committed alone (`isolation.level = read_committed`). Without an id, what a killed producer
+//! had sent can still arrive in the moments after its end.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -65,6 +67,8 @@ pub struct KafkaSink {
     partitions: Vec<i32>,
 
     producer: BaseProducer<Ear>,
+    /// Whether a transaction has begun that no flush has ended.
+    in_transaction: bool,
 }
 
 impl KafkaSink {
@@ -109,13 +113,66 @@ impl KafkaSink {
         if !findings.is_empty() {
             return Err(ConnectorError::Config { connector: name.to_owned(), findings });
         }
-        let producer = client::producer(name, &config.kafka)?;
+        let id = config.transactional_id.as_deref();
+        let producer = client::producer(name, &config.kafka, id)?;
         let serve = |wait: Duration| {
             producer.poll(wait);
         };
         let partitions = client::partitions(name, &config.kafka, producer.client(), serve)?;
         let (name, schema) = (name.to_owned(), schema.clone());
-        Ok(KafkaSink { name, config, schema, key, timestamp, partitions, producer })
+        let in_transaction = false;
+        Ok(KafkaSink { name, config, schema, key, timestamp, partitions, producer, in_transaction })
+    }
+
+    /// Tries a step of a transaction until it is done, refused, or takes too long.
+    fn tried(&self, step: impl Fn() -> Result<(), KafkaError>) -> Result<(), ConnectorError> {
+        let began = Instant::now();
+        loop {
+            let Err(error) = step() else { return Ok(()) };
+            let retriable = match &error {
+                KafkaError::Transaction(error) => error.is_retriable(),
+                KafkaError::Flush(_) => true,
+                _ => false,
+            };
+            if !retriable || began.elapsed() >= self.config.kafka.timeout {
+                return Err(self.told(&error));
+            }
+            self.producer.poll(FLUSH_POLL);
+        }
+    }
+
+    fn told(&self, error: &KafkaError) -> ConnectorError {
+        match client::tell(&self.name, &self.config.kafka, self.producer.context(), error) {
+            ConnectorError::Unreachable { detail, .. } => self.not_written(detail),
+            other => other,
+        }
+    }
+
+    /// What is sent from here on is of one transaction.
+    fn begin(&mut self) -> Result<(), ConnectorError> {
+        if self.config.transactional_id.is_some() && !self.in_transaction {
+            self.producer.begin_transaction().map_err(|error| self.told(&error))?;
+            self.in_transaction = true;
+        }
+        Ok(())
+    }
+
+    /// Waits until the broker has everything that was sent.
+    pub(super) fn wait(&self) -> Result<(), ConnectorError> {
+        // The library's poll lasts as long as it may, whatever arrives, and its own flush polls for
+        // 100 ms at a time: with a topic a stream that is most of a second a step.
+        let (began, mut flushed) = (Instant::now(), Ok(()));
+        while self.producer.in_flight_count() > 0 {
+            if began.elapsed() >= self.config.kafka.timeout {
+                flushed = Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+                break;
+            }
+            self.producer.poll(FLUSH_POLL);
+        }
+        if let Some(detail) = self.producer.context().take_undelivered() {
+            return Err(self.not_written(detail));
+        }
+        flushed.map_err(|error| self.told(&error))
     }
 
     fn not_written(&self, detail: String) -> ConnectorError {
@@ -202,7 +259,22 @@ impl Sink for KafkaSink {
         &self.name
     }
 
+    fn take_over(&mut self) -> Result<(), ConnectorError> {
+        if self.config.transactional_id.is_none() {
+            return Ok(());
+        }
+        let timeout = self.config.kafka.timeout;
+        let refused = match self.tried(|| self.producer.init_transactions(timeout)) {
+            Err(ConnectorError::NotWritten { detail, .. }) => detail,
+            other => return other,
+        };
+        Err(self.not_written(format!(
+            "{refused}: brokers that know no transactions want `transactions = false`"
+        )))
+    }
+
     fn send(&mut self, rows: &RecordBatch) -> Result<(), ConnectorError> {
+        self.begin()?;
         let column = |index: Option<usize>| index.and_then(|index| rows.columns().get(index));
         let keys = column(self.key).map(|column| column.as_string::<i32>());
         let times =
@@ -227,6 +299,7 @@ impl Sink for KafkaSink {
     }
 
     fn mark(&mut self, at: Timestamp) -> Result<(), ConnectorError> {
+        self.begin()?;
         let value = at.millis().to_string();
         for partition in &self.partitions {
             let header = Header { key: MARK_HEADER, value: Some(value.as_bytes()) };
@@ -239,28 +312,19 @@ impl Sink for KafkaSink {
     }
 
     fn flush(&mut self) -> Result<(), ConnectorError> {
-        // The library's poll lasts as long as it may, whatever arrives, and its own flush polls for
-        // 100 ms at a time: with a topic a stream that is most of a second a step.
-        let (began, mut flushed) = (Instant::now(), Ok(()));
-        while self.producer.in_flight_count() > 0 {
-            if began.elapsed() >= self.config.kafka.timeout {
-                flushed = Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
-                break;
-            }
-            self.producer.poll(FLUSH_POLL);
+        let arrived = self.wait();
+        if !std::mem::take(&mut self.in_transaction) {
+            return arrived;
         }
-        if let Some(detail) = self.producer.context().take_undelivered() {
-            return Err(self.not_written(detail));
-        }
-        let told = |error: KafkaError| {
-            let heard =
-                client::tell(&self.name, &self.config.kafka, self.producer.context(), &error);
-            match heard {
-                ConnectorError::Unreachable { detail, .. } => self.not_written(detail),
-                other => other,
+        let timeout = self.config.kafka.timeout;
+        let commit = || self.tried(|| self.producer.commit_transaction(timeout));
+        arrived.and_then(|()| commit()).inspect_err(|_| {
+            // What was not committed goes as a whole. If this fails too, the broker ends the
+            // transaction by itself when its time is up; nobody reads it meanwhile.
+            if let Err(error) = self.tried(|| self.producer.abort_transaction(timeout)) {
+                tracing::warn!(sink = %self.name, "the transaction could not be aborted: {error}");
             }
-        };
-        flushed.map_err(told)
+        })
     }
 
     fn tail(&mut self, records: usize) -> Result<RecordBatch, ConnectorError> {

@@ -69,6 +69,7 @@ struct Writer {
 }
 
 impl Writer {
+    #[expect(clippy::disallowed_methods, reason = "it stands for somebody else's producer")]
     fn to(config: &KafkaConfig) -> Writer {
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", &config.brokers).set("message.max.bytes", "20000000");
@@ -318,8 +319,8 @@ fn setpoints(from: u64, to: u64) -> RecordBatch {
 }
 
 fn sink(config: &KafkaConfig) -> KafkaSink {
-    let config =
-        KafkaSinkConfig { kafka: config.clone(), key: None, timestamp: Some("tick_at".to_owned()) };
+    let timestamp = Some("tick_at".to_owned());
+    let config = KafkaSinkConfig { timestamp, ..KafkaSinkConfig::topic(config.clone()) };
     KafkaSink::open("setpoints", &Setpoint::schema(), config).unwrap()
 }
 
@@ -353,6 +354,43 @@ fn a_sink_reads_back_what_arrived_past_marks_and_foreign_records() {
     sink.flush().unwrap();
     assert_eq!(sorted(&sink.tail(2).unwrap()), some, "marks and foreign records are no rows");
     assert_eq!(sorted(&sink.tail(usize::MAX).unwrap()), all);
+}
+
+#[test]
+fn whoever_takes_over_ends_what_another_had_under_way() {
+    let topic = topic("fenced", 2);
+    let open = || {
+        let id = Some(format!("id-{}", topic.topic));
+        let plain = KafkaSinkConfig::topic(topic.clone());
+        let config = KafkaSinkConfig { transactional_id: id, ..plain };
+        KafkaSink::open("setpoints", &Setpoint::schema(), config).unwrap()
+    };
+    let mut first = open();
+    first.take_over().unwrap();
+    for n in 0..3 {
+        first.send(&setpoints(n * 10, n * 10 + 10)).unwrap();
+        first.mark(Timestamp(n)).unwrap();
+        first.flush().unwrap();
+    }
+    let durable = sorted(&setpoints(0, 30));
+    assert_eq!(sorted(&first.tail(100).unwrap()), durable);
+
+    // On its way when another takes over: it arrived, or will, and is never read.
+    first.send(&setpoints(30, 40)).unwrap();
+    first.wait().unwrap();
+    let mut second = open();
+    second.take_over().unwrap();
+    assert_eq!(sorted(&second.tail(100).unwrap()), durable);
+    second.send(&setpoints(40, 50)).unwrap();
+    second.flush().unwrap();
+    let durable = [durable, sorted(&setpoints(40, 50))].concat();
+    assert_eq!(sorted(&second.tail(100).unwrap()), durable);
+
+    // The first one is told so, and writes nothing from then on.
+    assert!(first.flush().is_err());
+    let again = first.send(&setpoints(50, 60)).and_then(|()| first.flush());
+    assert!(again.is_err(), "a fenced producer wrote");
+    assert_eq!(sorted(&second.tail(100).unwrap()), durable);
 }
 
 #[test]

@@ -43,6 +43,8 @@ impl Columns {
         name: &str,
         values: impl IntoIterator<Item = S>,
     ) -> Columns {
+        // Arrow asks for the number of values first, which not every iterator knows.
+        let values: Vec<S> = values.into_iter().collect();
         let array = StringArray::from_iter_values(values);
         self.push(Field::new(name, DataType::Utf8, false), Arc::new(array))
     }
@@ -51,6 +53,16 @@ impl Columns {
     pub(super) fn int(self, name: &str, values: impl IntoIterator<Item = i32>) -> Columns {
         let array = Int32Array::from_iter_values(values);
         self.push(Field::new(name, DataType::Int32, false), Arc::new(array))
+    }
+
+    /// A column of whole numbers, of which some are not there.
+    pub(super) fn maybe_int(
+        self,
+        name: &str,
+        values: impl IntoIterator<Item = Option<i32>>,
+    ) -> Columns {
+        let array: Int32Array = values.into_iter().collect();
+        self.push(Field::new(name, DataType::Int32, true), Arc::new(array))
     }
 
     /// A column of small whole numbers.

@@ -149,6 +149,7 @@ pub(super) fn all(sight: &Sight, user: &str, users: &Users) -> Vec<ScalarUDF> {
     all.extend(about_roles(user, users));
     all.extend(about_nothing());
     all.push(expand_array());
+    all.push(quote_literal());
     all.extend([
         given::format_type::create_format_type_udf(),
         given::quote_ident_udf::create_quote_ident_udf(),
@@ -181,10 +182,14 @@ fn about_session(user: &str) -> Vec<ScalarUDF> {
         truth("pg_is_in_recovery", false),
         text("pg_encoding_to_char", "UTF8"),
         text("pg_client_encoding", "UTF8"),
-        function("current_schemas", schemas, |_, rows| {
+        function("current_schemas", schemas, |args, rows| {
+            // Whether those are wanted that nobody has to name.
+            let implicit = args.first().and_then(|arg| arg.as_boolean_opt());
             let mut builder = ListBuilder::new(StringBuilder::new());
-            for _ in 0..rows {
-                builder.append_value(["pg_catalog", PUBLIC].map(Some));
+            for row in 0..rows {
+                let all = implicit.is_none_or(|implicit| implicit.value(row));
+                let first = all.then_some(Some("pg_catalog"));
+                builder.append_value(first.into_iter().chain([Some(PUBLIC)]));
             }
             Ok(Arc::new(builder.finish()))
         }),
@@ -223,6 +228,7 @@ fn about_relations(sight: &Sight) -> Vec<ScalarUDF> {
         truth("pg_function_is_visible", true),
         truth("pg_relation_is_publishable", false),
         truth("pg_relation_is_updatable", false),
+        truth("pg_is_other_temp_schema", false),
         by_oid("pg_get_viewdef", each(&definition)),
         by_oid("obj_description", each(&|listed| listed.comment.to_owned())),
         by_oid("pg_get_constraintdef", keyed(&key)),
@@ -334,6 +340,17 @@ fn about_nothing() -> Vec<ScalarUDF> {
         "pg_get_partition_constraintdef",
     ];
     none.into_iter().map(no_text).collect()
+}
+
+/// `quote_literal(text)`.
+fn quote_literal() -> ScalarUDF {
+    function("quote_literal", DataType::Utf8, |args, rows| {
+        let Some(texts) = args.first() else { return Ok(Arc::new(StringArray::new_null(rows))) };
+        let texts = cast(texts, &DataType::Utf8)?;
+        let quoted = texts.as_string::<i32>().iter();
+        let quoted = quoted.map(|text| Some(format!("'{}'", text?.replace('\'', "''"))));
+        Ok(Arc::new(quoted.collect::<StringArray>()))
+    })
 }
 
 /// `information_schema._pg_expandarray`: the elements of a list with their places, as a list.

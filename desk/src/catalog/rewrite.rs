@@ -6,6 +6,7 @@
 //! composite values, which JDBC asks for, and queries that look up one value, which DataFusion
 //! takes only where an aggregate says that it is one.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
@@ -40,7 +41,7 @@ pub(crate) fn parse(sql: &str, of_catalog: bool) -> Result<Option<ast::Statement
     }
     // A text that does not parse is refused with its place, which the rewriting loses.
     queries::plan::statement::one(sql).map_err(|error| DeskError::planned(&error, sql))?;
-    let rewritten = PARSER.parse(&numbered(sql)?);
+    let rewritten = PARSER.parse(&numbered(&searched(sql)?)?);
     let mut statements =
         rewritten.map_err(|error| DeskError::new(Kind::Syntax, error.to_string()))?;
     if statements.len() != 1 {
@@ -53,6 +54,51 @@ pub(crate) fn parse(sql: &str, of_catalog: bool) -> Result<Option<ast::Statement
     Ok(Some(statement))
 }
 
+/// The text with the places that are searched for names written out, where Grafana takes the
+/// setting apart with `generate_series` over its parts.
+fn searched(sql: &str) -> Result<String, DeskError> {
+    let words = text::words(sql)?;
+    let mut written = String::new();
+    let mut from = 0;
+    for at in 1..words.len() {
+        if words[at].start < from || !words[at].is("SELECT") || !words[at - 1].is_open() {
+            continue;
+        }
+        let Some(close) = closing(&words[at..]).map(|n| at + n) else { continue };
+        let inner = &words[at..close];
+        let says = |name: &str| inner.iter().any(|word| word.is(name));
+        if says("generate_series") && inner.windows(3).any(is_search_path) {
+            written.push_str(&sql[from..words[at].start]);
+            written.push_str(&format!("'{PUBLIC}'"));
+            from = words[close].start;
+        }
+    }
+    written.push_str(&sql[from..]);
+    Ok(written)
+}
+
+/// `current_setting('search_path'`.
+fn is_search_path(words: &[Word]) -> bool {
+    let named = |word: &Word| {
+        matches!(&word.token, Token::SingleQuotedString(name)
+        if name == "search_path")
+    };
+    words[0].is("current_setting") && words[1].is_open() && named(&words[2])
+}
+
+/// The place of the bracket that closes what was open before these words.
+fn closing(words: &[Word]) -> Option<usize> {
+    let mut depth = 1;
+    words.iter().position(|word| {
+        match word.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    })
+}
+
 /// The text with names that are cast to `regclass` or `regnamespace` written as their numbers.
 fn numbered(sql: &str) -> Result<String, DeskError> {
     let words = text::words(sql)?;
@@ -60,12 +106,12 @@ fn numbered(sql: &str) -> Result<String, DeskError> {
     let mut from = 0;
     let mut at = 0;
     while at < words.len() {
-        let Some((number, taken)) = number(&words[at..]) else {
+        let Some((literal, taken)) = literal(&words[at..]) else {
             at += 1;
             continue;
         };
         written.push_str(&sql[from..words[at].start]);
-        written.push_str(&number.to_string());
+        written.push_str(&literal);
         at += taken;
         let kind = &words[at - 1];
         from = kind.start + kind.token.to_string().len();
@@ -74,8 +120,9 @@ fn numbered(sql: &str) -> Result<String, DeskError> {
     Ok(written)
 }
 
-/// The number that `'name'::[pg_catalog.]kind` means, and how many words it is.
-fn number(words: &[Word]) -> Option<(i32, usize)> {
+/// What `'name'::[pg_catalog.]kind` means, and how many words it is: a number, but for functions,
+/// which have their names in the catalog's tables.
+fn literal(words: &[Word]) -> Option<(String, usize)> {
     let [name, colons, rest @ ..] = words else { return None };
     let Token::SingleQuotedString(name) = &name.token else { return None };
     if colons.token != Token::DoubleColon {
@@ -93,7 +140,7 @@ fn number(words: &[Word]) -> Option<(i32, usize)> {
         return None;
     }
     if let Ok(number) = name.parse::<i32>() {
-        return Some((number, taken));
+        return Some((number.to_string(), taken));
     }
     let name = name.replace('"', "");
     let number = match kind.as_str() {
@@ -103,9 +150,13 @@ fn number(words: &[Word]) -> Option<(i32, usize)> {
             _ if name.starts_with("pg_") => oid(PG_CATALOG, &name),
             _ => oid(PUBLIC, &name),
         },
+        "regproc" => {
+            let name = name.rsplit('.').next().unwrap_or(&name);
+            return Some((format!("'{name}'"), taken));
+        }
         _ => return None,
     };
-    Some((number, taken))
+    Some((number.to_string(), taken))
 }
 
 /// Rewrites from the leaves up, so that what was rewritten is not met again.
@@ -113,6 +164,11 @@ struct Ours;
 
 impl VisitorMut for Ours {
     type Break = ();
+
+    fn post_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
+        tell_apart(query);
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
         match expr {
@@ -135,6 +191,24 @@ impl VisitorMut for Ours {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Names expressions that are written twice in a SELECT: PostgreSQL has columns of one name, and
+/// DataFusion does not.
+pub(crate) fn tell_apart(query: &mut ast::Query) {
+    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
+    let mut seen = BTreeSet::new();
+    for item in &mut select.projection {
+        let ast::SelectItem::UnnamedExpr(expr) = item else { continue };
+        let text = expr.to_string();
+        if !seen.insert(text.clone()) {
+            let again = (2..).map(|n| format!("{text} ({n})"));
+            let name = again.into_iter().find(|name| !seen.contains(name)).unwrap_or(text);
+            seen.insert(name.clone());
+            let (expr, alias) = (expr.clone(), ast::Ident::with_quote('"', name));
+            *item = ast::SelectItem::ExprWithAlias { expr, alias };
+        }
     }
 }
 
@@ -213,5 +287,24 @@ mod tests {
         assert_eq!(numbered(sql).unwrap(), "SELECT 1 FROM d WHERE d.classoid = 1259 AND x");
         assert_eq!(numbered("SELECT '42'::regclass").unwrap(), "SELECT 42");
         assert_eq!(numbered("SELECT a::regclass").unwrap(), "SELECT a::regclass");
+        let sql = "SELECT typinput = 'pg_catalog.array_in'::regproc";
+        assert_eq!(numbered(sql).unwrap(), "SELECT typinput = 'array_in'");
+    }
+
+    #[test]
+    fn the_places_that_are_searched_are_written_out() {
+        let sql = "SELECT 1 FROM t WHERE s IN (SELECT trim(s[i]) FROM generate_series(1, \
+                   array_upper(string_to_array(current_setting('search_path'), ','), 1)) AS i) \
+                   AND x IN (SELECT 2)";
+        let expected = "SELECT 1 FROM t WHERE s IN ('public') AND x IN (SELECT 2)";
+        assert_eq!(searched(sql).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_written_twice_is_told_apart() {
+        let mut query = queries::plan::statement::query("SELECT NULL, NULL, a, NULL").unwrap();
+        tell_apart(&mut query);
+        let expected = r#"SELECT NULL, NULL AS "NULL (2)", a, NULL AS "NULL (3)""#;
+        assert_eq!(query.to_string(), expected);
     }
 }

@@ -70,10 +70,7 @@ pub(super) fn all(
 ) -> Result<Vec<(&'static str, RecordBatch)>> {
     let ours = entries(listed, status);
     let keyed: Vec<&Entry> = ours.iter().filter(|entry| !entry.key.is_empty()).collect();
-    let mut schemas: Vec<String> = ours.iter().map(|entry| entry.schema.clone()).collect();
-    schemas.extend([PG_CATALOG, INFORMATION_SCHEMA, PUBLIC].map(str::to_owned));
-    schemas.sort_unstable();
-    schemas.dedup();
+    let schemas = schemas(listed);
     let mut made = vec![
         ("pg_namespace", namespaces(&schemas)?),
         ("pg_database", databases()?),
@@ -102,6 +99,15 @@ pub(super) fn all(
     made.push(("pg_class", classes(&described)?));
     made.push(("pg_attribute", attributes(&described)?));
     Ok(made)
+}
+
+/// The schemas that there are, in order.
+pub(super) fn schemas(listed: &[Listed]) -> Vec<String> {
+    let mut schemas: Vec<String> = listed.iter().map(|l| l.schema.clone()).collect();
+    schemas.extend([PG_CATALOG, INFORMATION_SCHEMA, PUBLIC].map(str::to_owned));
+    schemas.sort_unstable();
+    schemas.dedup();
+    schemas
 }
 
 fn entries(listed: &[Listed], status: &Status) -> Vec<Entry> {

@@ -1,4 +1,8 @@
 //! What Flight SQL's drivers ask about: schemas, tables, keys, types, and what the server can do.
+//!
+//! Tools ask these before they show anything, and believe the answers: what is claimed here must be
+//! what the desk does. There is one database, nothing has a foreign key, and transactions are
+//! denied.
 
 use std::sync::Arc;
 

@@ -1,4 +1,11 @@
 //! Prepared statements of the Flight SQL door, and the values that are bound to them.
+//!
+//! A client names its statement by a handle and may come by another connection each time, so they
+//! are kept for all clients together. A handle is drawn at random and works for its owner alone.
+//!
+//! # Bounds
+//!
+//! [`PREPARED`] statements; beyond them the one that was asked longest ago goes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

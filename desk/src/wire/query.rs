@@ -84,13 +84,19 @@ impl SimpleQueryHandler for Client {
             let empty = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
             client.feed(empty).await?;
         }
-        for piece in pieces {
-            let outcome = session.ask(piece).await;
-            let outcome = outcome.map_err(|error| sent(placed(error, whole, piece)))?;
-            if let Outcome::Transaction(begins, _) = &outcome {
-                client.set_transaction_status(moved(client.transaction_status(), *begins));
+        let mut rest = pieces.as_slice();
+        while let Some(piece) = rest.first() {
+            let n = session.change_together(rest).await;
+            let outcomes = match n {
+                1 => session.ask(piece).await.map(|outcome| vec![outcome]).map_err(|e| (0, e)),
+                n => session.ask_together(&rest[..n]).await,
+            };
+            client.set_transaction_status(standing(session).await);
+            let outcomes = outcomes.map_err(|(at, e)| sent(placed(e, whole, rest[at])))?;
+            for outcome in outcomes {
+                send(client, outcome).await?;
             }
-            send(client, outcome).await?;
+            rest = &rest[n..];
         }
         client.set_state(PgWireConnectionState::ReadyForQuery);
         let status = client.transaction_status();
@@ -117,8 +123,13 @@ fn placed(mut error: DeskError, whole: &str, piece: &str) -> DeskError {
     error
 }
 
-fn moved(status: TransactionStatus, begins: bool) -> TransactionStatus {
-    if begins { status.to_in_transaction_state() } else { status.to_idle_state() }
+/// How a client's transaction stands.
+async fn standing(session: &Session) -> TransactionStatus {
+    match session.in_transaction().await {
+        None => TransactionStatus::Idle,
+        Some(true) => TransactionStatus::Transaction,
+        Some(false) => TransactionStatus::Error,
+    }
 }
 
 /// Sends what a statement gave, with the names of its columns.
@@ -142,7 +153,10 @@ where
             notify(client, &notices).await?;
             complete(client, Tag::new(&tag)).await
         }
-        Outcome::Transaction(_, word) => complete(client, Tag::new(word)).await,
+        Outcome::Transaction { word, notices } => {
+            notify(client, &notices).await?;
+            complete(client, Tag::new(word)).await
+        }
     }
 }
 
@@ -338,7 +352,9 @@ impl Client {
         let mut state = state.lock().await;
         if matches!(*state, PortalExecutionState::Initial) {
             *state = PortalExecutionState::Finished;
-            match self.begin(portal).await? {
+            let begun = self.begin(portal).await;
+            client.set_transaction_status(standing(self.session()?).await);
+            match begun? {
                 Outcome::Rows(answer) | Outcome::Changes(answer) => {
                     notify(client, &answer.notices).await?;
                     let fields = encode::fields(&answer.schema, &portal.result_column_format)?;
@@ -346,10 +362,6 @@ impl Client {
                     let rows = encode::rows(answer.rows, Arc::clone(&fields));
                     let response = QueryResponse::new(fields, rows);
                     *state = PortalExecutionState::Suspended(response);
-                }
-                Outcome::Transaction(begins, word) => {
-                    client.set_transaction_status(moved(client.transaction_status(), begins));
-                    return complete(client, Tag::new(word)).await;
                 }
                 other => return send(client, other).await,
             }

@@ -82,6 +82,19 @@ public class Jdbc {
             check(column(index, "COLUMN_NAME").equals(List.of("meter_id")), "index");
             column(about.getFunctions(null, schema, "%"), "FUNCTION_NAME");
             column(about.getProcedures(null, schema, "%"), "PROCEDURE_NAME");
+            column(about.getCrossReference(null, schema, "meters", null, schema, "readings"),
+                "FKCOLUMN_NAME");
+            column(about.getBestRowIdentifier(null, schema, "readings",
+                DatabaseMetaData.bestRowSession, true), "COLUMN_NAME");
+            column(about.getVersionColumns(null, schema, "readings"), "COLUMN_NAME");
+            column(about.getUDTs(null, schema, "%", null), "TYPE_NAME");
+            List<String> all = column(about.getColumns(null, null, "%", "%"), "COLUMN_NAME");
+            check(all.containsAll(List.of("limit_kw", "hydrated_percent")), "all columns: " + all);
+            ResultSet kinds = about.getColumns(null, schema, "readings", "%");
+            List<String> names = column(kinds, "TYPE_NAME");
+            check(names.equals(List.of("text", "timestamptz", "float8", "int8")), "kinds: " + names);
+            check(about.getSQLKeywords().contains("view"), "keywords");
+            check(about.getMaxColumnNameLength() == 63, "longest name");
         }
     }
 

@@ -98,6 +98,8 @@ fn only_health_is_told_to_anybody() {
     let open = Open::new();
     assert_eq!(get(&open, "/healthz", &[]), ("ok\n".to_owned(), 200));
     assert_eq!(get(&open, "/readyz", &[]), ("ready\n".to_owned(), 200));
+    let (body, status) = get(&open, "/", &[]);
+    assert_eq!((status, body.starts_with("there are POST /sql")), (404, true), "{body}");
     for path in ["/metrics", "/subscribe?view=feeder_kw"] {
         assert_eq!(get(&open, path, &[]).1, 401, "{path}");
     }

@@ -29,6 +29,7 @@ use schemas::contract::Engine;
 use schemas::contract::Fault;
 use schemas::contract::ReadError;
 use schemas::contract::Snapshot;
+use schemas::contract::SourcePlan;
 use schemas::contract::SourceStatus;
 use schemas::contract::Status;
 use schemas::contract::SubscribeFrom;
@@ -37,7 +38,10 @@ use schemas::contract::Told;
 use schemas::contract::ViewStatus;
 use schemas::event::Envelope;
 use schemas::event::StreamDef;
+use schemas::plan::Node;
 use schemas::plan::ViewPlan;
+use schemas::plan::explain;
+use schemas::plan::explain::Arranged;
 use schemas::relation::UTC;
 use schemas::relation::timestamp_type;
 use schemas::time::Timestamp;
@@ -57,6 +61,14 @@ struct View {
     schema: SchemaRef,
     reads: Vec<String>,
     faults: Vec<Fault>,
+    /// Its groups, as EXPLAIN prints them.
+    groups: Option<Arranged>,
+}
+
+/// The groups of a plan.
+fn groups(node: &Node) -> Option<Arranged> {
+    let own = explain::arranged(node).into_iter().find(|kept| kept.node.starts_with("Reduce"));
+    own.or_else(|| node.inputs().into_iter().find_map(groups))
 }
 
 struct State {
@@ -65,6 +77,8 @@ struct State {
     views: BTreeMap<String, View>,
     history: VecDeque<(Timestamp, BTreeMap<String, RecordBatch>)>,
     hydrating: BTreeMap<String, u8>,
+    /// Streams that came by a statement.
+    fed: BTreeMap<String, RecordBatch>,
 }
 
 /// The engine.
@@ -134,6 +148,7 @@ impl Small {
             views: BTreeMap::new(),
             history: VecDeque::new(),
             hydrating: BTreeMap::new(),
+            fed: BTreeMap::new(),
         };
         let engine = Arc::new(Small { state: Arc::new(Mutex::new(state)) });
         engine.turn(Timestamp(FIRST));
@@ -159,6 +174,7 @@ impl Small {
             ("meters".to_owned(), meters()),
             ("readings".to_owned(), readings(tick)),
         ]);
+        rows.extend(state.fed.clone());
         let views = state.views.clone();
         for _ in 0..views.len() {
             for (name, view) in &views {
@@ -234,18 +250,17 @@ impl Engine for Small {
             hydrated: state.hydrating.get(name).copied().unwrap_or(100),
             reads: view.reads.clone(),
         });
+        let kept = state.views.iter().filter_map(|(name, view)| {
+            let Arranged { node, bound } = view.groups.clone()?;
+            let (view, shared_with) = (name.clone(), Vec::new());
+            Some(ArrangementStatus { view, node, bound, rows: 2, bytes: 96, shared_with })
+        });
         Status {
             instance: "test".to_owned(),
             tick: state.tick,
             step_ms: STEP,
             views: views.collect(),
-            arrangements: vec![ArrangementStatus {
-                view: "feeder_kw".to_owned(),
-                node: "Reduce".to_owned(),
-                bound: "2 h".to_owned(),
-                rows: 2,
-                bytes: 96,
-            }],
+            arrangements: kept.collect(),
             sources: vec![SourceStatus {
                 source: "meters".to_owned(),
                 partition: "0".to_owned(),
@@ -295,7 +310,8 @@ impl Engine for Small {
             let schema = plan.root.schema.clone();
             let info = RelationInfo { schema: schema.clone(), kind: RelationKind::View };
             state.catalog.add(&plan.name, info);
-            let view = View { sql: plan.sql, schema, reads: plan.reads, faults: Vec::new() };
+            let (groups, faults) = (groups(&plan.root), Vec::new());
+            let view = View { sql: plan.sql, schema, reads: plan.reads, faults, groups };
             state.views.insert(plan.name, view);
             state.history.pop_back();
             state.tick
@@ -323,6 +339,47 @@ impl Engine for Small {
         }
         state.catalog = left;
         Ok(state.tick)
+    }
+
+    fn create_source(&self, plan: SourcePlan, _: &str) -> Result<Timestamp, ChangeError> {
+        self.source(&plan)?;
+        let tick = self.tick();
+        self.turn(tick);
+        Ok(tick)
+    }
+
+    fn remove_source(&self, source: &str, _: &str) -> Result<Timestamp, ChangeError> {
+        let mut state = self.state.lock().unwrap();
+        let name = source.to_owned();
+        if !state.fed.contains_key(source) {
+            return Err(ChangeError::NoSource { name });
+        }
+        let reads = |view: &&View| view.reads.contains(&name);
+        if let Some((reader, _)) = state.views.iter().find(|(_, view)| reads(view)) {
+            return Err(ChangeError::Read { readers: vec![reader.clone()], name });
+        }
+        state.fed.remove(source);
+        state.catalog.remove(source);
+        Ok(state.tick)
+    }
+}
+
+impl Small {
+    fn source(&self, plan: &SourcePlan) -> Result<(), ChangeError> {
+        let mut state = self.state.lock().unwrap();
+        let name = plan.settings.def.name.clone();
+        if state.catalog.get(&name).is_some() {
+            return Err(ChangeError::Exists { name });
+        }
+        if plan.kind != "file" {
+            let message = format!("there is no kind {}", plan.kind);
+            return Err(ChangeError::Door { name, message });
+        }
+        let rows = RecordBatch::new_empty(plan.settings.def.schema.clone());
+        state.catalog.add_stream(plan.settings.clone());
+        state.fed.insert(name, rows);
+        state.history.pop_back();
+        Ok(())
     }
 }
 

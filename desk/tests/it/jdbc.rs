@@ -32,3 +32,10 @@ fn tools_ask_over_flight_sql() {
     let url = format!("jdbc:arrow-flight-sql://{}", open.doors.flight.unwrap());
     java("flight-sql-jdbc-driver", "flight", &url, &open.admin);
 }
+
+#[test]
+fn tools_ask_over_postgresql() {
+    let open = Open::new();
+    let url = format!("jdbc:postgresql://{}/gridloom", open.doors.postgres.unwrap());
+    java("postgresql", "postgres", &url, &open.admin);
+}

@@ -8,3 +8,5 @@ mod engine;
 mod jdbc;
 mod psql;
 mod python;
+mod tools;
+mod transactions;

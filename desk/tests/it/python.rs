@@ -1,4 +1,4 @@
-//! Python's clients: ADBC over Flight SQL, and psycopg. `cargo xtask test` installs them.
+//! Python's clients: ADBC over Flight SQL, psycopg, and dbt. `cargo xtask test` installs them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -137,4 +137,118 @@ print("done")
 "#,
     );
     assert!(said.contains("done"), "{said}");
+}
+
+/// A dbt project in a folder of its own.
+struct Project<'a> {
+    open: &'a Open,
+    folder: tempfile::TempDir,
+}
+
+impl Project<'_> {
+    fn new(open: &Open) -> Project<'_> {
+        let project = Project { open, folder: tempfile::tempdir().unwrap() };
+        project.write("dbt_project.yml", PROJECT);
+        project.write("profiles.yml", PROFILES);
+        project.write("models/schema.yml", SCHEMA);
+        project.write("models/big.sql", "select * from {{ source('grid', 'meters') }}");
+        let by_feeder = "select feeder_id, count(*) as n from {{ ref('big') }} group by feeder_id";
+        project.write("models/by_feeder.sql", by_feeder);
+        project
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn dbt(&self, arguments: &[&str]) -> Command {
+        let mut dbt = Command::new(program("dbt"));
+        dbt.args(["--no-use-colors", "--no-send-anonymous-usage-stats"]).args(arguments);
+        dbt.args(["--profiles-dir", "."]).current_dir(self.folder.path());
+        dbt.env("TOKEN", &self.open.admin).env("DO_NOT_TRACK", "1");
+        dbt.env("PG_PORT", self.open.doors.postgres.unwrap().port().to_string());
+        dbt
+    }
+
+    #[track_caller]
+    fn check(&self, arguments: &[&str], said: &str) {
+        let output = run(&mut self.dbt(arguments));
+        assert!(output.contains(said), "{output}");
+    }
+}
+
+const PROJECT: &str = r#"
+name: grid
+version: "1.0"
+profile: gridloom
+model-paths: ["models"]
+models:
+  +materialized: materialized_view
+"#;
+
+const PROFILES: &str = r#"
+gridloom:
+  target: dev
+  outputs:
+    dev:
+      type: postgres
+      host: 127.0.0.1
+      port: "{{ env_var('PG_PORT') | int }}"
+      user: admin
+      password: "{{ env_var('TOKEN') }}"
+      dbname: gridloom
+      schema: public
+      threads: 1
+"#;
+
+const SCHEMA: &str = r#"
+sources:
+  - name: grid
+    schema: public
+    tables: [{ name: meters }]
+models:
+  - name: big
+    columns:
+      - name: meter_id
+        data_tests: [not_null, unique]
+  - name: by_feeder
+    columns:
+      - name: feeder_id
+        data_tests: [not_null]
+"#;
+
+#[test]
+fn dbt_makes_and_replaces_views() {
+    let open = Open::new();
+    let project = Project::new(&open);
+    project.check(&["debug"], "All checks passed!");
+    project.check(&["run"], "PASS=2 ");
+    // Unchanged models are refreshed, which they always are.
+    project.check(&["run"], "PASS=2 ");
+    project.check(&["test"], "PASS=3 ");
+    project.check(&["docs", "generate"], "Catalog written");
+    // A changed model is dropped and made again within a transaction, though another reads it.
+    let changed = "select * from {{ source('grid', 'meters') }} where limit_kw > 6";
+    project.write("models/big.sql", changed);
+    project.check(&["run", "--full-refresh", "--select", "big"], "PASS=1 ");
+    let said = script(
+        &open,
+        r#"
+import os
+import psycopg
+where = f"host=127.0.0.1 port={os.environ['PG_PORT']} user=admin dbname=gridloom"
+with psycopg.connect(where, password=os.environ["TOKEN"]) as c:
+    print(c.execute("SELECT * FROM by_feeder ORDER BY 1").fetchall())
+"#,
+    );
+    assert_eq!(said.trim(), "[('f1', 1), ('f2', 1)]");
+    // A model that would not be maintained is refused with the way round.
+    project.write("models/plain.sql", "{{ config(materialized='view') }} select 1 as x");
+    let output = project.dbt(&["run", "--select", "plain"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("CREATE VIEW is not done here"), "{said}");
+    assert!(said.contains("materialized: materialized_view"), "{said}");
 }

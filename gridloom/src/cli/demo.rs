@@ -1,4 +1,8 @@
 //! `gridloom demo`: a day of a real neighbourhood through the whole loop, and what came of it.
+//!
+//! The first thing that anybody runs, so it needs nothing: data, network and views are in the
+//! binary. It makes its data folder anew each time, since a day that was half lived cannot be gone
+//! on with, and says at the end what to ask of it.
 
 use std::path::Path;
 use std::path::PathBuf;

@@ -72,8 +72,8 @@ impl Run {
         for line in served.iter().flat_map(|served| served.lines()) {
             say(&line);
         }
-        let readers = Readers::start(sources).context("source threads cannot be started")?;
-        let last = keep_on(&mut instance, &readers, &stop)?;
+        let mut readers = Readers::start(sources).context("source threads cannot be started")?;
+        let last = keep_on(&mut instance, &mut readers, &stop)?;
         drop((readers, served));
         let tick = instance.tick();
         let head = instance.stop()?;
@@ -96,7 +96,7 @@ struct Served {
 
 fn keep_on(
     instance: &mut Instance,
-    readers: &Readers,
+    readers: &mut Readers,
     stop: &AtomicBool,
 ) -> anyhow::Result<Served> {
     let mut served = Served::default();
@@ -122,6 +122,10 @@ fn keep_on(
             served.refused += done.refused;
             served.sent += done.said.setpoints.len();
         }
+        for source in instance.opened() {
+            readers.add(source).context("a source thread cannot be started")?;
+        }
+        instance.closed().iter().for_each(|source| readers.remove(source));
         if noted.elapsed() >= NOTE_EVERY {
             noted = Instant::now();
             instance.note_status();

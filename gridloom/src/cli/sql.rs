@@ -1,48 +1,35 @@
-//! `gridloom sql`: one question to the views' last state and the audit log.
+//! `gridloom sql`: questions, one or many, to a data folder or to a running instance.
 //!
-//! The answer goes to stdout; which data it shows, which tick, and how old that is, to stderr. How
-//! old is said twice. In the grid's own time it is the distance to the last tick of the log: a
-//! replayed day is not years old because its readings are. By the wall clock it is when the log was
-//! written last: an instance that died yesterday must not look fresh.
+//! With a text the answer goes to stdout and the command ends. Without one there is a prompt
+//! ([`prompt`]). Who answers is either the folder ([`local`]: the views' last state and the audit
+//! log) or, with `--connect`, a running instance through its PostgreSQL door ([`remote`]), which
+//! also makes views and tells of their changes as they happen.
 
-use std::collections::BTreeMap;
+mod local;
+mod print;
+mod prompt;
+mod remote;
+mod typing;
+
 use std::io::Write;
-use std::path::Path;
 
-use anyhow::Context;
-use arrow::array::RecordBatch;
-use arrow::util::pretty::pretty_format_batches_with_schema;
-use gridloom::audit_tables;
-use gridloom::config::duration;
-use gridloom::data_dir;
 use gridloom::data_dir::DataArgs;
-use gridloom::data_dir::DataDir;
-use gridloom::problem::Told;
-use pipeline::log::SignedHead;
-use pipeline::views::snapshot;
-use pipeline::views::snapshot::OnDisk;
-use queries::PlanError;
-use queries::batch::Rows;
-use queries::plan::statement;
-use queries::plan::statement::Named;
-use queries::table::Answer;
-use schemas::audit::Kind;
-use schemas::contract::Failing;
-use schemas::quarantine::Quarantined;
-use schemas::relation::Relation;
-use schemas::time::Clock;
-use schemas::time::Timestamp;
-use schemas::view_error::ViewError;
 
-use crate::exit::say;
+use self::local::Local;
+pub(crate) use self::local::told;
+use self::remote::Remote;
 
-/// What to ask, and of what.
+/// What to ask, and of whom.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SqlArgs {
-    /// A SELECT over views and audit.* tables.
-    pub(crate) sql: String,
+    /// A SELECT over views and audit.* tables; with --connect, any statement. Without it: a prompt.
+    pub(crate) sql: Option<String>,
     #[command(flatten)]
     pub(crate) data: DataArgs,
+    /// Ask a running instance: postgresql://USER@HOST:PORT/. The password is taken from PGPASSWORD,
+    /// or asked for.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data_dir", "config"])]
+    pub(crate) connect: Option<String>,
     /// How the answer is written.
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
@@ -59,111 +46,33 @@ pub(crate) enum Output {
     Json,
 }
 
+/// A relation that can be asked for.
+struct Listed {
+    name: String,
+    /// Its columns with their types.
+    columns: Vec<(String, String)>,
+}
+
+/// Who answers.
+trait Asks {
+    /// Asks one statement and writes the answer.
+    fn ask(&mut self, sql: &str, out: &mut dyn Write) -> anyhow::Result<()>;
+
+    /// What can be asked for.
+    fn relations(&mut self) -> anyhow::Result<Vec<Listed>>;
+}
+
 /// Answers.
 ///
 /// # Errors
-/// There is no data, or the question cannot be answered.
+/// There is no data, nobody listens, or the question cannot be answered.
 pub(crate) fn run(args: &SqlArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let dir = data_dir::find(&args.data)?;
-    let snapshot = snapshot::read(&dir.path).context("the views' snapshot cannot be read")?;
-    let shown = snapshot.as_ref().map(|snapshot| snapshot.tick);
-    let logged = logged(&dir.audit());
-    say(&said(&dir, shown, logged, dir.age_ms(&Clock::Wall)));
-    let (mut tables, failing) = read(snapshot);
-    let query = statement::query(&args.sql).ok();
-    let named = query.map(|query| statement::relations(&query)).unwrap_or_default();
-    for kind in Kind::ALL {
-        // Only what is asked for is read: a log holds days.
-        let name = audit_tables::name(kind);
-        let alias = (kind == Kind::Quarantine).then_some(Quarantined::NAME);
-        let asked = |named: &Named| named.name == name || Some(named.name.as_str()) == alias;
-        let rows = if named.iter().any(asked) {
-            audit_tables::rows(&dir.path, kind).context("the audit log cannot be read")?
-        } else {
-            Rows { schema: audit_tables::columns(kind), batches: Vec::new() }
-        };
-        tables.insert(name, rows);
-    }
-    // What was set aside stands in the log; most look for it under its own name.
-    if let Some(rows) = tables.get(&audit_tables::name(Kind::Quarantine)).cloned() {
-        tables.entry(Quarantined::NAME.to_owned()).or_insert(rows);
-    }
-    let now = shown.or(logged).unwrap_or_default();
-    let answer = queries::table::ask(&tables, &failing, &args.sql, now);
-    print(&answer.map_err(|error| told(&error))?, args.output, out)
-}
-
-/// The views and their errors as tables, and which of them may not be read.
-fn read(snapshot: Option<OnDisk>) -> (BTreeMap<String, Rows>, BTreeMap<String, Failing>) {
-    let (views, errors, failing) = match snapshot {
-        Some(OnDisk { views, errors, failing, .. }) => (views, errors, failing),
-        None => (BTreeMap::new(), ViewError::to_batch(&[]), BTreeMap::new()),
+    let mut asked: Box<dyn Asks> = match &args.connect {
+        Some(url) => Box::new(Remote::connect(url, args.output)?),
+        None => Box::new(Local::open(&args.data, args.output)?),
     };
-    let mut tables: BTreeMap<String, Rows> =
-        views.into_iter().map(|(name, batch)| (name, Rows::of(batch))).collect();
-    tables.insert(ViewError::NAME.to_owned(), Rows::of(errors));
-    (tables, failing)
-}
-
-/// The last tick of the log that is signed.
-fn logged(audit: &Path) -> Option<Timestamp> {
-    let bytes = std::fs::read(audit.join("head.json")).ok()?;
-    serde_json::from_slice::<SignedHead>(&bytes).ok().map(|head| head.tick)
-}
-
-fn said(
-    dir: &DataDir,
-    shown: Option<Timestamp>,
-    logged: Option<Timestamp>,
-    age_ms: Option<u64>,
-) -> String {
-    let dir = dir.shown();
-    let data = match (shown, logged) {
-        (Some(tick), Some(last)) if last > tick => {
-            let behind = duration::print(last.0 - tick.0);
-            format!("{dir}: views at tick {tick}, {behind} behind the log's last tick {last}")
-        }
-        (Some(tick), _) => format!("{dir}: tick {tick}, the last of the log"),
-        (None, Some(last)) => {
-            format!("{dir}: no snapshot of the views yet; the log ends at tick {last}")
-        }
-        (None, None) => format!("{dir}: nothing is recorded yet"),
-    };
-    match age_ms {
-        Some(age_ms) => format!("{data}; written {} ago", duration::coarse(age_ms)),
-        None => data,
+    match &args.sql {
+        Some(sql) => asked.ask(sql, out),
+        None => prompt::run(asked.as_mut(), out),
     }
-}
-
-/// A refusal as a sentence with a hint.
-pub(crate) fn told(error: &PlanError) -> Told {
-    let at = error.location().map_or(String::new(), |at| format!(" ({at})"));
-    Told { message: format!("{error}{at}"), hint: error.hint().map(str::to_owned) }
-}
-
-fn print(answer: &Answer, output: Output, out: &mut dyn Write) -> anyhow::Result<()> {
-    match output {
-        Output::Table => {
-            let Answer { schema, batches } = answer;
-            let table = pretty_format_batches_with_schema(schema.clone(), batches)?;
-            writeln!(out, "{table}")?;
-            let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-            writeln!(out, "{rows} {}", if rows == 1 { "row" } else { "rows" })?;
-        }
-        Output::Csv => {
-            let builder = arrow::csv::WriterBuilder::new().with_header(true);
-            let mut writer = builder.build(&mut *out);
-            // An answer without rows has a header too.
-            writer.write(&RecordBatch::new_empty(answer.schema.clone()))?;
-            answer.batches.iter().try_for_each(|batch| writer.write(batch))?;
-        }
-        Output::Json => {
-            let builder = arrow::json::writer::WriterBuilder::new().with_explicit_nulls(true);
-            let mut writer = builder.build::<_, arrow::json::writer::JsonArray>(&mut *out);
-            answer.batches.iter().try_for_each(|batch| writer.write(batch))?;
-            writer.finish()?;
-            writeln!(out)?;
-        }
-    }
-    Ok(())
 }

@@ -34,9 +34,9 @@ pub fn plant_data() -> Result<Arc<PlantData>, PlantError> {
 
 /// What doors find around them: the folder that relative paths start at, the clock on the wall, and
 /// a village for who wants to simulate one.
-pub fn surroundings(base: &Path) -> Surroundings {
-    let base = base.to_owned();
-    Surroundings { base, clock: Clock::Wall, plant_data: Some(plant_data) }
+pub fn surroundings(base: &Path, instance: &str) -> Surroundings {
+    let (base, instance) = (base.to_owned(), instance.to_owned());
+    Surroundings { base, clock: Clock::Wall, plant_data: Some(plant_data), instance }
 }
 
 /// The reference tables of a plant, by name.

@@ -1,10 +1,18 @@
 //! From a checked configuration to an open instance and its sources, each where it must go on.
+//!
+//! What a configuration names becomes sources, a sink and a flow, with the views and sources that
+//! came by statements of earlier starts among them: they stand in the audit log, and nowhere else.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use connectors::error::ConnectorError;
+use connectors::error::Finding;
 use connectors::registry;
+use connectors::registry::SIMULATOR;
+use connectors::registry::SourceConfig;
+use connectors::registry::Surroundings;
 use connectors::source::Source;
 use pipeline::emit::definitions::Defined;
 use pipeline::emit::definitions::stated_in;
@@ -16,7 +24,9 @@ use pipeline::instance::InstanceSettings;
 use pipeline::instance::Parts;
 use pipeline::log::LogError;
 use pipeline::log::Options;
+use queries::source::is_source;
 use schemas::catalog::Catalog;
+use schemas::contract::SourcePlan;
 use schemas::event::Setpoint;
 use schemas::plan::ViewPlan;
 use schemas::relation::Relation;
@@ -44,6 +54,14 @@ pub enum OpenError {
         /// Why not.
         message: String,
     },
+    /// A source that was made by a statement cannot be opened any more.
+    #[error("the source {source_name}, which was made by a statement, is none: {message}")]
+    Source {
+        /// The source.
+        source_name: String,
+        /// Why not.
+        message: String,
+    },
 }
 
 impl From<ConnectorError> for OpenError {
@@ -68,18 +86,73 @@ pub fn with_stated(
     plans: Vec<ViewPlan>,
     stated: &BTreeMap<String, Defined>,
 ) -> Result<Vec<ViewPlan>, OpenError> {
+    let stated: BTreeMap<&str, &str> = (stated.iter())
+        .filter(|(_, of)| !is_source(&of.sql))
+        .map(|(name, of)| (name.as_str(), of.sql.as_str()))
+        .collect();
     if stated.is_empty() {
         return Ok(plans);
     }
-    let in_files = plans.iter().filter(|plan| !stated.contains_key(&plan.name));
+    let in_files = plans.iter().filter(|plan| !stated.contains_key(plan.name.as_str()));
     let named = in_files.map(|plan| (plan.name.as_str(), plan.sql.as_str()));
-    let named = named.chain(stated.iter().map(|(name, of)| (name.as_str(), of.sql.as_str())));
+    let named = named.chain(stated.iter().map(|(name, sql)| (*name, *sql)));
     let named: Vec<(&str, &str)> = named.collect();
     let texts: Vec<&str> = named.iter().map(|(_, sql)| *sql).collect();
-    views::plan(catalog, &texts).map_err(|failed| {
+    // They are planned anew, each after those it reads.
+    let mut catalog = catalog.clone();
+    plans.iter().for_each(|plan| catalog.remove(&plan.name));
+    views::plan(&catalog, &texts).map_err(|failed| {
         let (at, error) = failed.into_iter().next().expect("at least one failed");
         OpenError::View { view: named[at].0.to_owned(), message: error.full() }
     })
+}
+
+/// The sources that were made by a statement; their streams are in the catalog then.
+///
+/// # Errors
+/// One of them cannot be read any more, or its name is taken.
+pub fn stated_sources(
+    catalog: &mut Catalog,
+    stated: &BTreeMap<String, Defined>,
+) -> Result<Vec<SourcePlan>, OpenError> {
+    let mut plans = Vec::new();
+    for (name, of) in stated.iter().filter(|(_, of)| is_source(&of.sql)) {
+        let failed = |message| OpenError::Source { source_name: name.clone(), message };
+        let plan = queries::source::source(&of.sql).map_err(|error| failed(error.full()))?.plan;
+        if catalog.get(name).is_some() {
+            return Err(failed("there is a relation of its name in the configuration".to_owned()));
+        }
+        catalog.add_stream(plan.settings.clone());
+        plans.push(plan);
+    }
+    Ok(plans)
+}
+
+/// The door of a source that was made by a statement.
+fn open_stated(
+    plan: &SourcePlan,
+    around: &Surroundings,
+) -> Result<Box<dyn Source>, ConnectorError> {
+    let SourcePlan { settings, kind, options, .. } = plan;
+    if kind == SIMULATOR {
+        // It would feed the built-in streams.
+        let message = "a simulator is declared in the configuration".to_owned();
+        let (connector, findings) = (settings.def.name.clone(), vec![Finding::at("kind", message)]);
+        return Err(ConnectorError::Config { connector, findings });
+    }
+    let (name, stream) = (settings.def.name.clone(), settings.def.name.clone());
+    let config = SourceConfig { name, kind: kind.clone(), stream, options: options.clone() };
+    registry::open_source(&config, Some(&settings.def), around)
+}
+
+/// Lets sources come by statements while the instance runs.
+pub fn take_sources(instance: &mut Instance, around: Surroundings) {
+    instance.take_sources_with(Arc::new(move |plan| {
+        let mut source = open_stated(plan, &around)?;
+        // It has no past here: it begins where its kind begins.
+        source.resume(&BTreeMap::new())?;
+        Ok(source)
+    }));
 }
 
 /// Opens what a configuration describes.
@@ -93,7 +166,7 @@ pub fn open(
     tables: Vec<(String, RecordBatch)>,
     hook: Option<Hook>,
 ) -> Result<(Instance, Vec<Box<dyn Source>>), OpenError> {
-    let around = bundled::surroundings(config.base());
+    let around = bundled::surroundings(config.base(), config.instance.name.as_str());
     let mut sources = Vec::new();
     let mut partitions = Vec::new();
     for source in &config.sources {
@@ -104,6 +177,14 @@ pub fn open(
         partitions.extend(of.map(|partition| (partition, source.out_of_order_ms)));
         sources.push(opened);
     }
+    let stated = stated_in(&config.instance.data_dir.join("audit"))?;
+    let mut catalog = catalog.clone();
+    for plan in stated_sources(&mut catalog, &stated)? {
+        let opened = open_stated(&plan, &around)?;
+        let of = opened.partitions().into_iter();
+        partitions.extend(of.map(|partition| (partition, plan.out_of_order_ms)));
+        sources.push(opened);
+    }
     let outbox = match &config.setpoints {
         Some(door) => {
             let sink = registry::open_sink(&door.registry(), &Setpoint::schema(), &around)?;
@@ -111,9 +192,8 @@ pub fn open(
         }
         None => None,
     };
-    let stated = stated_in(&config.instance.data_dir.join("audit"))?;
-    let plans = with_stated(catalog, plans, &stated)?;
-    let flow = views::flow(catalog, plans, config.agents.clone(), config.instance.ingest.step);
+    let plans = with_stated(&catalog, plans, &stated)?;
+    let flow = views::flow(&catalog, plans, config.agents.clone(), config.instance.ingest.step);
     let settings = InstanceSettings {
         instance: config.instance.name.clone(),
         data_dir: config.instance.data_dir.clone(),
@@ -124,9 +204,9 @@ pub fn open(
         log: Options::default(),
         clock: Clock::Wall,
     };
-    let catalog = catalog.clone();
     let parts = Parts { flow, catalog, tables, partitions, stated, outbox, hook };
     let mut instance = Instance::open(settings, parts)?;
+    take_sources(&mut instance, around);
     let positions = instance.positions();
     for source in &mut sources {
         let own = positions.iter().filter(|(partition, _)| partition.source == source.name());

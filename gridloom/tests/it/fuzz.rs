@@ -7,10 +7,13 @@
 //! run and `GRIDLOOM_FUZZ_SEED` where to begin, for long runs and for one that failed.
 
 mod data;
+mod islands;
+mod order;
 mod query;
 mod random;
 mod run;
 mod shrink;
+mod time;
 mod write;
 
 use self::random::Random;

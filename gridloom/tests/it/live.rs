@@ -264,3 +264,55 @@ fn a_subscriber_that_does_not_read_is_let_go() {
     };
     assert_eq!((told, end), (1_024, SubscriptionEnd::TooSlow { ticks: 1_024 }));
 }
+
+/// Rows that a view keeps, by the first word of the node; and all their bytes.
+fn kept(handle: &Handle, view: &str) -> (Vec<(String, u64)>, u64) {
+    let status = handle.status();
+    let own: Vec<_> = status.arrangements.iter().filter(|kept| kept.view == view).collect();
+    let word = |node: &str| node.split(' ').next().unwrap().to_owned();
+    let rows = own.iter().map(|kept| (word(&kept.node), kept.rows)).collect();
+    (rows, own.iter().map(|kept| kept.bytes).sum())
+}
+
+#[test]
+fn what_views_keep_is_counted_over_all_workers() {
+    // What a stream retains, and the groups of it.
+    let grouped = |rows, retained| [("Reduce".to_owned(), rows), ("Get".to_owned(), retained)];
+    let latest = "CREATE MATERIALIZED VIEW latest AS SELECT DISTINCT ON (meter_id) meter_id,
+        measured_at, active_power_kw FROM meter_readings ORDER BY meter_id, measured_at DESC";
+    let ordered = "CREATE MATERIALIZED VIEW ordered AS
+        SELECT meter_id, max(measured_at) AS last FROM meter_readings GROUP BY meter_id";
+    for workers in 1..=3 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut instance = instance(folder.path(), workers);
+        let handle = instance.handle();
+        for number in 0..5 {
+            tick(&mut instance, number);
+        }
+        for sql in [COUNTS, LOUD, latest, ordered] {
+            create(&handle, sql, false).unwrap();
+            settle(&mut instance);
+        }
+        tick(&mut instance, 5);
+        // One group of six readings.
+        let (rows, bytes) = kept(&handle, "counts");
+        assert_eq!(rows, grouped(1, 6));
+        assert!((100..2_000).contains(&bytes), "{bytes}");
+        // One count on the left, the remarks of the readings that are loud on the right.
+        let (rows, _) = kept(&handle, "loud");
+        let right = text(&handle, "remarks", None).matches("2016-08-31T00:00:").count() as u64;
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        assert_eq!(rows[0], ("Join".to_owned(), 1));
+        assert!(rows[1].1 > 0 && rows[1].1 <= right, "{rows:?} of {right}");
+        // The latest reading alone; its bytes do not grow with the readings.
+        let (rows, bytes) = kept(&handle, "latest");
+        assert_eq!(rows, [("TopK".to_owned(), 1)]);
+        tick(&mut instance, 6);
+        assert_eq!(kept(&handle, "latest"), (rows, bytes));
+        // The group and its seven instants.
+        assert_eq!(kept(&handle, "ordered").0, grouped(8, 7));
+        handle.remove("ordered", "anna").unwrap();
+        tick(&mut instance, 7);
+        assert_eq!(kept(&handle, "ordered"), (Vec::new(), 0));
+    }
+}

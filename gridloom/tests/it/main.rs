@@ -4,18 +4,23 @@
 
 mod archive;
 mod bad_input;
+mod batch_agents;
 mod broken;
 mod cli;
 mod config;
 mod day;
 mod fuzz;
 mod kafka;
+mod kafka_day;
 mod kafka_input;
 mod live;
 mod oracle;
+mod prompt;
 mod recovery;
 mod restart;
 mod simulator;
+mod slt;
+mod sources;
 mod standing;
 mod tidy;
 mod upsert;

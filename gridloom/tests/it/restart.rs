@@ -18,6 +18,7 @@ use connectors::source::PartitionId;
 use connectors::source::Polled;
 use connectors::source::Position;
 use gridloom::audit_tables;
+use gridloom::wiring::open::stated_sources;
 use gridloom::wiring::open::with_stated;
 use gridloom::wiring::views;
 use operators::settings::Settings;
@@ -78,6 +79,8 @@ pub(crate) fn with_workers(
         vec![VIEW]
     };
     let stated = stated_in(&folder.join("audit")).unwrap();
+    // Whoever reads such a source again says which partitions it has.
+    stated_sources(&mut catalog, &stated).unwrap();
     let plans = views::plan(&catalog, &texts).unwrap();
     let plans = with_stated(&catalog, plans, &stated).unwrap();
     let ingest = IngestSettings { patience_ms: None, ..IngestSettings::default() };

@@ -47,15 +47,23 @@ const COLUMNS_MAX: usize = 100;
 /// Lines of a function, beyond which it is two.
 const FUNCTION_LINES_MAX: usize = 70;
 
+/// Lines of a file from which on it must open with an argument, not with a title.
+const ARGUED_LINES_MIN: usize = 180;
+
+/// Lines that an argument has at least.
+const HEADER_LINES_MIN: usize = 3;
+
+/// Rooms that may ask the environment: the binary, and what is run by hand.
+const ASKING: [&str; 3] = ["gridloom", "benches", "xtask"];
+
 /// Older functions that are longer, with their lines. The list only ever gets shorter.
-const LONG_FUNCTIONS: [(&str, &str, usize); 7] = [
+const LONG_FUNCTIONS: [(&str, &str, usize); 6] = [
     ("benches/src/feeder_cost/by_hand.rs", "run", 78),
     ("benches/src/feeder_cost/planned.rs", "run", 82),
     ("pipeline/src/ingest/session.rs", "batch", 77),
     ("pipeline/src/render/join.rs", "join", 83),
     ("queries/src/plan/prune.rs", "prune", 71),
     ("queries/tests/it/answers.rs", "grid", 81),
-    ("schemas/src/plan/explain.rs", "describe", 85),
 ];
 
 fn root() -> &'static Path {
@@ -171,6 +179,45 @@ fn foreign_libraries_stay_in_their_rooms() {
 fn files_open_with_what_they_are() {
     let rule = |s: &Source| if s.text.starts_with("//!") { vec![] } else { vec![String::new()] };
     none("files that do not open with //!", &each(rule));
+}
+
+#[test]
+fn long_files_open_with_why_they_are_so() {
+    let broken = each(|source| {
+        let header = source.text.lines().take_while(|line| line.starts_with("//!"));
+        let header: Vec<&str> = header.collect();
+        // A kernel's reasons stand in the face before it.
+        let elsewhere = header.iter().any(|line| line.contains("](super"));
+        let short = source.text.lines().count() < ARGUED_LINES_MIN;
+        let argued = header.len() >= HEADER_LINES_MIN;
+        match short || argued || elsewhere || of_tests(&source.path) {
+            true => vec![],
+            false => vec![format!(": {} lines of //!", header.len())],
+        }
+    });
+    none("long files without an argument", &broken);
+}
+
+#[test]
+fn only_the_binary_asks_the_environment() {
+    let broken = each(|source| {
+        let room = source.path.iter().next().and_then(|room| room.to_str()).unwrap();
+        // Tests may ask, and what builds a room is no part of it.
+        let code = source.text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let asks = code.contains("std::env");
+        let builds = source.path.file_name().is_some_and(|name| name == "build.rs");
+        match asks && !ASKING.contains(&room) && !builds && !of_tests(&source.path) {
+            true => vec![": take it as an argument, or as a setting".to_owned()],
+            false => vec![],
+        }
+    });
+    none("rooms that ask the environment", &broken);
+}
+
+/// Whether a file holds tests and nothing else.
+fn of_tests(path: &Path) -> bool {
+    let named = |part: &std::ffi::OsStr| part == "tests" || part == "tests.rs";
+    path.iter().any(named)
 }
 
 #[test]

@@ -1,4 +1,8 @@
 //! Which ticks to step: decided from the frontier and from the ticks that data was seen of.
+//!
+//! Some kernels act on time alone and must be stepped at every tick, also where their feeders are
+//! silent; and they must be stepped the same number of times for any number of workers. So a
+//! schedule goes by ticks that data was seen of anywhere, and makes up those between.
 
 use std::collections::BTreeSet;
 

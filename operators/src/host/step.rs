@@ -1,4 +1,8 @@
 //! [`step`]: complete ticks, decoded and given to the kernel in order.
+//!
+//! Rows wait as bytes until the frontier has passed their tick: then all that comes is there, is
+//! consolidated once, and a change that cancelled itself never reaches the kernel. The frontiers
+//! and bounds are those of [`host`](super).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

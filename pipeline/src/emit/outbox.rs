@@ -38,10 +38,15 @@ impl Outbox {
             self.sink.send(&Setpoint::to_batch(setpoints))?;
         }
         self.sink.mark(tick)?;
-        if !setpoints.is_empty() {
-            self.sink.flush()?;
-        }
-        Ok(())
+        self.sink.flush()
+    }
+
+    /// At a start, first: nothing that an earlier process sent is under way any more.
+    ///
+    /// # Errors
+    /// The sink cannot be reached.
+    pub fn take_over(&mut self) -> Result<(), ConnectorError> {
+        self.sink.take_over()
     }
 
     /// After a restart: sends what the last commits decided, is valid beyond `tick`, and did not

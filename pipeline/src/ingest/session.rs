@@ -103,6 +103,11 @@ struct Waiting {
     quarantine: Vec<Quarantined>,
 }
 
+/// Whether a partition, as it is written, is one of this source.
+fn of_source(partition: &str, source: &str) -> bool {
+    PartitionId::parse(partition).is_some_and(|id| id.source == source)
+}
+
 /// Turns records into ticks.
 pub struct Session {
     settings: IngestSettings,
@@ -146,6 +151,21 @@ impl Session {
         {
             self.known.insert(stream.to_owned(), (column, known));
         }
+    }
+
+    /// Adds a stream while others run.
+    pub fn add_stream(&mut self, settings: &StreamSettings) {
+        let name = settings.def.name.clone();
+        // Another source of this name began anew.
+        self.absent.retain(|progress| !of_source(&progress.partition, &name));
+        self.streams.insert(name, settings.clone());
+    }
+
+    /// Takes a stream and the partitions of its source away; rows that wait for their tick stay.
+    pub fn remove_stream(&mut self, name: &str) {
+        self.streams.remove(name);
+        self.partitions.retain(|id, _| id.source != name);
+        self.absent.retain(|progress| !of_source(&progress.partition, name));
     }
 
     /// Adds a partition whose readings may be `out_of_order_ms` earlier than the greatest seen.
@@ -213,12 +233,13 @@ impl Session {
     }
 
     fn batch(&mut self, fetched: &Fetched) {
+        // A source that was taken away may have given more before it heard of it.
         let Some(stream) = self.streams.get(&fetched.stream) else {
-            tracing::error!(stream = %fetched.stream, "a source feeds an undeclared stream");
+            tracing::warn!(stream = %fetched.stream, "rows of a stream that is not there");
             return;
         };
         let Some(partition) = self.partitions.get_mut(&fetched.partition) else {
-            tracing::error!(partition = %fetched.partition, "a source gave an unknown partition");
+            tracing::warn!(partition = %fetched.partition, "rows of an unknown partition");
             return;
         };
         let step = self.settings.step;

@@ -29,6 +29,9 @@ use super::Session;
 
 const BEGIN: u64 = 1_472_601_600_000;
 
+/// Restarts of one run: a process that is stopped again and again may never come to the next tick.
+const RESTARTS: usize = 12;
+
 fn partition(n: usize) -> PartitionId {
     PartitionId::new("meters", n)
 }
@@ -90,6 +93,7 @@ fn run(partitions: &[Vec<i64>; 2], seed: u64, restarts: bool) -> Ticks {
     let mut ticks = Ticks::new();
     let mut last: Option<ClosedTick> = None;
     let mut ended = [false; 2];
+    let mut restarts = if restarts { RESTARTS } else { 0 };
     loop {
         let n = next(2) as usize;
         let to = (at[n] + 1 + next(4) as usize).min(partitions[n].len());
@@ -107,12 +111,16 @@ fn run(partitions: &[Vec<i64>; 2], seed: u64, restarts: bool) -> Ticks {
         if ended == [true, true] && session.finished() {
             return ticks;
         }
-        if let (true, 0, Some(closed)) = (restarts, next(5), &last) {
+        if let (1.., 0, Some(closed)) = (restarts, next(5), &last) {
+            restarts -= 1;
             session = self::session(None);
             session.restore(closed.tick, &closed.progress);
-            for (n, progress) in closed.progress.iter().enumerate() {
+            // Of a partition that said nothing yet nothing is written down: it is read from the
+            // beginning, and says again that it has ended.
+            (at, ended) = ([0; 2], [false; 2]);
+            for progress in &closed.progress {
+                let n = usize::from(progress.partition == partition(1).to_string());
                 at[n] = progress.resume as usize;
-                ended[n] = false;
             }
         }
     }

@@ -90,6 +90,10 @@ impl Instance {
             match wish {
                 Wish::Create { plan, by } => self.create(*plan, &by)?,
                 Wish::Remove { view, by } => self.remove(&view, &by)?,
+                Wish::CreateSource { plan, source, by } => {
+                    self.create_source(*plan, source, &by)?;
+                }
+                Wish::RemoveSource { source, by } => self.remove_source(&source, &by),
             }
         }
         Ok(())

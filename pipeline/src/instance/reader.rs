@@ -32,10 +32,17 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// The sources of an instance, being read.
 pub struct Readers {
+    to: Sender<Result<Polled, ConnectorError>>,
     pieces: Receiver<Result<Polled, ConnectorError>>,
     held: Arc<Mutex<BTreeSet<PartitionId>>>,
+    threads: Vec<SourceThread>,
+}
+
+/// A thread that reads one source.
+struct SourceThread {
+    source: String,
     stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 impl Readers {
@@ -46,14 +53,34 @@ impl Readers {
     pub fn start(sources: Vec<Box<dyn Source>>) -> std::io::Result<Readers> {
         let (to, pieces) = bounded(QUEUE);
         let held = Arc::new(Mutex::new(BTreeSet::new()));
+        let mut readers = Readers { to, pieces, held, threads: Vec::new() };
+        sources.into_iter().try_for_each(|source| readers.add(source))?;
+        Ok(readers)
+    }
+
+    /// Starts a thread for one more source, which is where it should begin.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn add(&mut self, source: Box<dyn Source>) -> std::io::Result<()> {
+        let name = source.name().to_owned();
         let stop = Arc::new(AtomicBool::new(false));
-        let mut threads = Vec::new();
-        for source in sources {
-            let (to, held, stop) = (to.clone(), held.clone(), stop.clone());
-            let thread = std::thread::Builder::new().name(format!("source:{}", source.name()));
-            threads.push(thread.spawn(move || read(source, &to, &held, &stop))?);
-        }
-        Ok(Readers { pieces, held, stop, threads })
+        let (to, held, told) = (self.to.clone(), self.held.clone(), stop.clone());
+        let thread = std::thread::Builder::new().name(format!("source:{name}"));
+        let thread = thread.spawn(move || read(source, &to, &held, &told))?;
+        self.threads.push(SourceThread { source: name, stop, thread });
+        Ok(())
+    }
+
+    /// Reads a source no more. Its thread ends by itself, so that nobody waits for its last poll.
+    pub fn remove(&mut self, source: &str) {
+        self.threads.retain(|thread| {
+            let goes = thread.source == source;
+            if goes {
+                thread.stop.store(true, Ordering::Relaxed);
+            }
+            !goes
+        });
     }
 
     /// The next piece of any source, waiting up to `wait`.
@@ -75,9 +102,9 @@ impl Readers {
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.threads.iter().for_each(|thread| thread.stop.store(true, Ordering::Relaxed));
         for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
+            if thread.thread.join().is_err() {
                 tracing::error!("a source thread ended badly");
             }
         }

@@ -5,6 +5,7 @@
 //! The latencies of the last [`LATENCIES`] ticks.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -18,7 +19,6 @@ use schemas::catalog::RelationInfo;
 use schemas::catalog::RelationKind;
 use schemas::contract::SourceStatus;
 use schemas::contract::Status;
-use schemas::contract::ViewStatus;
 
 use super::Done;
 use super::Instance;
@@ -29,6 +29,7 @@ use crate::engine::Handle;
 use crate::engine::Standing;
 use crate::engine::Wish;
 use crate::flow::Flow;
+use crate::gauge::Gauges;
 use crate::ingest::Progress;
 use crate::views::store::Views;
 
@@ -62,6 +63,7 @@ pub(super) fn handle(
     catalog: &Catalog,
     stated: &BTreeMap<String, Defined>,
     views: &Arc<Views>,
+    gauges: Gauges,
 ) -> (Handle, Receiver<Wish>) {
     let (wishes, wished) = unbounded();
     let mut catalog = catalog.clone();
@@ -83,13 +85,17 @@ pub(super) fn handle(
         ..Status::default()
     };
     let tables = BTreeMap::new();
-    let desk = Desk { catalog, standing, agents_read, status, tables };
+    let standing_names: BTreeSet<&String> = flow.views.iter().map(|view| &view.name).collect();
+    let sources = stated.keys().filter(|name| !standing_names.contains(name)).cloned().collect();
+    let opener = None;
+    let desk = Desk { catalog, standing, agents_read, status, tables, sources, opener };
     let handle = Handle {
         step: flow.step,
         log: settings.data_dir.join("audit"),
         views: views.clone(),
         desk: Arc::new(Mutex::new(desk)),
         wishes,
+        gauges,
     };
     (handle, wished)
 }
@@ -126,17 +132,9 @@ impl Instance {
         let (p50, p99) = (self.measured.latency_ms(0.5), self.measured.latency_ms(0.99));
         let tables = self.tables.rows();
         let mut desk = self.handle.desk();
-        let views = desk.standing.iter().map(|(name, standing)| ViewStatus {
-            name: name.clone(),
-            sql: standing.plan.sql.clone(),
-            hydrated: standing.hydrating.unwrap_or(100),
-            reads: standing.plan.reads.clone(),
-            ..ViewStatus::default()
-        });
-        let views = views.collect();
         desk.tables = tables;
         let status = &mut desk.status;
-        (status.views, status.sources) = (views, sources);
+        status.sources = sources;
         (status.tick_latency_p50_ms, status.tick_latency_p99_ms) = (p50, p99);
     }
 

@@ -1,6 +1,7 @@
 //! Get: the rows of a relation, and their end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow_array::Array;
 use arrow_array::Int64Array;
@@ -24,23 +25,27 @@ use crate::delta::Diffs;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
+use crate::gauge::Gauge;
+use crate::gauge::Gauged;
+use crate::gauge::Keeps;
+use crate::gauge::Kept;
 use crate::stepwise::Step;
 use crate::stepwise::stepwise;
 
-/// Reads `columns` of a relation; with `expire`, takes each row away when the stream no longer
-/// retains it.
+/// Reads `columns` of a relation; with an end of its rows, takes each away when the stream no
+/// longer retains it.
 pub(crate) fn get<'s>(
     context: &Context<'_, 's>,
     relation: &str,
     columns: &[usize],
-    expire: Option<Expiry>,
+    expire: Option<(Expiry, Arc<Gauge>)>,
     schema: &arrow_schema::SchemaRef,
 ) -> Result<Edge<'s>, RenderError> {
     let edge = context.relations.get(relation).cloned();
     let mut edge = edge.ok_or_else(|| RenderError::Relation { relation: relation.to_owned() })?;
-    if let Some(expiry) = expire {
+    if let Some((expiry, gauge)) = expire {
         let batches = to_batches(edge.clone())?;
-        edge.oks = Oks::Batches(retain(batches, expiry, columns.to_vec()));
+        edge.oks = Oks::Batches(retain(batches, expiry, columns.to_vec(), gauge));
         edge.schema = project(schema, &(0..columns.len()).collect::<Vec<_>>());
         return Ok(edge);
     }
@@ -85,8 +90,14 @@ pub(crate) fn millis(column: &dyn Array) -> Int64Array {
 }
 
 /// Passes batches on and takes their rows away at the end of their retention.
-fn retain(batches: Batches<'_>, expiry: Expiry, columns: Vec<usize>) -> Batches<'_> {
-    let state = Retain { expiry, columns, parked: BTreeMap::new() };
+fn retain(
+    batches: Batches<'_>,
+    expiry: Expiry,
+    columns: Vec<usize>,
+    gauge: Arc<Gauge>,
+) -> Batches<'_> {
+    let (parked, kept) = (BTreeMap::new(), Kept::default());
+    let state = Gauged::new(Retain { expiry, columns, parked, kept }, gauge);
     stepwise(batches, Pipeline, "Retain", |delta: &DeltaBatch| delta.time, state)
 }
 
@@ -96,6 +107,23 @@ struct Retain {
     columns: Vec<usize>,
 
     parked: BTreeMap<Time, Vec<DeltaBatch>>,
+    kept: Kept,
+}
+
+/// What a part of a batch keeps: the batch itself may be longer, and is gone with its last part.
+fn weight(delta: &DeltaBatch) -> Kept {
+    let column = |column: &arrow_array::ArrayRef| {
+        // A type without a size of its own counts as what it shares with other parts.
+        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+    };
+    let bytes = delta.batch.columns().iter().map(column).sum();
+    Kept { rows: delta.batch.num_rows(), bytes }
+}
+
+impl Keeps for Retain {
+    fn kept(&self) -> Kept {
+        self.kept
+    }
 }
 
 impl Step<DeltaBatch, DeltaBatch> for Retain {
@@ -104,6 +132,9 @@ impl Step<DeltaBatch, DeltaBatch> for Retain {
             && *due.key() <= at
         {
             for mut delta in due.remove() {
+                let Kept { rows, bytes } = weight(&delta);
+                self.kept.rows -= rows;
+                self.kept.bytes -= bytes;
                 delta.time = at;
                 delta.diffs = match delta.diffs {
                     Diffs::All(diff) => Diffs::All(-diff),
@@ -124,6 +155,9 @@ impl Step<DeltaBatch, DeltaBatch> for Retain {
                 let len = (from..rows).take_while(|row| due(*row) == until).count();
                 if until > at {
                     let part = delta.slice(from, len);
+                    let Kept { rows, bytes } = weight(&part);
+                    self.kept.rows += rows;
+                    self.kept.bytes += bytes;
                     self.parked.entry(until).or_default().push(part.clone());
                     out.push(part);
                 }

@@ -14,6 +14,8 @@ mod paste;
 mod state;
 mod values;
 
+use std::sync::Arc;
+
 use arrow_array::Array;
 use arrow_schema::SchemaRef;
 use differential_dataflow::AsCollection;
@@ -31,7 +33,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Operator;
 
 use self::paste::Columns;
-use self::paste::Paste;
+pub(super) use self::paste::nulls;
 use self::state::Change;
 use self::state::Joined;
 use super::Context;
@@ -43,6 +45,7 @@ use crate::delta::Diff;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
+use crate::gauge::Gauge;
 use crate::stepwise::stepwise_pair;
 
 /// Renders a Join; `picks` selects among its outputs where a projection stands right above it.
@@ -51,6 +54,7 @@ pub(crate) fn join<'s>(
     node: &Node,
     picks: Option<Vec<usize>>,
     schema: &SchemaRef,
+    gauges: [Arc<Gauge>; 2],
 ) -> Result<Edge<'s>, RenderError> {
     let Op::Join { left, right, left_key, right_key, nulls_equal, kind, outputs } = &node.op else {
         unreachable!("the caller matched a Join")
@@ -67,6 +71,7 @@ pub(crate) fn join<'s>(
     let keeps_unmatched = matches!(kind, JoinKind::Left | JoinKind::Anti | JoinKind::Mark);
     let left = arm(left, left_key, &columns.left_values, keeps_unmatched || *nulls_equal)?;
     let right = arm(right, right_key, &columns.right_values, *nulls_equal)?;
+    let state = Joined::new(paste, gauges);
     let name = match kind {
         JoinKind::Inner => "Join",
         JoinKind::Left => "Join: left",
@@ -75,10 +80,10 @@ pub(crate) fn join<'s>(
         JoinKind::Mark => "Join: mark",
     };
     let oks = match (left, right) {
-        (Arm::Rows(l, of), Arm::Rows(r, with)) => joined(name, (l, of), (r, with), paste),
-        (Arm::Rows(l, of), Arm::Pairs(r, with)) => joined(name, (l, of), (r, with), paste),
-        (Arm::Pairs(l, of), Arm::Rows(r, with)) => joined(name, (l, of), (r, with), paste),
-        (Arm::Pairs(l, of), Arm::Pairs(r, with)) => joined(name, (l, of), (r, with), paste),
+        (Arm::Rows(l, of), Arm::Rows(r, with)) => joined(name, (l, of), (r, with), state),
+        (Arm::Rows(l, of), Arm::Pairs(r, with)) => joined(name, (l, of), (r, with), state),
+        (Arm::Pairs(l, of), Arm::Rows(r, with)) => joined(name, (l, of), (r, with), state),
+        (Arm::Pairs(l, of), Arm::Pairs(r, with)) => joined(name, (l, of), (r, with), state),
     };
     Ok(Edge { schema: nullable(schema), oks: Oks::Rows(oks.as_collection()), faults })
 }
@@ -104,13 +109,13 @@ fn joined<'s, A: ExchangeData, B: ExchangeData>(
     name: &str,
     left: (StreamVec<'s, Time, A>, Cut<A>),
     right: (StreamVec<'s, Time, B>, Cut<B>),
-    paste: Paste,
+    state: Joined,
 ) -> StreamVec<'s, Time, (Row, Time, Diff)> {
     let (left, cut_left) = left;
     let (right, cut_right) = right;
     let left = (left, Exchange::new(cut_left.route), cut_left.change);
     let right = (right, Exchange::new(cut_right.route), cut_right.change);
-    stepwise_pair(left, right, name, Joined::new(paste))
+    stepwise_pair(left, right, name, state)
 }
 
 /// The rows of an edge on their way into a join.

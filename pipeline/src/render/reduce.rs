@@ -49,6 +49,8 @@ use crate::delta::Diff;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
+use crate::gauge::Gauge;
+use crate::gauge::Gauged;
 use crate::stepwise::stepwise;
 
 /// What one activation adds to one group.
@@ -225,7 +227,7 @@ pub(crate) fn reduce<'s>(
     input: Edge<'s>,
     group: &[usize],
     aggregates: &[Aggregate],
-    expire: Option<Expiry>,
+    (expire, gauge): (Option<Expiry>, Arc<Gauge>),
     schema: &SchemaRef,
 ) -> Result<Edge<'s>, RenderError> {
     let lenient = context.on_error == OnError::Null;
@@ -245,12 +247,13 @@ pub(crate) fn reduce<'s>(
     let time_of = |part: &Part| part.time;
     let oks = if basic {
         // Only what sees all values of a group may have no value.
-        let said = stepwise(parts, route, "Reduce", time_of, state::Fallible(groups));
+        let groups = Gauged::new(state::Fallible(groups), gauge);
+        let said = stepwise(parts, route, "Reduce", time_of, groups);
         let (oks, failed) = said.ok_err(|said| said);
         faults.push(failed.as_collection());
         oks
     } else {
-        stepwise(parts, route, "Reduce", time_of, groups)
+        stepwise(parts, route, "Reduce", time_of, Gauged::new(groups, gauge))
     };
     Ok(Edge { schema, oks: Oks::Rows(oks.as_collection()), faults })
 }

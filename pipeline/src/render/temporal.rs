@@ -6,6 +6,7 @@
 //! cannot be computed is a fault of the view.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
@@ -33,6 +34,11 @@ use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
 use crate::delta::add_to;
+use crate::gauge::Gauge;
+use crate::gauge::Gauged;
+use crate::gauge::Keeps;
+use crate::gauge::Kept;
+use crate::gauge::MeanHeap;
 use crate::stepwise::Step;
 use crate::stepwise::stepwise;
 
@@ -45,6 +51,7 @@ pub(crate) fn temporal<'s>(
     input: Edge<'s>,
     from: Option<&ExprRef>,
     until: Option<&ExprRef>,
+    gauge: Arc<Gauge>,
 ) -> Result<Edge<'s>, RenderError> {
     let schema = input.schema.clone();
     let mut faults = input.faults.clone();
@@ -60,7 +67,7 @@ pub(crate) fn temporal<'s>(
     };
     let (spanned, failed) = map_filter::fallible(to_batches(input)?, "Temporal: bounds", run);
     faults.push(failed);
-    let state = Parked::default();
+    let state = Gauged::new(Parked::default(), gauge);
     let oks = stepwise(spanned, Pipeline, "Temporal", |s: &Spanned| s.1, state);
     Ok(Edge { schema, oks: Oks::Rows(oks.as_collection()), faults })
 }
@@ -149,12 +156,24 @@ impl Bounds {
 #[derive(Default)]
 struct Parked {
     ticks: BTreeMap<Time, BTreeMap<Row, Diff>>,
+    rows: usize,
+    heap: MeanHeap,
+}
+
+impl Keeps for Parked {
+    fn kept(&self) -> Kept {
+        let bytes = self.rows * size_of::<(Row, Diff)>() + self.heap.of(self.rows);
+        Kept { rows: self.rows, bytes }
+    }
 }
 
 impl Parked {
     fn park(&mut self, at: Time, row: Row, diff: Diff) {
         let tick = self.ticks.entry(at).or_default();
+        self.heap.see(&row);
+        let before = tick.len();
         add_to(tick, row, diff);
+        self.rows = self.rows + tick.len() - before;
         if self.ticks.get(&at).is_some_and(BTreeMap::is_empty) {
             self.ticks.remove(&at);
         }
@@ -175,7 +194,9 @@ impl Step<Spanned, (Row, Time, Diff)> for Parked {
         while let Some(due) = self.ticks.first_entry()
             && *due.key() <= at
         {
-            out.extend(due.remove().into_iter().map(|(row, diff)| (row, at, diff)));
+            let due = due.remove();
+            self.rows -= due.len();
+            out.extend(due.into_iter().map(|(row, diff)| (row, at, diff)));
         }
     }
 

@@ -11,49 +11,31 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SortOptions;
 use differential_dataflow::AsCollection;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use schemas::plan::Expiry;
 use schemas::plan::OrderBy;
 use schemas::row::Row;
-use schemas::row::RowCodec;
-use schemas::time::Timestamp;
-use serde::Deserialize;
-use serde::Serialize;
 use smallvec::SmallVec;
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::Operator;
 
 use super::RenderError;
-use super::codec;
-use super::convert::OF_SCHEMA;
-use super::convert::to_batches;
-use super::get::millis;
-use super::project;
+use super::candidate::Candidate;
+use super::candidate::candidates;
 use crate::delta::Diff;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
+use crate::gauge;
+use crate::gauge::Gauge;
+use crate::gauge::Gauged;
+use crate::gauge::Keeps;
+use crate::gauge::MeanHeap;
 use crate::stepwise::Step;
 use crate::stepwise::stepwise;
-
-/// One change of one row, on its way to its group.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Candidate {
-    time: Time,
-    group: Row,
-    order: Row,
-    row: Row,
-    /// The tick that forgets it; `u64::MAX` for never.
-    until: Time,
-    diff: Diff,
-}
 
 /// Renders a TopK.
 pub(crate) fn top_k<'s>(
@@ -61,85 +43,16 @@ pub(crate) fn top_k<'s>(
     group: &[usize],
     order: &[OrderBy],
     limit: usize,
-    expire: Option<Expiry>,
     in_place: bool,
+    (expire, gauge): (Option<Expiry>, Arc<Gauge>),
 ) -> Result<Edge<'s>, RenderError> {
     let schema = input.schema.clone();
     let faults = input.faults.clone();
-    let columns: Vec<usize> = order.iter().map(|o| o.column).collect();
-    let options: Vec<SortOptions> = (order.iter())
-        .map(|o| SortOptions { descending: o.descending, nulls_first: o.nulls_first })
-        .collect();
-    let ordered = RowCodec::ordered(project(&schema, &columns), &options);
-    let ordered = ordered.map_err(|e| RenderError::Type { node: "TopK", source: Some(e) })?;
-    let mut encoder = Encoder {
-        group: (group.to_vec(), codec(&project(&schema, group), "TopK")?),
-        order: (columns, ordered),
-        row: ((0..schema.fields().len()).collect(), codec(&schema, "TopK")?),
-        expire,
-    };
-    let candidates = to_batches(input)?.unary::<CapacityContainerBuilder<Vec<Candidate>>, _, _, _>(
-        Pipeline,
-        "TopK: encode",
-        |_, _| {
-            move |input, output| {
-                input.for_each(|cap, data| {
-                    let mut session = output.session(&cap);
-                    for delta in data.drain(..) {
-                        let diff = |row: usize| delta.diffs.at(row);
-                        let rows = encoder.encode(&delta.batch, delta.time, diff);
-                        session.give_iterator(rows.into_iter());
-                    }
-                });
-            }
-        },
-    );
-    let state = Groups { limit, in_place, groups: HashMap::default(), due: BTreeMap::new() };
+    let candidates = candidates(input, group, order, expire, "TopK")?;
+    let state = Gauged::new(Groups::new(limit, in_place), gauge);
     let route = Exchange::new(|c: &Candidate| crate::route(c.group.as_bytes()));
     let oks = stepwise(candidates, route, "TopK", |c: &Candidate| c.time, state);
     Ok(Edge { schema, oks: Oks::Rows(oks.as_collection()), faults })
-}
-
-struct Encoder {
-    group: (Vec<usize>, RowCodec),
-    order: (Vec<usize>, RowCodec),
-    row: (Vec<usize>, RowCodec),
-    expire: Option<Expiry>,
-}
-
-impl Encoder {
-    fn encode(
-        &mut self,
-        batch: &RecordBatch,
-        time: Time,
-        diff: impl Fn(usize) -> Diff,
-    ) -> Vec<Candidate> {
-        let one = |(columns, codec): &mut (Vec<usize>, RowCodec)| {
-            let columns: Vec<_> = columns.iter().map(|c| batch.column(*c).clone()).collect();
-            let mut rows = Vec::with_capacity(batch.num_rows());
-            codec
-                .encode(&columns, batch.num_rows(), |_, bytes| rows.push(Row::new(bytes)))
-                .expect(OF_SCHEMA);
-            rows
-        };
-        let (groups, orders) = (one(&mut self.group), one(&mut self.order));
-        let rows = one(&mut self.row);
-        let times = self.expire.map(|e| (e, millis(batch.column(e.column))));
-        let until = |row: usize| match &times {
-            Some((expiry, times)) => expiry.at(Timestamp(times.value(row).max(0) as u64)).0,
-            None => Time::MAX,
-        };
-        (groups.into_iter().zip(orders).zip(rows).enumerate())
-            .map(|(i, ((group, order), row))| Candidate {
-                time,
-                group,
-                order,
-                row,
-                until: until(i),
-                diff: diff(i),
-            })
-            .collect()
-    }
 }
 
 /// A kept row.
@@ -200,6 +113,14 @@ impl Kept {
                     *self = Kept::Few(std::mem::take(many).into_values().collect());
                 }
             }
+        }
+    }
+
+    /// Rows that differ.
+    fn len(&self) -> usize {
+        match self {
+            Kept::Few(few) => few.len(),
+            Kept::Many(many) => many.len(),
         }
     }
 
@@ -265,9 +186,27 @@ struct Groups {
     groups: HashMap<Row, Group, FixedState>,
     /// Groups by the first tick that forgets one of their rows; some of it may be out of date.
     due: BTreeMap<Time, Vec<Row>>,
+    rows: usize,
+    heap: MeanHeap,
+}
+
+impl Keeps for Groups {
+    fn kept(&self) -> gauge::Kept {
+        let groups = self.groups.len() * size_of::<(Row, Group)>();
+        // The first row of a group lies in it.
+        let more = self.rows.saturating_sub(self.groups.len()) * size_of::<Entry>();
+        // Its place in the order and the row itself.
+        let heap = 2 * self.heap.of(self.rows);
+        gauge::Kept { rows: self.rows, bytes: groups + more + heap }
+    }
 }
 
 impl Groups {
+    fn new(limit: usize, in_place: bool) -> Groups {
+        let (groups, due) = (HashMap::default(), BTreeMap::new());
+        Groups { limit, in_place, groups, due, rows: 0, heap: MeanHeap::default() }
+    }
+
     /// The first `limit` rows of a group.
     fn shown(&self, group: &Row) -> Vec<(Row, Diff)> {
         self.groups.get(group).map_or_else(Vec::new, |group| group.kept.shown(self.limit))
@@ -277,16 +216,23 @@ impl Groups {
         let Candidate { group, order, row, until, diff, .. } = candidate;
         let empty = || Group { kept: Kept::Few(SmallVec::new()), due: Time::MAX };
         let group = self.groups.entry(group).or_insert_with(empty);
+        self.heap.see(&order);
+        self.heap.see(&row);
+        let before = group.kept.len();
         group.kept.add(Entry { order, row, count: diff, until });
         if self.in_place {
             group.kept.truncate(self.limit);
         }
+        self.rows = self.rows + group.kept.len() - before;
     }
 
     /// Forgets rows whose time has come and asks to be woken for the next.
     fn forget(&mut self, key: &Row, at: Time) {
         let Some(group) = self.groups.get_mut(key) else { return };
-        match group.kept.forget(at) {
+        let before = group.kept.len();
+        let next = group.kept.forget(at);
+        self.rows = self.rows + group.kept.len() - before;
+        match next {
             None => {
                 self.groups.remove(key);
             }

@@ -25,6 +25,8 @@ use crate::delta::Diff;
 use crate::delta::Faults;
 use crate::delta::Rows;
 use crate::delta::Time;
+use crate::gauge::Gauges;
+use crate::gauge::Measured;
 use crate::stepwise::Step;
 use crate::stepwise::stepwise;
 
@@ -48,6 +50,8 @@ type Queue = Rc<RefCell<VecDeque<(Time, Vec<(Row, Diff)>)>>>;
 #[derive(Clone)]
 pub struct Publisher {
     to: Sender<Published>,
+    worker: usize,
+    gauges: Gauges,
     listening: Rc<RefCell<BTreeMap<usize, Vec<Queue>>>>,
 }
 
@@ -87,7 +91,18 @@ impl Heard {
 impl Publisher {
     /// Publishes to this channel.
     pub fn new(to: Sender<Published>) -> Publisher {
-        Publisher { to, listening: Rc::default() }
+        Publisher { to, worker: 0, gauges: Gauges::default(), listening: Rc::default() }
+    }
+
+    /// Says there what views keep on the worker of this number.
+    #[must_use]
+    pub fn measured(self, worker: usize, gauges: Gauges) -> Publisher {
+        Publisher { worker, gauges, ..self }
+    }
+
+    /// Lets others see what a view keeps on this worker.
+    pub fn keeps(&self, relation: usize, measured: Vec<Measured>) {
+        self.gauges.list(relation, self.worker, measured);
     }
 
     /// Listens to a relation from now on, until the ear is dropped.

@@ -357,8 +357,11 @@ fn feed(inputs: &mut [Input1], tick: &TickInput, share: Share, step: u64) {
         input.advance_to(tick.tick.0);
     }
     for (relation, delta) in &tick.deltas {
-        if let Some(delta) = share.batch(delta) {
-            inputs[*relation].send(delta);
+        // Streams that came after the flow was built are read by additions alone.
+        if let Some(input) = inputs.get_mut(*relation)
+            && let Some(delta) = share.batch(delta)
+        {
+            input.send(delta);
         }
     }
     for input in inputs.iter_mut() {

@@ -4,7 +4,10 @@
 //! `DISTINCT ON`, `ORDER BY … LIMIT` and aggregates that depend on order (`array_agg`,
 //! `first_value`, …) may choose among rows that their ORDER BY calls equal. Both ways of computing
 //! must choose the same row, so the remaining columns are appended to each such order, ascending
-//! with NULLs last: rows that still tie are equal.
+//! with NULLs last: rows that still tie are equal. Window functions have their own rules
+//! ([`window`]).
+
+pub(crate) mod window;
 
 use std::sync::Arc;
 
@@ -22,11 +25,22 @@ use datafusion::logical_expr::SortExpr;
 use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::AggregateFunction;
 
-/// The plan with total orders.
+use super::as_of;
+
+/// The plan of a query that is asked once: with total orders, and with AS OF joins as DataFusion
+/// can answer them.
 ///
 /// # Errors
 /// The plan cannot be rebuilt.
 pub fn canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
+    ordered(as_of::once(plan)?)
+}
+
+/// The plan with total orders.
+///
+/// # Errors
+/// The plan cannot be rebuilt.
+pub(crate) fn ordered(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|plan| {
         let plan = match plan {
             LogicalPlan::Distinct(Distinct::On(mut on)) => {
@@ -35,6 +49,11 @@ pub fn canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
                 });
                 let rest = on.select_expr.iter().map(|expr| expr.clone().unalias());
                 on.sort_expr = Some(extended(first, rest));
+                let sorts = on.sort_expr.iter().flatten().map(|sort| &sort.expr);
+                let uses = on.on_expr.iter().chain(&on.select_expr).chain(sorts);
+                if let Some(input) = window::ordered(&on.input, uses)? {
+                    on.input = Arc::new(input);
+                }
                 LogicalPlan::Distinct(Distinct::On(on))
             }
             LogicalPlan::Limit(limit) => {
@@ -42,6 +61,13 @@ pub fn canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
                     return Ok(Transformed::no(LogicalPlan::Limit(limit)));
                 };
                 LogicalPlan::Limit(Limit { input: Arc::new(input), ..limit })
+            }
+            LogicalPlan::Projection(mut projection) => {
+                let Some(input) = window::ordered(&projection.input, &projection.expr)? else {
+                    return Ok(Transformed::no(LogicalPlan::Projection(projection)));
+                };
+                projection.input = Arc::new(input);
+                LogicalPlan::Projection(projection)
             }
             aggregate @ LogicalPlan::Aggregate(_) => {
                 let names = aggregate.schema().clone();

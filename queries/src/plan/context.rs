@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::common::Result;
 use datafusion::common::SchemaError;
@@ -40,7 +41,8 @@ use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
 use schemas::catalog::Catalog;
 
-use super::canonical::canonical;
+use super::as_of;
+use super::canonical::ordered;
 use super::nodes;
 use super::refuse::Location;
 use super::refuse::PlanError;
@@ -74,9 +76,9 @@ fn parsed(state: &SessionState, catalog: &Catalog, query: Box<ast::Query>) -> Re
 }
 
 fn optimised(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
-    let plan = canonical(plan)?;
+    let plan = ordered(plan)?;
     let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
-    let plan = nodes::top_k(plan)?;
+    let plan = nodes::top_k(as_of::nodes(plan)?)?;
     let plan = subquery::joined(plan, state.config_options())?;
     let plan = temporal::extract(plan)?;
     let context = subquery::context(state.config_options());
@@ -159,6 +161,10 @@ impl ContextProvider for Context<'_> {
         let info = self.catalog.get(name.table());
         let info = info.ok_or_else(|| plan_datafusion_err!("there is no relation {name}"))?;
         Ok(Arc::new(LogicalTableSource::new(Arc::clone(&info.schema))))
+    }
+
+    fn create_cte_work_table(&self, _: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
+        Ok(Arc::new(LogicalTableSource::new(schema)))
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {

@@ -10,11 +10,16 @@ use schemas::plan::Expiry;
 use schemas::plan::Node;
 use schemas::plan::OnError;
 use schemas::plan::Op;
+use schemas::plan::OrderBy;
+use schemas::plan::WindowCall;
 
 use super::expr::shared;
+use super::rel::AsOfRel;
 use super::rel::Kind;
 use super::rel::Rel;
 use super::rel::RelOp;
+use super::rel::TopKRel;
+use super::rel::WindowRel;
 use super::retain;
 use super::retain::only_grows;
 
@@ -27,13 +32,7 @@ pub(crate) fn emit(rel: &Rel, catalog: &Catalog, on_error: OnError) -> Node {
 fn node(rel: &Rel, catalog: &Catalog, on_error: OnError, above: Option<Expiry>) -> Node {
     let next = |rel: &Rel| Box::new(node(rel, catalog, on_error, None));
     let below = |rel: &Rel, expire| Box::new(node(rel, catalog, on_error, expire));
-    let read = matches!(rel.op, RelOp::Get { .. } | RelOp::Constant { .. });
-    let loose = on_error == OnError::Null && !read;
-    let fields = rel.fields.iter().map(|field| {
-        let nullable = loose || field.is_nullable();
-        Arc::new(field.as_ref().clone().with_nullable(nullable).with_metadata(Default::default()))
-    });
-    let fields: Vec<FieldRef> = fields.collect();
+    let fields = fields(rel, on_error);
     let op = match &rel.op {
         RelOp::Get { relation, columns, expire } => {
             Op::Get { relation: relation.clone(), columns: columns.clone(), expire: *expire }
@@ -72,10 +71,17 @@ fn node(rel: &Rel, catalog: &Catalog, on_error: OnError, above: Option<Expiry>) 
         RelOp::TopK(top) => Op::TopK {
             input: below(&top.input, top.expire),
             group: top.group.clone(),
-            order: top.order.clone(),
+            order: total(top),
             limit: top.limit,
             expire: top.expire,
         },
+        RelOp::Window(window) => {
+            windowed(window, below(&window.input, window.expire), &fields[window.input.width()..])
+        }
+        RelOp::AsOf(join) => latest(join, next(&join.left), next(&join.right)),
+        RelOp::Recursive { start, step } => Op::Recursive { start: next(start), step: next(step) },
+        RelOp::Recurrence => Op::Recurrence,
+        RelOp::Unnest { input, column } => Op::Unnest { input: next(input), column: *column },
         RelOp::Negate { input } => Op::Negate { input: next(input) },
         RelOp::Union { inputs } => Op::Union { inputs: inputs.iter().map(|i| *next(i)).collect() },
         RelOp::Temporal { input, from, until } => Op::Temporal {
@@ -87,6 +93,44 @@ fn node(rel: &Rel, catalog: &Catalog, on_error: OnError, above: Option<Expiry>) 
     };
     let schema = Arc::new(Schema::new(fields));
     Node { schema, append_only: only_grows(rel, catalog), op }
+}
+
+/// The columns that come out.
+fn fields(rel: &Rel, on_error: OnError) -> Vec<FieldRef> {
+    let read = matches!(rel.op, RelOp::Get { .. } | RelOp::Constant { .. });
+    let loose = on_error == OnError::Null && !read;
+    let fields = rel.fields.iter().map(|field| {
+        let nullable = loose || field.is_nullable();
+        Arc::new(field.as_ref().clone().with_nullable(nullable).with_metadata(Default::default()))
+    });
+    fields.collect()
+}
+
+fn windowed(window: &WindowRel, input: Box<Node>, outputs: &[FieldRef]) -> Op {
+    let calls = window.calls.iter().zip(outputs);
+    Op::Window {
+        input,
+        partition: window.partition.clone(),
+        order: window.order.clone(),
+        calls: calls
+            .map(|(call, field)| WindowCall { output: Arc::clone(field), ..call.clone() })
+            .collect(),
+        expire: window.expire,
+    }
+}
+
+fn latest(join: &AsOfRel, left: Box<Node>, right: Box<Node>) -> Op {
+    Op::AsOf {
+        left,
+        right,
+        left_key: join.left_key.clone(),
+        right_key: join.right_key.clone(),
+        times: join.times,
+        before: join.before,
+        ties: join.ties.clone(),
+        outer: join.outer,
+        outputs: join.outputs.clone(),
+    }
 }
 
 /// The relations that a plan reads, in name order.
@@ -105,4 +149,15 @@ fn collect(rel: &Rel, names: &mut Vec<String>) {
     for input in rel.inputs() {
         collect(input, names);
     }
+}
+
+/// The order of a TopK with the columns that it does not name: rows that differ are never equal to
+/// it. Those are values of windows, which nobody knew of when the order was made.
+fn total(top: &TopKRel) -> Vec<OrderBy> {
+    let named = |column: &usize| {
+        top.group.contains(column) || top.order.iter().any(|by| by.column == *column)
+    };
+    let rest = (0..top.input.width()).filter(|column| !named(column));
+    let rest = rest.map(|column| OrderBy { column, descending: false, nulls_first: false });
+    top.order.iter().copied().chain(rest).collect()
 }

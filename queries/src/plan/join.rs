@@ -371,7 +371,8 @@ fn weight(rel: &Rel, catalog: &Catalog) -> Weight {
             Some(RelationKind::Table) => Weight::Small,
             Some(RelationKind::View) | None => Weight::Medium,
         },
-        RelOp::Reduce { .. } | RelOp::Sets(_) | RelOp::TopK(_) => {
+        RelOp::Recurrence => Weight::Medium,
+        RelOp::Reduce { .. } | RelOp::Sets(_) | RelOp::TopK(_) | RelOp::Recursive { .. } => {
             let below = rel.inputs().into_iter().map(|input| weight(input, catalog)).max();
             below.unwrap_or(Weight::Small).min(Weight::Medium)
         }

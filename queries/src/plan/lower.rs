@@ -3,8 +3,12 @@
 //! One `match`; expressions become physical at once, so that columns are positions and nothing
 //! below depends on names. What has no arm is refused by its SQL name.
 
+mod as_of;
 mod join;
+pub(crate) mod recursive;
 mod union;
+mod unnest;
+pub(crate) mod window;
 
 use std::sync::Arc;
 
@@ -41,6 +45,8 @@ use super::subquery::is_query;
 /// What lowering needs besides the plan.
 pub(crate) struct Lower {
     props: ExecutionProps,
+    /// The query WITH RECURSIVE whose second part this is.
+    recursion: Option<String>,
 }
 
 type Result<T> = std::result::Result<T, PlanError>;
@@ -50,7 +56,12 @@ impl Lower {
     pub(crate) fn new(state: &SessionState) -> Lower {
         let mut props = state.execution_props().clone();
         props.config_options = Some(Arc::clone(state.config_options()));
-        Lower { props }
+        Lower { props, recursion: None }
+    }
+
+    /// Lowers what reads the rows of the recursion of this name.
+    fn within(&self, recursion: &str) -> Lower {
+        Lower { props: self.props.clone(), recursion: Some(recursion.to_owned()) }
     }
 
     /// The plan as nodes.
@@ -61,8 +72,13 @@ impl Lower {
                 let columns = scan.projection.clone().unwrap_or_else(|| all.collect());
                 let relation = scan.table_name.table().to_owned();
                 let fields = scan.projected_schema.fields().to_vec();
-                let get = Rel { fields, op: RelOp::Get { relation, columns, expire: None } };
-                self.filtered(get, &scan.filters, &scan.projected_schema)
+                let read = if self.recursion.as_ref() == Some(&relation) {
+                    let fields = scan.source.schema().fields().to_vec();
+                    Rel { fields, op: RelOp::Recurrence }.picked(&columns)
+                } else {
+                    Rel { fields, op: RelOp::Get { relation, columns, expire: None } }
+                };
+                self.filtered(read, &scan.filters, &scan.projected_schema)
             }
             LogicalPlan::SubqueryAlias(alias) => {
                 Ok(self.rel(&alias.input)?.renamed(alias.schema.fields().to_vec()))
@@ -81,6 +97,9 @@ impl Lower {
             LogicalPlan::Aggregate(plan) => aggregate::reduce(self, plan),
             LogicalPlan::Join(join) => join::join(self, join),
             LogicalPlan::Union(union) => union::union(self, union),
+            LogicalPlan::Window(window) => window::window(self, window),
+            LogicalPlan::Unnest(unnest) => unnest::unnest(self, unnest),
+            LogicalPlan::RecursiveQuery(query) => recursive::recursive(self, query),
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let input = Box::new(self.rel(input)?);
                 Ok(Rel { fields: input.fields.clone(), op: RelOp::Distinct { input } })
@@ -154,6 +173,9 @@ impl Lower {
         }
         if let Some(without) = extension.node.as_any().downcast_ref::<nodes::Without>() {
             return self.without(without);
+        }
+        if let Some(join) = extension.node.as_any().downcast_ref::<nodes::AsOf>() {
+            return as_of::join(self, join);
         }
         let Some(temporal) = extension.node.as_any().downcast_ref::<nodes::Temporal>() else {
             return Err(PlanError::refused(extension.node.name(), "leave it out"));
@@ -249,16 +271,10 @@ fn query(error: &dyn std::error::Error) -> PlanError {
 
 fn refuse(plan: &LogicalPlan) -> PlanError {
     let (clause, hint) = match plan {
-        LogicalPlan::Window(_) => (
-            "a window function (OVER)",
-            "group by date_bin(…), or use SELECT DISTINCT ON … ORDER BY …",
-        ),
         LogicalPlan::Sort(_) => {
             ("ORDER BY without LIMIT", "order where the view is read, or add LIMIT")
         }
         LogicalPlan::Limit(_) => ("LIMIT without ORDER BY", "say which rows: add ORDER BY"),
-        LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE", "write the levels out"),
-        LogicalPlan::Unnest(_) => ("UNNEST", "keep lists in rows of their own"),
         LogicalPlan::Subquery(_) => ("LATERAL", "join on equal columns"),
         _ => ("this statement", "only SELECT can be maintained"),
     };

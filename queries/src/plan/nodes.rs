@@ -1,10 +1,11 @@
 //! Logical nodes that DataFusion does not have: the first rows of each group, rows without others,
-//! and rows that come and go by the tick.
+//! the latest row at a time, and rows that come and go by the tick.
 //!
 //! They exist between the analyser and [`super::lower`] only, so that optimiser rules treat them
 //! right: no predicate moves below a [`TopK`] (the rule that moves filters below `DISTINCT ON`
 //! would change its answer), and every predicate may move below a [`Temporal`].
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,6 +46,22 @@ pub(crate) struct Temporal {
 pub(crate) struct Without {
     pub(crate) all: LogicalPlan,
     pub(crate) less: LogicalPlan,
+}
+
+/// Each left row with the latest right row of its key at or before its time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AsOf {
+    pub(crate) left: LogicalPlan,
+    pub(crate) right: LogicalPlan,
+    /// What is equal, of the left and of the right side.
+    pub(crate) keys: Vec<(Expr, Expr)>,
+    /// The times of the left and of the right side.
+    pub(crate) times: (Expr, Expr),
+    /// A right row of the very time does not match.
+    pub(crate) before: bool,
+    /// Left rows without a match stay.
+    pub(crate) outer: bool,
+    pub(crate) schema: DFSchemaRef,
 }
 
 /// `DISTINCT ON` and `ORDER BY … LIMIT` as [`TopK`].
@@ -205,6 +222,51 @@ impl UserDefinedLogicalNodeCore for Without {
             (Some(all), Some(less)) => Ok(Without { all, less }),
             _ => plan_err!("the node has two inputs"),
         }
+    }
+}
+
+impl PartialOrd for AsOf {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        let key = |node: &AsOf| (node.keys.clone(), node.times.clone(), node.before, node.outer);
+        match (&self.left, &self.right).partial_cmp(&(&other.left, &other.right)) {
+            Some(Ordering::Equal) => key(self).partial_cmp(&key(other)),
+            other => other,
+        }
+    }
+}
+
+impl UserDefinedLogicalNodeCore for AsOf {
+    fn name(&self) -> &str {
+        "AsOf"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.left, &self.right]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        let keys = self.keys.iter().flat_map(|(left, right)| [left, right]);
+        keys.chain([&self.times.0, &self.times.1]).cloned().collect()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AsOf")
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let mut inputs = inputs.into_iter();
+        let (Some(left), Some(right)) = (inputs.next(), inputs.next()) else {
+            return plan_err!("the node has two inputs");
+        };
+        let mut exprs = exprs.into_iter();
+        let mut pair = || Some((exprs.next()?, exprs.next()?));
+        let keys: Vec<(Expr, Expr)> = (0..self.keys.len()).map_while(|_| pair()).collect();
+        let Some(times) = pair() else { return plan_err!("the node compares two times") };
+        Ok(AsOf { left, right, keys, times, ..self.clone() })
     }
 }
 

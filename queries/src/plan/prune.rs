@@ -1,20 +1,29 @@
 //! Columns that nobody above asks for are not computed, joined or kept.
+//!
+//! State is what a view costs, and its size is that of the columns in it. DataFusion prunes too,
+//! but before our own nodes are made and without their positions; so it is done once more here, on
+//! the tree that is emitted.
+//!
+//! **Invariant:** a pruned tree has the same rows in the wanted columns, as often as before.
 
 use std::collections::BTreeSet;
 
 use datafusion::arrow::datatypes::FieldRef;
 use schemas::plan::Aggregate;
 use schemas::plan::OrderBy;
+use schemas::plan::WindowCall;
 
 use super::expr::Scalar;
 use super::expr::column;
 use super::expr::columns_of;
 use super::expr::replace;
+use super::rel::AsOfRel;
 use super::rel::JoinRel;
 use super::rel::Rel;
 use super::rel::RelOp;
 use super::rel::SetsRel;
 use super::rel::TopKRel;
+use super::rel::WindowRel;
 
 /// The same rows with exactly the `wanted` columns, in that order.
 pub(crate) fn prune(rel: Rel, wanted: &[usize]) -> Rel {
@@ -50,16 +59,26 @@ pub(crate) fn prune(rel: Rel, wanted: &[usize]) -> Rel {
             let input = Box::new(prune(*input, &all));
             fit(RelOp::Distinct { input }, &fields, &all, wanted)
         }
-        RelOp::TopK(top) => {
-            let ordered = top.order.iter().map(|o| o.column);
-            let need =
-                Need::of(top.group.iter().copied().chain(ordered).chain(wanted.iter().copied()));
-            let input = Box::new(prune(*top.input, &need.columns));
-            let group = top.group.iter().map(|i| need.at(*i)).collect();
-            let order = top.order.iter();
-            let order = order.map(|o| OrderBy { column: need.at(o.column), ..*o }).collect();
-            let op = RelOp::TopK(TopKRel { input, group, order, ..top });
+        RelOp::TopK(top) => prune_top_k(top, &fields, wanted),
+        RelOp::Unnest { input, column } => {
+            // How often a row is there is the length of its list.
+            let need = Need::of(wanted.iter().copied().chain([column]));
+            let input = Box::new(prune(*input, &need.columns));
+            let op = RelOp::Unnest { input, column: need.at(column) };
             fit(op, &fields, &need.columns, wanted)
+        }
+        RelOp::Window(window) => prune_window(window, &fields, wanted),
+        RelOp::AsOf(join) => prune_as_of(join, wanted, picked),
+        RelOp::Recursive { start, step } => {
+            // Which rows there are depends on all columns.
+            let all: Vec<usize> = (0..fields.len()).collect();
+            let (start, step) = (prune(*start, &all), prune(*step, &all));
+            let op = RelOp::Recursive { start: Box::new(start), step: Box::new(step) };
+            fit(op, &fields, &all, wanted)
+        }
+        RelOp::Recurrence => {
+            let all: Vec<usize> = (0..fields.len()).collect();
+            fit(RelOp::Recurrence, &fields, &all, wanted)
         }
         RelOp::Union { inputs } => {
             let inputs = inputs.into_iter().map(|input| prune(input, wanted)).collect();
@@ -106,6 +125,73 @@ fn prune_sets(sets: SetsRel, fields: &[FieldRef], wanted: &[usize]) -> Rel {
     let op = RelOp::Sets(SetsRel { input, group, sets: sets.sets, aggregates });
     let out = (0..first).chain(kept).collect::<Vec<_>>();
     fit(op, fields, &out, wanted)
+}
+
+fn prune_top_k(top: TopKRel, fields: &[FieldRef], wanted: &[usize]) -> Rel {
+    let ordered = top.order.iter().map(|o| o.column);
+    let need = Need::of(top.group.iter().copied().chain(ordered).chain(wanted.iter().copied()));
+    let input = Box::new(prune(*top.input, &need.columns));
+    let group = top.group.iter().map(|i| need.at(*i)).collect();
+    let order = top.order.iter();
+    let order = order.map(|o| OrderBy { column: need.at(o.column), ..*o }).collect();
+    let op = RelOp::TopK(TopKRel { input, group, order, ..top });
+    fit(op, fields, &need.columns, wanted)
+}
+
+/// Values that nobody asks for are not computed; where that is all of them, the rows are as they
+/// were.
+fn prune_window(window: WindowRel, fields: &[FieldRef], wanted: &[usize]) -> Rel {
+    let width = window.input.width();
+    let kept = Need::of(wanted.iter().copied().filter(|i| *i >= width)).columns;
+    if kept.is_empty() {
+        return prune(*window.input, wanted);
+    }
+    let mut calls: Vec<WindowCall> = kept.iter().map(|i| window.calls[i - width].clone()).collect();
+    let arguments = calls.iter().flat_map(|call| call.arguments.iter().copied());
+    let ordered = window.order.iter().map(|o| o.column);
+    let below = wanted.iter().copied().filter(|i| *i < width);
+    let used = window.partition.iter().copied().chain(ordered).chain(arguments).chain(below);
+    let need = Need::some(used, width);
+    for call in &mut calls {
+        call.arguments.iter_mut().for_each(|i| *i = need.at(*i));
+    }
+    let input = Box::new(prune(*window.input, &need.columns));
+    let partition = window.partition.iter().map(|i| need.at(*i)).collect();
+    let order = window.order.iter();
+    let order = order.map(|o| OrderBy { column: need.at(o.column), ..*o }).collect();
+    let op = RelOp::Window(WindowRel { input, partition, order, calls, expire: window.expire });
+    let out: Vec<usize> = need.columns.iter().copied().chain(kept).collect();
+    fit(op, fields, &out, wanted)
+}
+
+fn prune_as_of(join: AsOfRel, wanted: &[usize], fields: Vec<FieldRef>) -> Rel {
+    let outputs: Vec<usize> = wanted.iter().map(|i| join.outputs[*i]).collect();
+    let split = join.left.width();
+    let of_left = outputs.iter().copied().filter(|i| *i < split);
+    let of_left = of_left.chain(join.left_key.iter().copied()).chain([join.times.0]);
+    let of_right = outputs.iter().filter_map(|i| i.checked_sub(split));
+    let of_right = of_right.chain(join.right_key.iter().copied()).chain([join.times.1]);
+    let of_right = of_right.chain(join.ties.iter().map(|o| o.column));
+    let (left_need, right_need) = (Need::of(of_left), Need::of(of_right));
+    let left = prune(*join.left, &left_need.columns);
+    let right = prune(*join.right, &right_need.columns);
+    let output = |i: &usize| match i.checked_sub(split) {
+        None => left_need.at(*i),
+        Some(i) => left.width() + right_need.at(i),
+    };
+    let op = AsOfRel {
+        outputs: outputs.iter().map(output).collect(),
+        left_key: join.left_key.iter().map(|i| left_need.at(*i)).collect(),
+        right_key: join.right_key.iter().map(|i| right_need.at(*i)).collect(),
+        times: (left_need.at(join.times.0), right_need.at(join.times.1)),
+        ties: (join.ties.iter())
+            .map(|o| OrderBy { column: right_need.at(o.column), ..*o })
+            .collect(),
+        left: Box::new(left),
+        right: Box::new(right),
+        ..join
+    };
+    Rel { fields, op: RelOp::AsOf(op) }
 }
 
 fn prune_temporal(

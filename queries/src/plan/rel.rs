@@ -16,6 +16,7 @@ use schemas::plan::Aggregate;
 use schemas::plan::Expiry;
 use schemas::plan::JoinKind;
 use schemas::plan::OrderBy;
+use schemas::plan::WindowCall;
 
 use super::expr::Scalar;
 use super::expr::as_column;
@@ -55,6 +56,17 @@ pub(crate) enum RelOp {
         input: Box<Rel>,
     },
     TopK(TopKRel),
+    Window(WindowRel),
+    AsOf(AsOfRel),
+    Recursive {
+        start: Box<Rel>,
+        step: Box<Rel>,
+    },
+    Recurrence,
+    Unnest {
+        input: Box<Rel>,
+        column: usize,
+    },
     Union {
         inputs: Vec<Rel>,
     },
@@ -138,6 +150,28 @@ pub(crate) struct TopKRel {
     pub(crate) expire: Option<Expiry>,
 }
 
+#[derive(Clone, Debug)]
+pub(crate) struct WindowRel {
+    pub(crate) input: Box<Rel>,
+    pub(crate) partition: Vec<usize>,
+    pub(crate) order: Vec<OrderBy>,
+    pub(crate) calls: Vec<WindowCall>,
+    pub(crate) expire: Option<Expiry>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct AsOfRel {
+    pub(crate) left: Box<Rel>,
+    pub(crate) right: Box<Rel>,
+    pub(crate) left_key: Vec<usize>,
+    pub(crate) right_key: Vec<usize>,
+    pub(crate) times: (usize, usize),
+    pub(crate) before: bool,
+    pub(crate) ties: Vec<OrderBy>,
+    pub(crate) outer: bool,
+    pub(crate) outputs: Vec<usize>,
+}
+
 impl Rel {
     /// The columns as a schema.
     pub(crate) fn schema(&self) -> SchemaRef {
@@ -212,6 +246,13 @@ impl Rel {
                 let outputs = picked.collect();
                 Rel { fields, op: RelOp::Join(JoinRel { outputs, ..join }) }
             }
+            RelOp::AsOf(join)
+                if filters.is_empty() && outputs.iter().all(|e| as_column(e).is_some()) =>
+            {
+                let picked = outputs.iter().filter_map(as_column).map(|i| join.outputs[i]);
+                let outputs = picked.collect();
+                Rel { fields, op: RelOp::AsOf(AsOfRel { outputs, ..join }) }
+            }
             op if identity && !matches!(op, RelOp::Get { .. } | RelOp::Mfp { .. }) => {
                 Rel { fields, op }
             }
@@ -234,15 +275,19 @@ impl Rel {
     /// The nodes it reads.
     pub(crate) fn inputs(&self) -> Vec<&Rel> {
         match &self.op {
-            RelOp::Get { .. } | RelOp::Constant { .. } => Vec::new(),
+            RelOp::Get { .. } | RelOp::Constant { .. } | RelOp::Recurrence => Vec::new(),
             RelOp::Mfp { input, .. }
             | RelOp::Reduce { input, .. }
             | RelOp::Distinct { input }
             | RelOp::Negate { input }
+            | RelOp::Unnest { input, .. }
             | RelOp::Temporal { input, .. } => vec![input],
             RelOp::Sets(sets) => vec![&sets.input],
             RelOp::TopK(top) => vec![&top.input],
+            RelOp::Window(window) => vec![&window.input],
             RelOp::Join(join) => vec![&join.left, &join.right],
+            RelOp::AsOf(join) => vec![&join.left, &join.right],
+            RelOp::Recursive { start, step } => vec![start, step],
             RelOp::Union { inputs } => inputs.iter().collect(),
         }
     }
@@ -250,15 +295,19 @@ impl Rel {
     /// The nodes it reads, to be changed.
     pub(crate) fn inputs_mut(&mut self) -> Vec<&mut Rel> {
         match &mut self.op {
-            RelOp::Get { .. } | RelOp::Constant { .. } => Vec::new(),
+            RelOp::Get { .. } | RelOp::Constant { .. } | RelOp::Recurrence => Vec::new(),
             RelOp::Mfp { input, .. }
             | RelOp::Reduce { input, .. }
             | RelOp::Distinct { input }
             | RelOp::Negate { input }
+            | RelOp::Unnest { input, .. }
             | RelOp::Temporal { input, .. } => vec![input],
             RelOp::Sets(sets) => vec![&mut sets.input],
             RelOp::TopK(top) => vec![&mut top.input],
+            RelOp::Window(window) => vec![&mut window.input],
             RelOp::Join(join) => vec![&mut join.left, &mut join.right],
+            RelOp::AsOf(join) => vec![&mut join.left, &mut join.right],
+            RelOp::Recursive { start, step } => vec![start, step],
             RelOp::Union { inputs } => inputs.iter_mut().collect(),
         }
     }

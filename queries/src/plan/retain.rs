@@ -3,10 +3,10 @@
 //!
 //! The expiry stands at the read, unless a node above can do the same exactly and more cheaply. A
 //! GROUP BY over bins of event time that divide the hour can drop whole groups, because the rows of
-//! a bin expire together; the same holds for the first rows of such a bin; latest rows by event
-//! time can be dropped where they are kept, because everything they displaced is older. Only
-//! stateless nodes may lie between: a join has the rows in its arrangements, so they must be
-//! retracted before it.
+//! a bin expire together; the same holds for the first rows of such a bin, and for windows over it.
+//! Latest rows by event time can be dropped where they are kept, because everything they displaced
+//! is older. Only stateless nodes may lie between: a join has the rows in its arrangements, so they
+//! must be retracted before it.
 //!
 //! Rows that fail on the way to such a node never reach it. They are forgotten where they fail, by
 //! the same time (`forget` of a MapFilterProject), so that errors stand as long as rows do.
@@ -106,6 +106,16 @@ pub(crate) fn place(rel: &mut Rel, catalog: &Catalog) {
                 return;
             }
         }
+        RelOp::Window(window) => {
+            let of_time = |column: &usize| {
+                let (aging, _) = event_time(&window.input, *column, catalog)?;
+                Some(aging.expiry(*column, false))
+            };
+            window.expire = window.partition.iter().find_map(of_time);
+            if window.expire.is_some() {
+                return;
+            }
+        }
         _ => {}
     }
     for input in rel.inputs_mut() {
@@ -169,7 +179,7 @@ pub(crate) fn only_grows(rel: &Rel, catalog: &Catalog) -> bool {
             appends && expire.is_none()
         }
         RelOp::Constant { .. } => true,
-        RelOp::Mfp { .. } | RelOp::Union { .. } => {
+        RelOp::Mfp { .. } | RelOp::Union { .. } | RelOp::Unnest { .. } => {
             rel.inputs().into_iter().all(|input| only_grows(input, catalog))
         }
         // The first match of a left row adds it to a semi join; nothing takes it away again.
@@ -183,6 +193,10 @@ pub(crate) fn only_grows(rel: &Rel, catalog: &Catalog) -> bool {
         | RelOp::Sets(_)
         | RelOp::Distinct { .. }
         | RelOp::TopK(_)
+        | RelOp::Window(_)
+        | RelOp::AsOf(_)
+        | RelOp::Recursive { .. }
+        | RelOp::Recurrence
         | RelOp::Negate { .. } => false,
     }
 }
@@ -200,6 +214,9 @@ pub(crate) fn refuse_unbounded(rel: &Rel, catalog: &Catalog) -> Result<(), PlanE
     }
     let clause = match &rel.op {
         RelOp::Join(_) => "a JOIN",
+        RelOp::AsOf(_) => "an ASOF JOIN",
+        RelOp::Window(_) => "a window function",
+        RelOp::Recursive { .. } => "WITH RECURSIVE",
         RelOp::Distinct { .. } => "DISTINCT",
         RelOp::Temporal { until: None, .. } => "a comparison with now()",
         RelOp::TopK(top) if !only_grows(&top.input, catalog) => "ORDER BY … LIMIT",
@@ -232,6 +249,7 @@ pub(crate) fn grows_for_ever(rel: &Rel, catalog: &Catalog) -> Option<String> {
             timed.then(|| grows_for_ever(&top.input, catalog)).flatten()
         }
         RelOp::Join(join) if join.asks() => grows_for_ever(&join.left, catalog),
+        RelOp::AsOf(join) => grows_for_ever(&join.left, catalog),
         // What shows until a moment is gone after it.
         RelOp::Temporal { until: Some(_), .. } => None,
         _ => rel.inputs().into_iter().find_map(|input| grows_for_ever(input, catalog)),

@@ -12,8 +12,10 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::Span;
+use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 use schemas::plan::OnError;
 
+use super::as_of;
 use super::refuse::Location;
 use super::refuse::PlanError;
 use super::refuse::nearest;
@@ -101,14 +103,22 @@ pub fn query(sql: &str) -> Result<Box<ast::Query>, PlanError> {
 /// The one statement of a text.
 ///
 /// # Errors
-/// It is not SQL, or not one statement.
+/// It is not SQL, not one statement, or joins in a way that there is not.
 pub fn one(sql: &str) -> Result<ast::Statement, PlanError> {
-    let mut statements = Parser::new(&PostgreSqlDialect {})
-        .try_with_sql(sql)
-        .and_then(|mut parser| parser.parse_statements())
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
+    let tokens = tokens.map_err(|error| syntax(&ParserError::from(error)))?;
+    as_of::syntax::refuse_versions(&tokens)?;
+    let mut statements = Parser::new(&dialect)
+        .with_tokens_with_locations(as_of::syntax::readable(tokens))
+        .parse_statements()
         .map_err(|error| syntax(&error))?;
     match statements.len() {
-        1 => Ok(statements.remove(0)),
+        1 => {
+            let mut statement = statements.remove(0);
+            as_of::syntax::plain(&mut statement)?;
+            Ok(statement)
+        }
         n => Err(PlanError::Statement {
             expected: "one statement",
             found: format!("{n} statements"),

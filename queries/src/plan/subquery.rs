@@ -159,6 +159,7 @@ fn one_row(plan: &LogicalPlan) -> bool {
         | LogicalPlan::SubqueryAlias(_)
         | LogicalPlan::Sort(_)
         | LogicalPlan::Distinct(_)
+        | LogicalPlan::Window(_)
         | LogicalPlan::Join(_) => plan.inputs().into_iter().all(one_row),
         _ => false,
     }

@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::JoinOperator;
 use datafusion::sql::sqlparser::ast::Spanned;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use super::lower::recursive::union_all;
 use super::refuse::Location;
 use super::refuse::PlanError;
 use super::statement::place;
@@ -49,8 +50,7 @@ impl ast::Visitor for Survey {
 
     fn pre_visit_query(&mut self, query: &ast::Query) -> Flow {
         if let Some(with) = query.with.as_ref().filter(|with| with.recursive) {
-            let hint = "write the levels out, or put the closure into a reference table";
-            return stop("WITH RECURSIVE", hint, with.span());
+            with.cte_tables.iter().try_for_each(counted_recursion)?;
         }
         if query.fetch.is_some() {
             return stop("FETCH FIRST", "write LIMIT", Span::empty());
@@ -61,17 +61,33 @@ impl ast::Visitor for Survey {
         }
         body(&query.body)
     }
+}
 
-    fn pre_visit_expr(&mut self, expr: &ast::Expr) -> Flow {
-        match expr {
-            ast::Expr::Function(call) if call.over.is_some() => {
-                let hint = "group by date_bin(…) for windows of time, use SELECT DISTINCT ON … \
-                            ORDER BY … for the latest row of a key, or ORDER BY … LIMIT";
-                stop("a window function (OVER)", hint, call.span())
-            }
-            _ => ControlFlow::Continue(()),
+/// Refuses a recursion by UNION ALL, where it stands.
+fn counted_recursion(table: &ast::Cte) -> Flow {
+    let ast::SetExpr::SetOperation { op, set_quantifier, right, .. } = table.query.body.as_ref()
+    else {
+        return ControlFlow::Continue(());
+    };
+    let all = matches!(set_quantifier, ast::SetQuantifier::All | ast::SetQuantifier::AllByName);
+    let name = &table.alias.name.value;
+    let reads = |part: &ast::SetExpr| {
+        let mut found = false;
+        let named = |relation: &ast::ObjectName| {
+            found |= relation.to_string().eq_ignore_ascii_case(name);
+            ControlFlow::<()>::Continue(())
+        };
+        let walked = ast::visit_relations(part, named);
+        found && walked.is_continue()
+    };
+    if *op == ast::SetOperator::Union && all && reads(right) {
+        let mut error = union_all();
+        if let PlanError::Refused { at, .. } = &mut error {
+            *at = place(right.span());
         }
+        return ControlFlow::Break(Box::new(error));
     }
+    ControlFlow::Continue(())
 }
 
 fn body(set: &ast::SetExpr) -> Flow {
@@ -81,9 +97,6 @@ fn body(set: &ast::SetExpr) -> Flow {
                 for join in &table.joins {
                     operator(join)?;
                 }
-            }
-            if select.qualify.is_some() {
-                return stop("QUALIFY", "use SELECT DISTINCT ON … ORDER BY …", select.span());
             }
             ControlFlow::Continue(())
         }
@@ -164,10 +177,6 @@ fn operator(join: &ast::Join) -> Flow {
         | JoinOperator::LeftAnti(_)
         | JoinOperator::RightAnti(_)
         | JoinOperator::CrossJoin(_) => ControlFlow::Continue(()),
-        JoinOperator::AsOf { .. } => {
-            let hint = "join on a period: t >= p.start_at AND t < p.end_at beside an equality";
-            stop("AS OF JOIN", hint, span)
-        }
         other => stop(
             &format!("{other:?}").split('(').next().unwrap_or("this join").to_uppercase(),
             "use JOIN or LEFT JOIN on equal columns",

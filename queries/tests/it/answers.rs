@@ -204,6 +204,18 @@ fn each_question_has_its_answer() {
 }
 
 #[test]
+fn a_negative_zero_is_a_zero() {
+    let mut tables = grid(START);
+    let zeros = [reading("m1", 0, 0.0, 0), reading("m2", 0, -0.0, 0)];
+    tables.insert("meter_readings".to_owned(), Rows::of(MeterReading::to_batch(&zeros)));
+    let sql = "SELECT count(*) AS n FROM meter_readings a \
+               JOIN meter_readings b ON a.active_power_kw = b.active_power_kw";
+    let answer = table::ask(&tables, &BTreeMap::new(), sql, START).unwrap();
+    let n = pretty_format_batches(&answer.batches).unwrap().to_string();
+    assert!(n.contains("| 4 |"), "{n}");
+}
+
+#[test]
 fn schemas_are_tables_with_a_dot() {
     let mut tables = grid(START);
     let meters = tables["meters"].clone();

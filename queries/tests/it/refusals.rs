@@ -40,6 +40,21 @@ fn state_that_grows_for_ever_is_refused_unless_allowed() {
         "SELECT max(active_power_kw) FROM meter_readings",
         "an aggregate that keeps its values",
     );
+    refused(
+        "SELECT lag(active_power_kw) OVER (PARTITION BY meter_id ORDER BY measured_at) AS before \
+         FROM meter_readings",
+        "a window function",
+    );
+    refused(
+        "SELECT r.meter_id, w.temperature_c FROM meter_readings r ASOF JOIN weather_observations w \
+         MATCH_CONDITION (r.measured_at >= w.observed_at)",
+        "an ASOF JOIN",
+    );
+    refused(
+        "WITH RECURSIVE t AS (SELECT meter_id FROM meter_readings UNION \
+         SELECT m.bus_id FROM t JOIN meters m USING (meter_id)) SELECT meter_id FROM t",
+        "WITH RECURSIVE",
+    );
     let few = "CREATE MATERIALIZED VIEW v AS \
                SELECT meter_id, count(*) AS n FROM meter_readings GROUP BY meter_id";
     planner.view(few).unwrap();

@@ -9,27 +9,64 @@ use super::Expiry;
 use super::JoinKind;
 use super::Node;
 use super::Op;
+use super::OrderBy;
 use super::ViewPlan;
 use crate::time::HOUR_MS;
+
+/// Stands between what is kept and what bounds it.
+const BOUND: &str = ", bound: ";
+
+/// Something that a node keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arranged {
+    /// The node and what it keeps.
+    pub node: String,
+    /// What bounds it.
+    pub bound: String,
+}
+
+/// What a node itself keeps, in the order in which EXPLAIN prints it.
+pub fn arranged(node: &Node) -> Vec<Arranged> {
+    let (head, state) = describe(node);
+    state.iter().filter_map(|line| kept(&head, line)).collect()
+}
+
+/// What a line of a node's state says is kept; nothing where it is a remark.
+fn kept(head: &str, line: &str) -> Option<Arranged> {
+    let (keeps, bound) = line.rsplit_once(BOUND)?;
+    Some(Arranged { node: format!("{head}: {keeps}"), bound: bound.to_owned() })
+}
 
 impl ViewPlan {
     /// The plan as text.
     pub fn explain(&self) -> String {
+        self.explain_with(&mut |_| None)
+    }
+
+    /// The plan as text, with what `now` says of what is kept.
+    pub fn explain_with(&self, now: &mut dyn FnMut(&Arranged) -> Option<String>) -> String {
         let mut text = format!("view {} (on_error = {})\n", self.name, self.on_error);
-        print(&self.root, 1, &mut text);
+        print(&self.root, 1, now, &mut text);
         text
     }
 }
 
-fn print(node: &Node, depth: usize, text: &mut String) {
+fn print(
+    node: &Node,
+    depth: usize,
+    now: &mut dyn FnMut(&Arranged) -> Option<String>,
+    text: &mut String,
+) {
     let pad = "  ".repeat(depth);
     let (head, state) = describe(node);
     writeln!(text, "{pad}{head}").expect("a String takes all text");
     for line in state {
-        writeln!(text, "{pad}· {line}").expect("a String takes all text");
+        let now = kept(&head, &line).and_then(|arranged| now(&arranged));
+        let now = now.map_or(String::new(), |now| format!(", now: {now}"));
+        writeln!(text, "{pad}· {line}{now}").expect("a String takes all text");
     }
     for input in node.inputs() {
-        print(input, depth + 1, text);
+        print(input, depth + 1, now, text);
     }
 }
 
@@ -75,25 +112,17 @@ fn describe(node: &Node) -> (String, Vec<String>) {
                 if matches!(node.op, Op::Distinct { .. }) { "Distinct" } else { "Threshold" };
             (head.to_owned(), vec![format!("keeps each row once, bound: {}", bound(input))])
         }
-        Op::TopK { input, group, order, limit, expire } => {
-            let order: Vec<String> = order
-                .iter()
-                .map(|o| {
-                    let name = name(input, o.column);
-                    if o.descending { format!("{name} DESC") } else { name }
-                })
-                .collect();
-            let group = names(input, group.iter().copied());
-            let head = format!("TopK {limit} by ({group}) order ({})", order.join(", "));
-            let state = if input.append_only {
-                let age =
-                    expire.map_or(String::new(), |e| format!(", until {} old", hours(e.retain_ms)));
-                format!("in place, bound: {limit} a group{age}")
-            } else {
-                format!("keeps all rows in order, bound: {}", bound(input))
-            };
-            (head, vec![state])
+        Op::TopK { .. } => top_k(node),
+        Op::Window { .. } => window(node),
+        Op::Unnest { input, column } => (format!("Unnest {}", name(input, *column)), Vec::new()),
+        Op::AsOf { .. } => as_of(node),
+        Op::Recursive { start, step } => {
+            let (start, step) = (bound(start), bound(step));
+            let rows = format!("keeps each row once, bound: what follows from {start}");
+            let joins = format!("arranges what its joins read, bound: {step}");
+            ("Recursive (start, step)".to_owned(), vec![rows, joins])
         }
+        Op::Recurrence => (format!("Recurrence ({})", all_names(node)), Vec::new()),
         Op::Union { .. } => ("Union".to_owned(), Vec::new()),
         Op::Negate { .. } => ("Negate".to_owned(), Vec::new()),
         Op::Temporal { from, until, .. } => {
@@ -105,6 +134,76 @@ fn describe(node: &Node) -> (String, Vec<String>) {
         }
         Op::Constant { rows } => (format!("Constant ({} rows)", rows.num_rows()), Vec::new()),
     }
+}
+
+/// The line of a TopK and the line of what it keeps.
+fn top_k(node: &Node) -> (String, Vec<String>) {
+    let Op::TopK { input, group, order, limit, expire } = &node.op else {
+        unreachable!("the caller matched a TopK")
+    };
+    let group = names(input, group.iter().copied());
+    let head = format!("TopK {limit} by ({group}) order ({})", ordered(input, order));
+    let state = if input.append_only {
+        let age = expire.map_or(String::new(), |e| format!(", until {} old", hours(e.retain_ms)));
+        format!("in place, bound: {limit} a group{age}")
+    } else {
+        format!("keeps all rows in order, bound: {}", bound(input))
+    };
+    (head, vec![state])
+}
+
+/// The line of a Window and the lines of what it keeps and costs.
+fn window(node: &Node) -> (String, Vec<String>) {
+    let Op::Window { input, partition, order, calls, expire } = &node.op else {
+        unreachable!("the caller matched a Window")
+    };
+    let said: Vec<String> = calls.iter().map(|call| call.function.to_string()).collect();
+    let by = names(input, partition.iter().copied());
+    let head = format!("Window by ({by}) order ({}) [{}]", ordered(input, order), said.join(", "));
+    let rows = match expire {
+        Some(e) => format!("partitions of {}", hours(e.retain_ms)),
+        None => bound(input),
+    };
+    let mut state = vec![format!("keeps all rows in order with their values, bound: {rows}")];
+    state.push(match partition.is_empty() {
+        true => "a change computes all rows anew, on one worker".to_owned(),
+        false => format!("a change computes the rows of its ({by}) anew"),
+    });
+    (head, state)
+}
+
+/// The line of an AS OF join and the lines of what it keeps.
+fn as_of(node: &Node) -> (String, Vec<String>) {
+    let Op::AsOf { left, right, left_key, right_key, times, before, outer, .. } = &node.op else {
+        unreachable!("the caller matched an AS OF join")
+    };
+    let kind = if *outer { "left" } else { "inner" };
+    let than = if *before { ">" } else { ">=" };
+    let keys = left_key.iter().zip(right_key);
+    let on: Vec<String> =
+        keys.map(|(l, r)| format!("{} = {}", name(left, *l), name(right, *r))).collect();
+    let latest = format!("{} {than} {}", name(left, times.0), name(right, times.1));
+    let side = |which: &str, node: &Node, key: &[usize], time: usize| {
+        let by = names(node, key.iter().copied());
+        let time = name(node, time);
+        format!("keeps {which} by ({by}) in the order of {time}, bound: {}", bound(node))
+    };
+    let mut state =
+        vec![side("left", left, left_key, times.0), side("right", right, right_key, times.1)];
+    if left_key.is_empty() {
+        state.push("one key, on one worker".to_owned());
+    }
+    let on = if on.is_empty() { String::new() } else { format!(" on {}", on.join(" AND ")) };
+    (format!("AsOf {kind} latest {latest}{on}"), state)
+}
+
+/// The columns of an order.
+fn ordered(input: &Node, order: &[OrderBy]) -> String {
+    let one = |o: &OrderBy| {
+        let name = name(input, o.column);
+        if o.descending { format!("{name} DESC") } else { name }
+    };
+    order.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The line of a join and the lines of what it keeps.
@@ -149,8 +248,12 @@ pub fn bound(node: &Node) -> String {
         Op::TopK { limit, group, input, .. } => {
             format!("{limit} a ({})", names(input, group.iter().copied()))
         }
-        Op::Join { left, kind: JoinKind::Semi | JoinKind::Anti | JoinKind::Mark, .. } => {
-            bound(left)
+        Op::Join { left, kind: JoinKind::Semi | JoinKind::Anti | JoinKind::Mark, .. }
+        | Op::AsOf { left, .. } => bound(left),
+        Op::Recursive { start, .. } => format!("what follows from {}", bound(start)),
+        Op::Recurrence => "the rows so far".to_owned(),
+        Op::Unnest { input, column } => {
+            format!("{} × elements of {}", bound(input), name(input, *column))
         }
         Op::Join { left, right, left_key, .. } if left_key.is_empty() => {
             format!("{} × {}", bound(left), bound(right))
@@ -186,6 +289,10 @@ fn hours(behind_ms: u64) -> String {
 
 fn name(node: &Node, column: usize) -> String {
     node.schema.field(column).name().clone()
+}
+
+fn all_names(node: &Node) -> String {
+    names(node, 0..node.schema.fields().len())
 }
 
 fn names(node: &Node, columns: impl IntoIterator<Item = usize>) -> String {

@@ -1,4 +1,9 @@
 //! [`Row`]: 24 bytes, inline or boxed.
+//!
+//! Most keys and many rows are short, and each is compared many times; one that fits into three
+//! words needs no allocation, and no pointer is followed to compare it. Longer ones are boxed. The
+//! order is that of the bytes either way, so an encoding that keeps the order of values keeps it
+//! here.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -15,6 +15,7 @@ use arrow_row::Rows;
 use arrow_row::SortField;
 use arrow_schema::ArrowError;
 use arrow_schema::DataType;
+use arrow_schema::Field;
 use arrow_schema::SchemaRef;
 use arrow_schema::SortOptions;
 
@@ -78,7 +79,7 @@ impl RowCodec {
             (0..rows).for_each(|row| each(row, &[]));
             return Ok(());
         }
-        let columns: Vec<ArrayRef> = columns.iter().map(canonical).collect();
+        let columns: Vec<ArrayRef> = columns.iter().map(one_of_each).collect();
         let mut encoded =
             self.rows.take().unwrap_or_else(|| self.converter.empty_rows(rows, rows * 16));
         encoded.clear();
@@ -116,8 +117,20 @@ impl RowCodec {
     }
 }
 
+/// The batch with one zero and one NaN, as its rows would be.
+pub fn canonical(batch: &RecordBatch) -> RecordBatch {
+    let floats = |f: &Field| matches!(f.data_type(), DataType::Float64 | DataType::Float32);
+    if !batch.schema().fields().iter().any(|field| floats(field)) {
+        return batch.clone();
+    }
+    let columns = batch.columns().iter().map(one_of_each).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
+        .expect("the columns are of the same types and lengths")
+}
+
 /// The column with one zero and one NaN.
-fn canonical(column: &ArrayRef) -> ArrayRef {
+fn one_of_each(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Float64 => {
             let floats = column.as_primitive::<Float64Type>();

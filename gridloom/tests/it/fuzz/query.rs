@@ -6,6 +6,8 @@ use std::fmt;
 pub(super) enum Query {
     Select(Box<Select>),
     Set(&'static str, Box<Query>, Box<Query>),
+    /// Written by hand; nothing can be dropped.
+    Text(&'static str),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,7 @@ pub(super) struct Select {
     pub(super) wheres: Vec<String>,
     pub(super) group: Option<String>,
     pub(super) having: Vec<String>,
+    pub(super) qualify: Vec<String>,
     /// ORDER BY the items at these positions, LIMIT, OFFSET.
     pub(super) tail: Option<(Vec<String>, usize, usize)>,
 }
@@ -33,6 +36,7 @@ impl fmt::Display for Query {
         match self {
             Query::Select(select) => write!(f, "{select}"),
             Query::Set(op, left, right) => write!(f, "({left}) {op} ({right})"),
+            Query::Text(text) => f.write_str(text),
         }
     }
 }
@@ -58,6 +62,9 @@ impl fmt::Display for Select {
         if !self.having.is_empty() {
             write!(f, " HAVING {}", self.having.join(" AND "))?;
         }
+        if !self.qualify.is_empty() {
+            write!(f, " QUALIFY {}", self.qualify.join(" AND "))?;
+        }
         if let Some((order, limit, offset)) = &self.tail {
             write!(f, " ORDER BY {} LIMIT {limit}", order.join(", "))?;
             if *offset > 0 {
@@ -75,6 +82,14 @@ impl fmt::Display for From {
             From::Derived(query, alias) => write!(f, "({query}) AS {alias}"),
             From::Join(kind, left, right, on) => {
                 write!(f, "{left} {kind} {right}")?;
+                // The times of an AS OF join come last.
+                let (last, on) = match (kind.starts_with("ASOF"), on.split_last()) {
+                    (true, Some((last, on))) => (Some(last), on),
+                    _ => (None, on.as_slice()),
+                };
+                if let Some(times) = last {
+                    write!(f, " MATCH_CONDITION ({times})")?;
+                }
                 if on.is_empty() { Ok(()) } else { write!(f, " ON {}", on.join(" AND ")) }
             }
         }
@@ -95,6 +110,7 @@ impl Query {
                 );
                 all
             }
+            Query::Text(_) => Vec::new(),
             Query::Select(select) => {
                 let one = |s: Select| Query::Select(Box::new(s));
                 let mut all: Vec<Query> = select.inner();
@@ -130,6 +146,9 @@ impl Select {
         }
         for i in 0..self.wheres.len() {
             with(&|s| drop(s.wheres.remove(i)));
+        }
+        for i in 0..self.qualify.len() {
+            with(&|s| drop(s.qualify.remove(i)));
         }
         for i in 0..self.having.len() {
             with(&|s| drop(s.having.remove(i)));

@@ -167,6 +167,11 @@ impl Case {
         })
     }
 
+    /// What batch answers to one of the queries after one of the ticks.
+    pub(super) fn asked(&self, query: usize, n: usize) -> Result<RecordBatch, PlanError> {
+        queries::batch::query(&self.held()[n], &self.queries[query].to_string(), now(n))
+    }
+
     /// Runs it with each of these numbers of workers.
     pub(super) fn run(&self, workers: &[usize]) -> Result<Compared, Difference> {
         let (catalog, held) = (self.catalog(), self.held());
@@ -306,7 +311,8 @@ fn comparable(rows: &RecordBatch) -> Vec<Shown> {
             for column in rows.columns() {
                 if *column.data_type() == DataType::Float64 {
                     let floats = column.as_primitive::<Float64Type>();
-                    numbers.push(floats.is_valid(row).then(|| floats.value(row) + 0.0));
+                    let one = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
+                    numbers.push(floats.is_valid(row).then(|| one(floats.value(row))));
                 } else {
                     let shown = ArrayFormatter::try_new(column.as_ref(), &options).unwrap();
                     text.push_str(&shown.value(row).to_string());
@@ -316,10 +322,13 @@ fn comparable(rows: &RecordBatch) -> Vec<Shown> {
             (text, numbers)
         })
         .collect();
-    let total = |n: &Option<f64>| n.map(|n| if n.is_nan() { f64::INFINITY } else { n });
+    let total = |a: &Option<f64>, b: &Option<f64>| match (a, b) {
+        (Some(a), Some(b)) => a.total_cmp(b),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    };
     all.sort_by(|a, b| {
-        let numbers = a.1.iter().map(total).partial_cmp(b.1.iter().map(total));
-        a.0.cmp(&b.0).then(numbers.unwrap_or(std::cmp::Ordering::Equal))
+        let numbers = a.1.iter().zip(&b.1).map(|(a, b)| total(a, b));
+        a.0.cmp(&b.0).then(numbers.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then))
     });
     all
 }

@@ -9,10 +9,14 @@ const ATTEMPTS_MAX: usize = 600;
 
 /// The smallest failing case that is found by leaving things out one at a time.
 pub(super) fn shrunk(case: Case, difference: Difference) -> (Case, Difference) {
-    let query = case.queries[difference.query].clone();
-    let mut best = Case { queries: vec![query], ..case.clone() };
     let workers = [1, 2];
-    let Err(mut why) = best.run(&workers) else { return (case, difference) };
+    // A worker that panics does not say over which query.
+    let suspected = case.queries[difference.query].clone();
+    let alone = std::iter::once(&suspected).chain(&case.queries).find_map(|query| {
+        let alone = Case { queries: vec![query.clone()], ..case.clone() };
+        alone.run(&workers).err().map(|why| (alone, why))
+    });
+    let Some((mut best, mut why)) = alone else { return (case, difference) };
     let mut attempts = 0;
     loop {
         let Some((smaller, different)) = candidates(&best).into_iter().find_map(|one| {

@@ -13,9 +13,9 @@ use super::random::Random;
 
 /// A column that an expression may name.
 #[derive(Clone, Debug)]
-struct Named {
-    sql: String,
-    of: Type,
+pub(super) struct Named {
+    pub(super) sql: String,
+    pub(super) of: Type,
 }
 
 pub(super) struct Writer<'a> {
@@ -36,10 +36,13 @@ impl<'a> Writer<'a> {
             let (left, right) = (self.plain(&types, 1), self.plain(&types, 1));
             return Query::Set(op, Box::new(left), Box::new(right));
         }
+        if self.random.chance(7) {
+            return self.recursion();
+        }
         if self.random.chance(40) { self.grouped(2) } else { self.selected(2) }
     }
 
-    fn of(&mut self) -> Type {
+    pub(super) fn of(&mut self) -> Type {
         *self.random.pick(&TYPES)
     }
 
@@ -48,7 +51,7 @@ impl<'a> Writer<'a> {
         format!("q{}", self.aliases)
     }
 
-    fn table(&mut self) -> (From, Vec<Named>) {
+    pub(super) fn table(&mut self) -> (From, Vec<Named>) {
         let index = self.random.below(self.tables.len());
         let (alias, table) = (self.alias(), &self.tables[index]);
         let named =
@@ -87,7 +90,15 @@ impl<'a> Writer<'a> {
                 "LEFT ANTI JOIN",
             ];
             let kind = *self.random.pick(&kinds);
-            let on = if kind == "CROSS JOIN" { Vec::new() } else { self.on(&scope, &columns) };
+            let as_of = match self.random.chance(20) {
+                true => self.as_of(&scope, &columns),
+                false => None,
+            };
+            let (kind, on) = match as_of {
+                Some(as_of) => as_of,
+                None if kind == "CROSS JOIN" => (kind, Vec::new()),
+                None => (kind, self.on(&scope, &columns)),
+            };
             from = From::Join(kind, Box::new(from), Box::new(right), on);
             if !matches!(kind, "LEFT SEMI JOIN" | "LEFT ANTI JOIN") {
                 scope.extend(columns);
@@ -97,7 +108,7 @@ impl<'a> Writer<'a> {
     }
 
     /// What a join compares.
-    fn on(&mut self, left: &[Named], right: &[Named]) -> Vec<String> {
+    pub(super) fn on(&mut self, left: &[Named], right: &[Named]) -> Vec<String> {
         let pairs: Vec<(&Named, &Named)> = left
             .iter()
             .flat_map(|l| right.iter().map(move |r| (l, r)))
@@ -125,7 +136,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A query without ORDER BY of these types.
-    fn plain(&mut self, types: &[Type], depth: usize) -> Query {
+    pub(super) fn plain(&mut self, types: &[Type], depth: usize) -> Query {
         let (from, scope) = self.from(depth);
         let items = types.iter().map(|of| self.expression(*of, &scope, 1)).collect();
         let wheres = self.wheres(&scope, depth);
@@ -143,6 +154,15 @@ impl<'a> Writer<'a> {
             let outer = self.scope_of(select.from.as_ref());
             select.items.push(self.value_query(&outer));
         }
+        let windowed = self.scope_of(select.from.as_ref());
+        if !windowed.is_empty() && self.random.chance(35) {
+            for _ in 0..1 + self.random.below(2) {
+                select.items.push(self.window(&windowed));
+            }
+            if self.random.chance(30) {
+                select.qualify.push(self.qualify(&windowed));
+            }
+        }
         if self.random.chance(15) {
             let order = |i: usize, down: bool| format!("c{i}{}", if down { " DESC" } else { "" });
             let keys = (0..1 + self.random.below(select.items.len()))
@@ -158,7 +178,7 @@ impl<'a> Writer<'a> {
             select.items = types.iter().map(|of| self.expression(*of, &scope, 1)).collect();
             select.from = Some(From::Table("w".to_owned(), "w".to_owned()));
             select.wheres = vec![self.condition(&scope, 1)];
-            select.tail = None;
+            (select.tail, select.qualify) = (None, Vec::new());
         }
         Query::Select(select)
     }
@@ -222,6 +242,9 @@ impl<'a> Writer<'a> {
             let of = self.aggregate_of(Type::Int, &inner);
             having.push(format!("count(*) >= (SELECT {of} FROM {from})"));
         }
+        if self.random.chance(10) {
+            items.push("rank() OVER (ORDER BY count(*))".to_owned());
+        }
         let wheres = self.wheres(&scope, depth);
         let from = Some(from);
         Query::Select(Box::new(Select { items, from, wheres, group, having, ..Select::default() }))
@@ -274,7 +297,7 @@ impl<'a> Writer<'a> {
         wheres
     }
 
-    fn column(&mut self, of: Type, scope: &[Named]) -> Option<String> {
+    pub(super) fn column(&mut self, of: Type, scope: &[Named]) -> Option<String> {
         let fitting: Vec<&Named> = scope.iter().filter(|c| c.of == of).collect();
         (!fitting.is_empty()).then(|| self.random.pick(&fitting).sql.clone())
     }
@@ -295,7 +318,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn leaf(&mut self, of: Type, scope: &[Named]) -> String {
+    pub(super) fn leaf(&mut self, of: Type, scope: &[Named]) -> String {
         match self.random.chance(88) {
             true => self.column(of, scope).unwrap_or_else(|| self.literal(of)),
             false => self.literal(of),
@@ -334,7 +357,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn condition(&mut self, scope: &[Named], depth: usize) -> String {
+    pub(super) fn condition(&mut self, scope: &[Named], depth: usize) -> String {
         let of = self.of();
         let a = self.expression(of, scope, depth.min(1));
         let b = self.leaf(of, scope);

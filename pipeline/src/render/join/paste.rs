@@ -180,7 +180,7 @@ fn marked(mark_is: bool) -> Result<Row, RenderError> {
 }
 
 /// A row of NULLs.
-fn nulls(schema: &SchemaRef) -> Result<Row, RenderError> {
+pub(crate) fn nulls(schema: &SchemaRef) -> Result<Row, RenderError> {
     one(schema, schema.fields().iter().map(|f| new_null_array(f.data_type(), 1)).collect())
 }
 

@@ -13,6 +13,8 @@
 //! changes. Ticks that only add there are kept as they came, and are put under their keys when
 //! they are asked for: when the right side changes, or a row goes.
 
+use std::sync::Arc;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use schemas::row::Row;
@@ -20,11 +22,12 @@ use smallvec::SmallVec;
 
 use super::paste::Matched;
 use super::paste::Paste;
-use super::values;
 use super::values::Side;
 use super::values::Values;
 use crate::delta::Diff;
 use crate::delta::Time;
+use crate::gauge::Gauge;
+use crate::gauge::Kept;
 use crate::stepwise::StepPair;
 
 /// A change of one side: key, value, how often.
@@ -38,6 +41,10 @@ pub(super) struct Joined {
     right: Side,
     /// Rows of the left side that are not under their keys yet.
     added: Vec<Vec<Change>>,
+    /// How many those are, and what they have on the heap.
+    waiting: Kept,
+    /// Of the left side and of the right one.
+    gauges: [Arc<Gauge>; 2],
     /// Empty between ticks; kept for its memory.
     touched: HashMap<Row, Touched, FixedState>,
     /// Empty between keys; kept for its memory.
@@ -52,9 +59,26 @@ struct Touched {
 }
 
 impl Joined {
-    pub(super) fn new(paste: Paste) -> Joined {
-        let (left, right, touched) = (Side::default(), Side::default(), HashMap::default());
-        Joined { paste, left, right, added: Vec::new(), touched, changes: Vec::new() }
+    pub(super) fn new(paste: Paste, gauges: [Arc<Gauge>; 2]) -> Joined {
+        Joined {
+            paste,
+            left: Side::default(),
+            right: Side::default(),
+            added: Vec::new(),
+            waiting: Kept::default(),
+            gauges,
+            touched: HashMap::default(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Tells the gauges.
+    fn tell(&self) {
+        let [of_left, of_right] = &self.gauges;
+        let (kept, waiting) = (self.left.kept(), self.waiting);
+        let bytes = kept.bytes + waiting.bytes + waiting.rows * size_of::<Change>();
+        of_left.tell(Kept { rows: kept.rows + waiting.rows, bytes });
+        of_right.tell(self.right.kept());
     }
 
     /// Takes a tick that only adds to the left side.
@@ -63,13 +87,17 @@ impl Joined {
             left_row(&mut self.paste, self.right.get(key), (key, value), at, *diff, out);
         }
         adds.shrink_to_fit();
+        let heap = |(key, value, _): &Change| key.heap_bytes() + value.heap_bytes();
+        self.waiting.rows += adds.len();
+        self.waiting.bytes += adds.iter().map(heap).sum::<usize>();
         self.added.push(adds);
     }
 
     /// Puts everything under its key.
     fn settle(&mut self) {
+        self.waiting = Kept::default();
         for (key, value, diff) in self.added.drain(..).flatten() {
-            values::add(&mut self.left, &key, value, diff);
+            self.left.add(&key, value, diff);
         }
     }
 
@@ -77,7 +105,7 @@ impl Joined {
     fn left_only(&mut self, at: Time, changes: Vec<Change>, out: &mut Vec<(Row, Time, Diff)>) {
         for (key, value, diff) in changes {
             left_row(&mut self.paste, self.right.get(&key), (&key, &value), at, diff, out);
-            values::add(&mut self.left, &key, value, diff);
+            self.left.add(&key, value, diff);
         }
     }
 
@@ -89,7 +117,7 @@ impl Joined {
                     push(out, self.paste.matched(&key, row, &value), at, diff * n);
                 });
             }
-            values::add(&mut self.right, &key, value, diff);
+            self.right.add(&key, value, diff);
         }
     }
 
@@ -110,14 +138,14 @@ impl Joined {
             return;
         }
         if !self.paste.pairs() && self.stays(key, &right) {
-            right.into_iter().for_each(|(value, n)| values::add(&mut self.right, key, value, n));
+            right.into_iter().for_each(|(value, n)| self.right.add(key, value, n));
             return self.left_only(at, lefts(left), out);
         }
         // Apart, because a change that undoes the last one takes it away.
         let mut changes = std::mem::take(&mut self.changes);
         self.product(at, key, -1, &mut changes);
-        left.into_iter().for_each(|(value, n)| values::add(&mut self.left, key, value, n));
-        right.into_iter().for_each(|(value, n)| values::add(&mut self.right, key, value, n));
+        left.into_iter().for_each(|(value, n)| self.left.add(key, value, n));
+        right.into_iter().for_each(|(value, n)| self.right.add(key, value, n));
         self.product(at, key, 1, &mut changes);
         consolidate(&mut changes);
         out.append(&mut changes);
@@ -196,6 +224,20 @@ fn consolidate(changes: &mut Vec<(Row, Time, Diff)>) {
 
 impl StepPair<Change, Change, (Row, Time, Diff)> for Joined {
     fn step(
+        &mut self,
+        at: Time,
+        left: Vec<Change>,
+        right: Vec<Change>,
+        out: &mut Vec<(Row, Time, Diff)>,
+    ) {
+        self.changed(at, left, right, out);
+        self.tell();
+    }
+}
+
+impl Joined {
+    /// Takes what changes of both sides in one tick.
+    fn changed(
         &mut self,
         at: Time,
         left: Vec<Change>,

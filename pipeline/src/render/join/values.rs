@@ -3,6 +3,7 @@
 //! Most keys hold one row (a device, a bus), some a few hundred (the readings of a meter in an
 //! hour), a few very many. Each has its form; none leaves a gap of more than a factor of two.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use foldhash::fast::FixedState;
@@ -10,13 +11,21 @@ use hashbrown::HashMap;
 use schemas::row::Row;
 
 use crate::delta::Diff;
+use crate::gauge::Kept;
 
 /// Up to so many rows stand in one sorted vector: a row that comes or goes moves half of it, which
 /// costs less than a tree's nodes until then.
 const FEW_MAX: usize = 256;
 
 /// One side of a join, by key.
-pub(super) type Side = HashMap<Row, Values, FixedState>;
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    keys: HashMap<Row, Values, FixedState>,
+    /// Different rows, over all keys.
+    rows: usize,
+    /// What rows and keys have on the heap.
+    heap: usize,
+}
 
 /// Rows and how often each is there; never with a count of zero.
 #[derive(Debug, Default)]
@@ -109,19 +118,47 @@ impl Values {
     }
 }
 
-/// Adds a change to a side; a key without rows is not kept.
-pub(super) fn add(side: &mut Side, key: &Row, value: Row, diff: Diff) {
-    match side.get_mut(key) {
-        Some(values) => {
-            values.add(value, diff);
-            if values.len() == 0 {
-                side.remove(key);
+impl Side {
+    /// The rows of a key.
+    #[inline]
+    pub(super) fn get(&self, key: &Row) -> Option<&Values> {
+        self.keys.get(key)
+    }
+
+    /// Adds a change; a key without rows is not kept.
+    pub(super) fn add(&mut self, key: &Row, value: Row, diff: Diff) {
+        let heap = value.heap_bytes();
+        match self.keys.get_mut(key) {
+            Some(values) => {
+                let before = values.len();
+                values.add(value, diff);
+                let after = values.len();
+                self.rows = self.rows + after - before;
+                match after.cmp(&before) {
+                    Ordering::Greater => self.heap += heap,
+                    Ordering::Less => self.heap -= heap,
+                    Ordering::Equal => {}
+                }
+                if after == 0 {
+                    self.heap -= key.heap_bytes();
+                    self.keys.remove(key);
+                }
+            }
+            None if diff == 0 => {}
+            None => {
+                self.rows += 1;
+                self.heap += heap + key.heap_bytes();
+                self.keys.insert(key.clone(), Values::One(value, diff));
             }
         }
-        None if diff == 0 => {}
-        None => {
-            side.insert(key.clone(), Values::One(value, diff));
-        }
+    }
+
+    /// Rows and bytes; a key's only row lies in its entry.
+    pub(super) fn kept(&self) -> Kept {
+        let keys = self.keys.len();
+        let entries = keys * size_of::<(Row, Values)>();
+        let more = (self.rows - keys) * size_of::<(Row, Diff)>();
+        Kept { rows: self.rows, bytes: entries + more + self.heap }
     }
 }
 
@@ -130,6 +167,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_side_counts_what_it_keeps() {
+        let long = Row::new(&[7; 100]);
+        let mut side = Side::default();
+        side.add(&long, Row::new(b"a"), 1);
+        side.add(&long, Row::new(b"b"), 2);
+        side.add(&long, Row::new(&[8; 50]), 1);
+        side.add(&Row::new(b"k"), Row::new(b"a"), 1);
+        let (entry, row) = (size_of::<(Row, Values)>(), size_of::<(Row, Diff)>());
+        assert_eq!(side.kept(), Kept { rows: 4, bytes: 2 * entry + 2 * row + 150 });
+        side.add(&long, Row::new(&[8; 50]), -1);
+        side.add(&long, Row::new(b"b"), -1);
+        assert_eq!(side.kept(), Kept { rows: 3, bytes: 2 * entry + row + 100 });
+        side.add(&long, Row::new(b"b"), -1);
+        side.add(&long, Row::new(b"a"), -1);
+        side.add(&Row::new(b"k"), Row::new(b"a"), -1);
+        assert_eq!(side.kept(), Kept::default());
+    }
 
     proptest! {
         #[test]

@@ -1,4 +1,6 @@
 //! The first half of Reduce: what one activation adds, per group.
+//!
+//! It keeps nothing between activations; why there are two halves says [`reduce`](super).
 
 use arrow_array::Array;
 use arrow_array::Float64Array;

@@ -1,4 +1,6 @@
 //! The second half of Reduce: the groups, and what changed of them.
+//!
+//! What a group keeps, and until when, is bounded as [`reduce`](super) says.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -31,8 +33,12 @@ use super::SlotKind;
 use super::group_schema;
 use crate::delta::Diff;
 use crate::delta::Time;
+use crate::gauge::Keeps;
+use crate::gauge::Kept;
+use crate::gauge::MeanHeap;
 use crate::render::RenderError;
 use crate::render::accumulate::Accumulators;
+use crate::render::accumulate::Slot;
 use crate::render::accumulate::float_value;
 use crate::render::codec;
 use crate::render::convert::OF_SCHEMA;
@@ -61,6 +67,24 @@ pub(super) struct Groups {
     unsettled: BTreeMap<Time, Vec<Row>>,
     /// The one group of a reduce without group columns must show even when empty.
     announce: bool,
+    /// Argument values that are kept, over all groups.
+    values_kept: usize,
+    /// Groups of which only the result is kept.
+    settled: usize,
+    group_heap: MeanHeap,
+    value_heap: MeanHeap,
+}
+
+impl Keeps for Groups {
+    /// Groups and the argument values that they keep.
+    fn kept(&self) -> Kept {
+        let groups = self.groups.len();
+        let slots = (groups - self.settled) * self.slots_beside() * size_of::<Slot>();
+        let values = self.values_kept * size_of::<(Row, Diff)>();
+        let heap = self.group_heap.of(groups) + self.value_heap.of(self.values_kept);
+        let bytes = groups * size_of::<(Row, Group)>() + slots + values + heap;
+        Kept { rows: groups + self.values_kept, bytes }
+    }
 }
 
 /// A change of the output.
@@ -80,6 +104,20 @@ struct Group {
     shown: Option<Row>,
     /// The input promised that nothing changes any more: only `shown` is kept.
     settled: bool,
+}
+
+impl Groups {
+    /// Accumulators of a group that do not lie in the group itself.
+    fn slots_beside(&self) -> usize {
+        self.shape.slots.len().saturating_sub(1)
+    }
+}
+
+impl Group {
+    /// Argument values that it keeps.
+    fn values(&self) -> usize {
+        self.values.iter().map(BTreeMap::len).sum()
+    }
 }
 
 impl Groups {
@@ -115,6 +153,10 @@ impl Groups {
             due,
             unsettled,
             announce,
+            values_kept: 0,
+            settled: 0,
+            group_heap: MeanHeap::default(),
+            value_heap: MeanHeap::default(),
         })
     }
 
@@ -122,6 +164,7 @@ impl Groups {
     fn add(&mut self, at: Time, parts: Vec<Part>) -> BTreeSet<Row> {
         let mut touched = BTreeSet::new();
         for part in parts {
+            self.group_heap.see(&part.group);
             if !self.groups.contains_key(&part.group) {
                 match self.lives.as_ref().map(|lives| lives.of(part.group.as_bytes())) {
                     Some(life) if life.ends <= at => continue,
@@ -148,7 +191,11 @@ impl Groups {
                 if group.values.is_empty() {
                     group.values = vec![BTreeMap::new(); kept];
                 }
-                crate::delta::add_to(&mut group.values[aggregate as usize], values, diff);
+                self.value_heap.see(&values);
+                let of = &mut group.values[aggregate as usize];
+                let before = of.len();
+                crate::delta::add_to(of, values, diff);
+                self.values_kept = self.values_kept + of.len() - before;
             }
             touched.insert(part.group);
         }
@@ -162,6 +209,8 @@ impl Groups {
         {
             for key in due.remove() {
                 if let Some(group) = self.groups.get_mut(&key) {
+                    self.values_kept -= group.values();
+                    self.settled += 1;
                     *group = Group { shown: group.shown.take(), settled: true, ..Group::default() };
                 }
             }
@@ -174,8 +223,10 @@ impl Groups {
             && *due.key() <= at
         {
             for key in due.remove() {
-                if let Some(shown) = self.groups.remove(&key).and_then(|group| group.shown) {
-                    out.push((joined(&key, &shown), at, -1));
+                if let Some(group) = self.groups.remove(&key) {
+                    self.values_kept -= group.values();
+                    self.settled -= usize::from(group.settled);
+                    out.extend(group.shown.map(|shown| (joined(&key, &shown), at, -1)));
                 }
                 self.fail(&key, None, at);
             }
@@ -264,17 +315,7 @@ impl Groups {
                 return integers(sums, output);
             }
             (AggregateFunction::Basic(function), None) => {
-                let mut of = |(position, group): (usize, &&Group)| {
-                    self.basic(index, function, group).unwrap_or_else(|error| {
-                        if !self.shape.lenient {
-                            failures.entry(position).or_insert((index, error));
-                        }
-                        new_null_array(output, 1)
-                    })
-                };
-                let values: Vec<ArrayRef> = groups.iter().enumerate().map(&mut of).collect();
-                let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
-                return concat(&values).expect("each is of the output type");
+                return self.basics((index, function, output), groups, failures);
             }
             (function, None) => {
                 let greatest = matches!(function, AggregateFunction::Max);
@@ -313,6 +354,30 @@ impl Groups {
         let place = |row: &Option<&Row>| row.and_then(|_| next.next());
         let places: UInt32Array = rows.iter().map(place).collect();
         take(&values, &places, None).expect("places are of these values")
+    }
+
+    /// The values of an aggregate that sees all values of each group.
+    fn basics(
+        &self,
+        (index, function, output): (usize, &Arc<dyn GroupFunction>, &DataType),
+        groups: &[&Group],
+        failures: &mut Failures,
+    ) -> ArrayRef {
+        let values: Vec<_> = groups.iter().map(|g| self.basic(index, function, g)).collect();
+        // Nested types say more than the planner does, such as the names of their fields.
+        let found = values.iter().find_map(|value| value.as_ref().ok());
+        let none = new_null_array(found.map_or(output, |value| value.data_type()), 1);
+        let mut or_none = |(position, value): (usize, Result<ArrayRef, EvalError>)| {
+            value.unwrap_or_else(|error| {
+                if !self.shape.lenient {
+                    failures.entry(position).or_insert((index, error));
+                }
+                none.clone()
+            })
+        };
+        let values: Vec<ArrayRef> = values.into_iter().enumerate().map(&mut or_none).collect();
+        let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
+        concat(&values).expect("each is of one type")
     }
 
     /// The value of an aggregate that sees all values of one group.
@@ -397,6 +462,7 @@ impl Step<Part, Said> for Groups {
             let empty = group.sums == Accumulators::new(group.sums.slots.len())
                 && group.values.iter().all(BTreeMap::is_empty);
             if empty && !always {
+                // Nothing changes a settled group, so it is not met here.
                 self.groups.remove(&key);
             }
             self.fail(&key, fault, at);
@@ -415,6 +481,12 @@ impl Step<Part, Said> for Groups {
 
 /// Groups whose aggregates may have no value: rows beside faults.
 pub(super) struct Fallible(pub(super) Groups);
+
+impl Keeps for Fallible {
+    fn kept(&self) -> Kept {
+        self.0.kept()
+    }
+}
 
 impl Step<Part, Result<Said, Failed>> for Fallible {
     fn step(&mut self, at: Time, data: Vec<Part>, out: &mut Vec<Result<Said, Failed>>) {

@@ -60,7 +60,7 @@ fn fault(row: &str) -> Fault {
 
 #[track_caller]
 fn check_readable(views: &Views, readable: &[&str]) {
-    let all = ["plain", "strict", "above", "top"];
+    let all = ["above", "plain", "strict", "top"];
     let found: Vec<&str> = all.into_iter().filter(|view| views.read(view).is_ok()).collect();
     assert_eq!(found, readable);
     let failing: Vec<String> = views.image().failing.into_iter().map(|f| f.view).collect();
@@ -90,7 +90,7 @@ fn faults_are_counted_and_go() {
 fn a_strict_view_and_what_reads_it_fail_while_a_fault_stands() {
     let views = views();
     change(&views, 1, 0, &[], &[("x=0", 1)]);
-    check_readable(&views, &["plain", "strict", "above", "top"]);
+    check_readable(&views, &["above", "plain", "strict", "top"]);
     change(&views, 2, 1, &[(1, 1)], &[("x=0", 1)]);
     check_readable(&views, &["plain"]);
     let why = views.read("top").unwrap_err().to_string();
@@ -98,7 +98,7 @@ fn a_strict_view_and_what_reads_it_fail_while_a_fault_stands() {
                   on_error = 'fail': SELECT * FROM view_errors WHERE view = 'strict'";
     assert_eq!(why, wanted);
     change(&views, 3, 1, &[], &[("x=0", -1)]);
-    check_readable(&views, &["plain", "strict", "above", "top"]);
+    check_readable(&views, &["above", "plain", "strict", "top"]);
     assert_eq!(views.read("strict").unwrap().rows.num_rows(), 1);
     let unknown = ReadError::Unknown { name: "other".to_owned() };
     assert_eq!(views.read("other").unwrap_err(), unknown);

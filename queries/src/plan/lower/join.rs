@@ -109,7 +109,13 @@ fn not_in(join: &Join) -> Result<Kind> {
     Err(PlanError::refused(clause, hint))
 }
 
-fn same_types(left: &Rel, left_key: &[usize], right: &Rel, right_key: &[usize]) -> Result<()> {
+/// Refuses keys of different types.
+pub(super) fn same_types(
+    left: &Rel,
+    left_key: &[usize],
+    right: &Rel,
+    right_key: &[usize],
+) -> Result<()> {
     for (l, r) in left_key.iter().zip(right_key) {
         let (l, r) = (&left.fields[*l], &right.fields[*r]);
         if l.data_type() != r.data_type() {

@@ -24,7 +24,7 @@ pub(super) fn union(lower: &Lower, union: &Union) -> Result<Rel> {
 }
 
 /// The rows under these names and of these types.
-fn as_fields(input: Rel, fields: &[FieldRef]) -> Result<Rel> {
+pub(super) fn as_fields(input: Rel, fields: &[FieldRef]) -> Result<Rel> {
     if input.fields.iter().zip(fields).all(|(a, b)| a == b) {
         return Ok(input);
     }
