@@ -164,7 +164,7 @@ pub struct KafkaSinkConfig {
     pub key: Option<String>,
     /// The column that becomes the message's timestamp; the clock's time where there is none.
     pub timestamp: Option<String>,
-    /// Under which name transactions are made, if they are: whoever opens a sink with a name that
+    /// Under which name transactions are made, if they are: whoever takes over a name that
     /// another holds ends the other's.
     pub transactional_id: Option<String>,
 }
