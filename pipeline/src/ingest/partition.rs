@@ -49,6 +49,8 @@ pub(super) struct Partition {
 
     pub(super) watermark: Option<Timestamp>,
     pub(super) ended: bool,
+    /// When it was last kept waiting for others.
+    pub(super) held_at: Option<Timestamp>,
     /// Where rows replace each other: the greatest tick that one entered.
     entered: Timestamp,
     /// The record to go on with; `None` until something of the partition is known.
@@ -60,10 +62,17 @@ pub(super) struct Partition {
 
 impl Partition {
     pub(super) fn new(id: PartitionId, out_of_order_ms: u64) -> Partition {
-        let (watermark, chunks, skip) = (None, VecDeque::new(), Vec::new());
-        let entered = Timestamp(0);
-        let next = None;
-        Partition { id, out_of_order_ms, watermark, ended: false, entered, next, chunks, skip }
+        Partition {
+            id,
+            out_of_order_ms,
+            watermark: None,
+            ended: false,
+            held_at: None,
+            entered: Timestamp(0),
+            next: None,
+            chunks: VecDeque::new(),
+            skip: Vec::new(),
+        }
     }
 
     /// Goes on where a commit left off.

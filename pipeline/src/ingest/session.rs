@@ -309,6 +309,10 @@ impl Session {
 
     /// Closes the next tick if it may be closed.
     pub fn close(&mut self, now: Timestamp) -> Option<ClosedTick> {
+        for held in self.held() {
+            let of = self.partitions.get_mut(&held);
+            of.into_iter().for_each(|partition| partition.held_at = Some(now));
+        }
         let step = self.settings.step;
         let live = || self.partitions.values().filter(|p| !p.ended);
         let passed_by = |p: &Partition| p.watermark.map_or(Timestamp(0), |w| closed_by(step, w));
@@ -329,11 +333,14 @@ impl Session {
         if next > complete {
             let patience = self.settings.patience_ms?;
             let (_, since) = self.passed.iter().find(|(tick, _)| *tick >= next)?;
-            if now < since.plus(patience) {
+            // Whom we keep waiting is not silent; its time begins when it may speak again.
+            let since = |p: &Partition| p.held_at.map_or(*since, |held| held.max(*since));
+            let live = self.partitions.values().filter(|p| !p.ended);
+            let lacking: Vec<&Partition> = live.filter(|p| passed_by(p) < next).collect();
+            if lacking.iter().any(|p| now < since(p).plus(patience)) {
                 return None;
             }
-            let live = self.partitions.values().filter(|p| !p.ended);
-            missing = live.filter(|p| passed_by(p) < next).map(|p| p.id.clone()).collect();
+            missing = lacking.into_iter().map(|p| p.id.clone()).collect();
         }
         Some(self.seal(next, missing))
     }

@@ -355,3 +355,26 @@ fn a_partition_far_ahead_is_held() {
     session.take(piece(1, &[1, 2], 0, 2));
     assert_eq!(session.held(), BTreeSet::from([partition(0)]));
 }
+
+#[test]
+fn a_partition_that_is_held_is_not_silent() {
+    let mut session = session(Some(10_000));
+    session.add_partition(partition(2), 5_000);
+    // The third says nothing, so nothing closes and the others may not run ahead.
+    session.take(piece(0, &[1, 200], 0, 2));
+    session.take(piece(1, &[1, 102, 201], 0, 2));
+    assert!(session.close(Timestamp(0)).is_none());
+    assert_eq!(session.held(), BTreeSet::from([partition(0), partition(1)]));
+    let mut closed = Vec::new();
+    while let Some(tick) = session.close(Timestamp(10_000)) {
+        assert_eq!(tick.missing, [partition(2)]);
+        closed.push((tick.tick.0 - BEGIN) / 1_000);
+    }
+    // The second was held until a moment ago: behind what it said, it has its own time.
+    assert_eq!(closed.last(), Some(&95));
+    assert!(session.held().is_empty() || session.held() == BTreeSet::from([partition(0)]));
+    assert!(session.close(Timestamp(19_999)).is_none());
+    session.take(piece(1, &[1, 102, 201], 2, 3));
+    let next = session.close(Timestamp(19_999)).unwrap();
+    assert_eq!((next.tick.0, next.missing), (BEGIN + 100_000, vec![partition(2)]));
+}
