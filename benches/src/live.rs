@@ -20,7 +20,6 @@ use pipeline::log::InstanceId;
 use pipeline::log::Options;
 use queries::Planner;
 use schemas::catalog::Catalog;
-use schemas::catalog::RelationKind;
 use schemas::reference::Feeder;
 use schemas::reference::Meter;
 use schemas::relation::Relation;
@@ -52,12 +51,6 @@ pub fn instance(folder: &Path, views: &[&str]) -> Instance {
     };
     let views = views.iter().map(plan).collect();
     let step = Step::from_millis(STEP_MS).expect("not zero");
-    let outside =
-        |kind: &RelationKind| matches!(kind, RelationKind::Stream(_) | RelationKind::Table);
-    let inputs = (catalog.iter())
-        .filter(|(_, info)| outside(&info.kind))
-        .map(|(name, info)| (name.to_owned(), info.schema.clone()))
-        .collect();
     let settings = InstanceSettings {
         instance: InstanceId::new("bench").expect("a name"),
         data_dir: folder.to_owned(),
@@ -69,11 +62,12 @@ pub fn instance(folder: &Path, views: &[&str]) -> Instance {
         clock: Clock::Wall,
     };
     let parts = Parts {
-        flow: Flow { step, inputs, views, agents: None },
+        flow: Flow::over(&catalog, views, None, step),
         catalog,
         tables: vec![(Meter::NAME.to_owned(), meters()), (Feeder::NAME.to_owned(), feeders())],
         partitions: vec![(feed::partition(), 0)],
         stated: std::collections::BTreeMap::new(),
+        indexes: Vec::new(),
         outbox: None,
         hook: None,
     };

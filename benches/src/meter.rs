@@ -6,6 +6,12 @@ use std::alloc::System;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
+/// Whether a bench only shows that it works and that its answers agree, as under `cargo test`:
+/// `cargo bench` says that it measures.
+pub fn smoke() -> bool {
+    !std::env::args().any(|argument| argument == "--bench")
+}
+
 /// An allocator that counts live bytes.
 pub struct Counting;
 

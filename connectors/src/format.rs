@@ -1,9 +1,9 @@
 //! What records mean: bytes become rows of a stream, rows become bytes.
 //!
-//! There are two families. In a *record* format ([`json`], [`csv`]) one record is a run of bytes,
-//! and a [`Decoder`] takes in record after record and gives a batch: typed rows, and beside them
-//! every record that is not one. In a *column* format ([`arrow_ipc`], [`parquet`]) whole batches
-//! are read and fitted to the stream's columns. Both give a [`Decoded`].
+//! There are two families. In a *record* format ([`json`], [`csv`], [`avro`]) one record is a run
+//! of bytes, and a [`Decoder`] takes in record after record and gives a batch: typed rows, and
+//! beside them every record that is not one. In a *column* format ([`arrow_ipc`], [`parquet`])
+//! whole batches are read and fitted to the stream's columns. Both give a [`Decoded`].
 //!
 //! **Invariant:** every record pushed is either a row or refused, never both, never neither; rows
 //! never hold what the schema forbids. Nothing is rounded to fit: a number that a column cannot
@@ -13,6 +13,7 @@
 //! ignored, except [`ARRIVED_AT`] where the medium does not know ([`Arrival`]).
 
 pub mod arrow_ipc;
+pub mod avro;
 pub(crate) mod columns;
 pub mod csv;
 pub(crate) mod instant;
@@ -24,6 +25,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use schemas::time::Timestamp;
 
+use self::avro::AvroConfig;
 use self::rows::Rows;
 use crate::source::Position;
 use crate::source::RawBuilder;
@@ -122,6 +124,22 @@ impl Decoder {
     ) -> Result<Decoder, String> {
         let format = csv::Csv::under(header, schema)?;
         Ok(Decoder::new(Rows::new(schema)?, Box::new(format), record_bytes_max))
+    }
+
+    /// A decoder of Avro records for a stream with these columns.
+    ///
+    /// # Errors
+    /// A column's type is not one that streams have, or a field of the Avro schema can never be the
+    /// column of its name, or it has none for a column that must have a value.
+    pub fn avro(
+        schema: &SchemaRef,
+        config: AvroConfig,
+        record_bytes_max: usize,
+        arrival: Arrival,
+    ) -> Result<Decoder, String> {
+        let rows = Rows::new(schema)?;
+        let format = avro::Avro::of(config, &rows, schema, arrival)?;
+        Ok(Decoder::new(rows, Box::new(format), record_bytes_max))
     }
 
     fn new(rows: Rows, format: Box<dyn RecordFormat>, record_bytes_max: usize) -> Decoder {

@@ -1,4 +1,5 @@
-//! The Kafka door: topics of JSON records, read by offset and written idempotently.
+//! The Kafka door: topics of JSON or Avro records, read by offset; topics of JSON, written
+//! idempotently.
 //!
 //! A source reads all partitions of one topic. It takes no part in consumer groups and commits no
 //! offsets: where it has read to is written down with each tick by the engine, and only there. A
@@ -26,6 +27,7 @@ pub mod sink;
 pub mod source;
 
 pub use self::config::KafkaConfig;
+pub use self::config::KafkaFormat;
 pub use self::config::KafkaSinkConfig;
 pub use self::config::KafkaSourceConfig;
 pub use self::sink::KafkaSink;

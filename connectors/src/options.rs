@@ -89,15 +89,23 @@ impl<'a> Options<'a> {
         default: usize,
         bounds: RangeInclusive<usize>,
     ) -> usize {
-        let Some(value) = self.get(key) else { return default };
-        match value.as_u64().and_then(|count| usize::try_from(count).ok()) {
-            Some(count) if bounds.contains(&count) => count,
-            _ => {
-                let expected = format!("a whole number, {} to {}", bounds.start(), bounds.end());
-                self.wrong(key, &expected, value);
-                default
-            }
+        self.number(key, bounds).unwrap_or(default)
+    }
+
+    /// A whole number within bounds, if it is there.
+    pub(crate) fn number(
+        &mut self,
+        key: &'static str,
+        bounds: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let value = self.get(key)?;
+        let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+        let number = number.filter(|number| bounds.contains(number));
+        if number.is_none() {
+            let expected = format!("a whole number, {} to {}", bounds.start(), bounds.end());
+            self.wrong(key, &expected, value);
         }
+        number
     }
 
     /// Yes or no.

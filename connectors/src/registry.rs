@@ -106,7 +106,7 @@ pub fn open_source(
             Ok(Box::new(FileSource::open(name, stream()?, config, around.clock.clone())?))
         }
         "kafka" => {
-            let config = KafkaSourceConfig::read(name, options)?;
+            let config = KafkaSourceConfig::read(name, options, &around.base)?;
             Ok(Box::new(KafkaSource::open(name, stream()?, config)?))
         }
         SIMULATOR => {

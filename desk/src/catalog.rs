@@ -8,6 +8,7 @@
 
 mod build;
 mod functions;
+mod indexes;
 mod rewrite;
 mod standard;
 mod tables;

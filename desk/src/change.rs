@@ -1,8 +1,9 @@
-//! Views that come and go.
+//! Views, indexes and sources that come and go.
 //!
 //! A view is planned over what is there, and handed to the engine, which builds it beside what
 //! runs. Changes are made one after the other. The name may be written with its database and
-//! schema, as tools write it; the text that is kept has the plain name.
+//! schema, as tools write it; the text that is kept has the plain name. The indexes on what goes
+//! away go with it, unless others read it.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 use queries::PlanError;
@@ -11,10 +12,13 @@ use queries::source::SourceStatement;
 use schemas::contract::ChangeError;
 use schemas::contract::Status;
 use schemas::contract::ViewStatus;
+use schemas::time::Timestamp;
 
 use crate::desk::Desk;
 use crate::error::DeskError;
 use crate::error::Kind;
+use crate::index;
+use crate::index::Planned;
 use crate::relations::DATABASE;
 use crate::relations::PUBLIC;
 use crate::role::Principal;
@@ -99,9 +103,17 @@ pub(crate) fn renamed(sql: &str, to: &str) -> Result<String, DeskError> {
     Ok(format!("{before} \"{quoted}\"{}", &sql[name..]))
 }
 
-/// What is said where `IF NOT EXISTS` finds a view.
+/// What is said where `IF NOT EXISTS` finds something.
 pub(crate) fn stays(name: &str) -> String {
     format!("{name} is there already, and stays as it is")
+}
+
+/// What is said of a name that a view or an index has.
+pub(crate) fn taken(status: &Status, name: String) -> DeskError {
+    let of_index = status.indexes.iter().any(|index| index.name == name);
+    let hint = format!("it is an index: DROP INDEX {} takes it away", index::quoted(&name));
+    let error = DeskError::from(ChangeError::Exists { name });
+    if of_index { error.hint(hint) } else { error }
 }
 
 /// Makes a view, and gives what its maker should know.
@@ -130,6 +142,7 @@ pub(crate) async fn create(
             )])
         }
         Err(ChangeError::Exists { .. }) if if_not_exists => Ok(vec![stays(&name)]),
+        Err(ChangeError::Exists { name }) => Err(taken(&desk.engine.status(), name)),
         Err(error) => Err(error.into()),
     }
 }
@@ -151,13 +164,16 @@ pub(crate) async fn remove(
         let name = last_part(name)?;
         let readers = if cascade { readers(&desk.engine.status(), &name) } else { Vec::new() };
         for reader in readers {
-            let tick = desk.engine.remove(&reader, &by.user)?;
+            let (tick, told) =
+                with_indexes(desk, by, &reader, |v| desk.engine.remove(v, &by.user))?;
             tracing::info!(user = %by.user, view = %reader, %tick, "view dropped");
+            notices.extend(told);
             notices.push(format!("{reader} read {name} and is dropped too"));
         }
-        match desk.engine.remove(&name, &by.user) {
-            Ok(tick) => {
+        match with_indexes(desk, by, &name, |v| desk.engine.remove(v, &by.user)) {
+            Ok((tick, told)) => {
                 tracing::info!(user = %by.user, view = %name, %tick, "view dropped");
+                notices.extend(told);
             }
             Err(ChangeError::Unknown { name }) if if_exists => {
                 notices.push(format!("there is no view {name}"));
@@ -166,6 +182,106 @@ pub(crate) async fn remove(
         }
     }
     Ok(notices)
+}
+
+/// Makes an index, and gives what its maker should know. One on a view that works off its history
+/// begins when that can be read: tools make a view and its indexes in one go.
+///
+/// # Errors
+/// It is none that is kept, or its name is taken.
+pub(crate) async fn create_index(
+    desk: &Desk,
+    by: &Principal,
+    sql: &str,
+) -> Result<Vec<String>, DeskError> {
+    let _one_at_a_time = desk.changing.lock().await;
+    let (catalog, status) = (desk.engine.catalog(), desk.engine.status());
+    let of_index = |name: &str| status.indexes.iter().any(|index| index.name == name);
+    let known = |name: &str| catalog.get(name).is_some() || of_index(name);
+    let Planned { plan, if_not_exists } = index::planned(&catalog, sql, known)?;
+    let (name, relation) = (plan.name.clone(), plan.relation.clone());
+    match desk.engine.create_index(plan, &by.user) {
+        Ok(tick) => {
+            tracing::info!(user = %by.user, index = %name, of = %relation, %tick, "index made");
+            Ok(vec![format!(
+                "{name} takes effect at tick {tick}; gridloom.indexes shows how far it is"
+            )])
+        }
+        Err(ChangeError::Exists { .. }) if if_not_exists => Ok(vec![stays(&name)]),
+        Err(ChangeError::Exists { .. }) if of_index(&name) => Err(taken(&status, name)),
+        Err(error @ ChangeError::Exists { .. }) => {
+            Err(DeskError::from(error).hint("call the index something else"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes indexes away, and gives what should be known.
+///
+/// # Errors
+/// One is not there, or views use it.
+pub(crate) async fn remove_indexes(
+    desk: &Desk,
+    by: &Principal,
+    names: &[String],
+    if_exists: bool,
+) -> Result<Vec<String>, DeskError> {
+    let _one_at_a_time = desk.changing.lock().await;
+    let mut notices = Vec::new();
+    for name in names {
+        match desk.engine.remove_index(name, &by.user) {
+            Ok(tick) => tracing::info!(user = %by.user, index = %name, %tick, "index dropped"),
+            Err(ChangeError::NoIndex { name }) if if_exists => {
+                notices.push(format!("there is no index {name}"));
+            }
+            Err(ChangeError::Read { name, readers }) => return Err(used(&name, &readers)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(notices)
+}
+
+/// What is said of an index that views use.
+fn used(name: &str, views: &[String]) -> DeskError {
+    let message = format!("{name} is used by {}", views.join(", "));
+    let quoted: Vec<String> = views.iter().map(|view| index::quoted(view)).collect();
+    let first = format!("DROP MATERIALIZED VIEW {} comes first", quoted.join(", "));
+    let hint = format!("{first}: no view goes with an index, also not by CASCADE");
+    DeskError::new(Kind::InUse, message).hint(hint)
+}
+
+/// Takes away what `remove` does by its name, and before it its indexes where nothing else reads
+/// it. Gives the tick, and what should be known.
+fn with_indexes(
+    desk: &Desk,
+    by: &Principal,
+    name: &str,
+    remove: impl Fn(&str) -> Result<Timestamp, ChangeError>,
+) -> Result<(Timestamp, Vec<String>), ChangeError> {
+    let readers = match remove(name) {
+        Ok(tick) => return Ok((tick, Vec::new())),
+        Err(ChangeError::Read { readers, .. }) => readers,
+        Err(error) => return Err(error),
+    };
+    let status = desk.engine.status();
+    let own = status.indexes.iter().filter(|index| index.relation == name);
+    let own: Vec<&str> = own.map(|index| index.name.as_str()).collect();
+    // The engine may say of a reader that it is an index.
+    let plain = |reader: &String| {
+        let reader = reader.as_str();
+        own.contains(&reader.strip_prefix("the index ").unwrap_or(reader))
+    };
+    let used = status.indexes.iter().any(|i| i.relation == name && !i.used_by.is_empty());
+    if used || !readers.iter().all(plain) {
+        return Err(ChangeError::Read { name: name.to_owned(), readers });
+    }
+    let mut notices = Vec::new();
+    for index in own {
+        let tick = desk.engine.remove_index(index, &by.user)?;
+        tracing::info!(user = %by.user, index = %index, %tick, "index dropped");
+        notices.push(format!("{index} arranged {name} and is dropped too"));
+    }
+    Ok((remove(name)?, notices))
 }
 
 /// Makes a source, and gives what its maker should know.
@@ -204,8 +320,11 @@ pub(crate) async fn remove_sources(
     let _one_at_a_time = desk.changing.lock().await;
     let mut notices = Vec::new();
     for name in names {
-        match desk.engine.remove_source(name, &by.user) {
-            Ok(tick) => tracing::info!(user = %by.user, source = %name, %tick, "source dropped"),
+        match with_indexes(desk, by, name, |s| desk.engine.remove_source(s, &by.user)) {
+            Ok((tick, told)) => {
+                tracing::info!(user = %by.user, source = %name, %tick, "source dropped");
+                notices.extend(told);
+            }
             Err(ChangeError::NoSource { name }) if if_exists => {
                 notices.push(format!("there is no source {name}"));
             }

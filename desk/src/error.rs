@@ -20,6 +20,8 @@ pub enum Kind {
     UnknownColumn,
     /// No such user setting.
     UnknownSetting,
+    /// No such index.
+    UnknownIndex,
     /// The name is taken.
     Exists,
     /// Others depend on it.
@@ -61,7 +63,7 @@ impl Kind {
             Kind::Syntax => "42601",
             Kind::UnknownRelation => "42P01",
             Kind::UnknownColumn => "42703",
-            Kind::UnknownSetting => "42704",
+            Kind::UnknownSetting | Kind::UnknownIndex => "42704",
             Kind::Exists => "42P07",
             Kind::InUse => "2BP01",
             Kind::Unsupported => "0A000",
@@ -172,6 +174,8 @@ impl From<ChangeError> for DeskError {
             }
             ChangeError::NoSource { .. } => DeskError::new(Kind::UnknownRelation, message)
                 .hint("those of the configuration are changed there, and at a start"),
+            ChangeError::NoIndex { .. } => DeskError::new(Kind::UnknownIndex, message)
+                .hint("gridloom.indexes lists those that there are"),
             ChangeError::Door { .. } => DeskError::new(Kind::Unsupported, message),
             ChangeError::Failed { .. } => DeskError::new(Kind::Internal, message),
         }

@@ -90,7 +90,7 @@ fn refused(error: DeskError) -> Status {
         | Kind::UnknownSetting
         | Kind::Parameter
         | Kind::Data => Status::invalid_argument(text),
-        Kind::UnknownRelation => Status::not_found(text),
+        Kind::UnknownRelation | Kind::UnknownIndex => Status::not_found(text),
         Kind::Exists => Status::already_exists(text),
         Kind::Unsupported => Status::unimplemented(text),
         Kind::Denied => Status::permission_denied(text),

@@ -69,6 +69,7 @@ fn status(kind: Kind) -> StatusCode {
         | Kind::UnknownRelation
         | Kind::UnknownColumn
         | Kind::UnknownSetting
+        | Kind::UnknownIndex
         | Kind::Unsupported
         | Kind::Data
         | Kind::Parameter => StatusCode::BAD_REQUEST,

@@ -27,6 +27,7 @@ mod explain;
 mod flight;
 mod guard;
 mod http;
+mod index;
 pub mod limits;
 mod listen;
 pub mod metrics;

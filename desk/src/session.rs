@@ -43,6 +43,9 @@ use crate::text;
 use crate::transaction::Staged;
 use crate::transaction::Transaction;
 
+/// What is said where a view is to be refreshed.
+const REFRESHED: &str = "views are always up to date: there is nothing to refresh";
+
 /// What a statement gives.
 #[derive(Debug)]
 pub enum Outcome {
@@ -186,8 +189,8 @@ impl Session {
         self.execute(&prepared, None).await
     }
 
-    /// How many statements at the beginning of `pieces` are one change of views: those that follow
-    /// each other, unless a transaction is open anyway. 1 for every other statement.
+    /// How many statements at the beginning of `pieces` are one change of views and indexes: those
+    /// that follow each other, unless a transaction is open anyway. 1 for every other statement.
     pub(crate) async fn change_together(&self, pieces: &[&str]) -> usize {
         if !matches!(*self.transaction.lock().await, Transaction::None) {
             return 1;
@@ -317,9 +320,11 @@ impl Session {
                 let shown = self.settings().show(name.as_deref())?;
                 Ok(Outcome::Rows(self.at_hand(shown)))
             }
-            Asked::CreateView { .. } | Asked::DropViews { .. } | Asked::RenameView { .. } => {
-                done(self.change_views(sql, &prepared.asked).await?)
-            }
+            Asked::CreateView { .. }
+            | Asked::DropViews { .. }
+            | Asked::RenameView { .. }
+            | Asked::CreateIndex
+            | Asked::DropIndexes { .. } => done(self.change_views(sql, &prepared.asked).await?),
             Asked::CreateSource(source) => {
                 done(change::create_source(&self.desk, &self.principal, source).await?)
             }
@@ -327,9 +332,7 @@ impl Session {
                 let by = &self.principal;
                 done(change::remove_sources(&self.desk, by, names, *if_exists).await?)
             }
-            Asked::RefreshView => {
-                done(vec!["views are always up to date: there is nothing to refresh".to_owned()])
-            }
+            Asked::RefreshView => done(vec![REFRESHED.to_owned()]),
             Asked::Set { name, value } => {
                 self.settings().set(name, value)?;
                 done(Vec::new())
@@ -355,7 +358,7 @@ impl Session {
         }
     }
 
-    /// Changes views, at once or at the end of the transaction.
+    /// Changes views and indexes, at once or at the end of the transaction.
     async fn change_views(&self, sql: &str, asked: &Asked) -> Result<Vec<String>, DeskError> {
         let (desk, by) = (&self.desk, &self.principal);
         let mut transaction = self.transaction.lock().await;
@@ -379,6 +382,14 @@ impl Session {
                 let mut staged = Staged::default();
                 staged.rename(desk, from, to)?;
                 staged.commit(desk, by).await
+            }
+            (Asked::CreateIndex, Some(staged)) => staged.create_index(desk, sql),
+            (Asked::CreateIndex, None) => change::create_index(desk, by, sql).await,
+            (Asked::DropIndexes { names, if_exists }, Some(staged)) => {
+                staged.remove_indexes(desk, names, *if_exists)
+            }
+            (Asked::DropIndexes { names, if_exists }, None) => {
+                change::remove_indexes(desk, by, names, *if_exists).await
             }
             _ => Ok(Vec::new()),
         }

@@ -10,6 +10,7 @@ use queries::source::SourceStatement;
 
 use crate::error::DeskError;
 use crate::error::Kind;
+use crate::relations::DATABASE;
 use crate::relations::PUBLIC;
 use crate::role::Role;
 use crate::text;
@@ -19,6 +20,9 @@ use crate::text::Word;
 
 /// What `SHOW SOURCES` asks.
 const SOURCES: &str = "SELECT * FROM gridloom.sources ORDER BY source, partition";
+
+/// What `SHOW INDEXES` asks.
+const INDEXES: &str = "SELECT * FROM gridloom.indexes ORDER BY name";
 
 /// A statement, understood.
 #[derive(Clone, Debug)]
@@ -37,6 +41,10 @@ pub(crate) enum Asked {
     DropSources { names: Vec<String>, if_exists: bool },
     /// A view gets another name.
     RenameView { from: String, to: String },
+    /// An index comes, with its whole text.
+    CreateIndex,
+    /// Indexes go.
+    DropIndexes { names: Vec<String>, if_exists: bool },
     /// The changes of a view.
     Subscribe(Subscribe, Option<AsOf>),
     /// Rows, as COPY writes them.
@@ -130,6 +138,7 @@ impl Asked {
             Asked::CreateView { .. } | Asked::DropViews { .. } | Asked::RenameView { .. } => {
                 Role::Engineer
             }
+            Asked::CreateIndex | Asked::DropIndexes { .. } => Role::Engineer,
             // What it is told to open is opened with the rights of the process: files, and those
             // that a broker's library reads or loads.
             Asked::CreateSource(source)
@@ -142,11 +151,15 @@ impl Asked {
         }
     }
 
-    /// Whether views come or go by it, so that it is part of a transaction.
+    /// Whether views or indexes come or go by it, so that it is part of a transaction.
     pub(crate) fn changes_views(&self) -> bool {
         matches!(
             self,
-            Asked::CreateView { .. } | Asked::DropViews { .. } | Asked::RenameView { .. }
+            Asked::CreateView { .. }
+                | Asked::DropViews { .. }
+                | Asked::RenameView { .. }
+                | Asked::CreateIndex
+                | Asked::DropIndexes { .. }
         )
     }
 
@@ -158,6 +171,8 @@ impl Asked {
             Asked::CreateView { .. } => "CREATE MATERIALIZED VIEW",
             Asked::DropViews { .. } => "DROP MATERIALIZED VIEW",
             Asked::RenameView { .. } => "ALTER MATERIALIZED VIEW",
+            Asked::CreateIndex => "CREATE INDEX",
+            Asked::DropIndexes { .. } => "DROP INDEX",
             Asked::CreateSource(_) => "CREATE SOURCE",
             Asked::DropSources { .. } => "DROP SOURCE",
             Asked::Subscribe(..) => "SUBSCRIBE",
@@ -210,11 +225,12 @@ fn ours(sql: &str, words: &[Word], at: Option<AsOf>) -> Result<Option<Asked>, De
     if first.is("EXPLAIN") {
         return explain(sql, words);
     }
-    if first.is("SHOW") && words.get(1).is_some_and(|word| word.is("SOURCES")) {
-        return Asked::read(SOURCES).map(Some);
-    }
     if first.is("SHOW") {
-        return Ok(show(words));
+        return match words.get(1) {
+            Some(word) if word.is("SOURCES") => Asked::read(SOURCES).map(Some),
+            Some(word) if word.is("INDEXES") => Asked::read(INDEXES).map(Some),
+            _ => Ok(show(words)),
+        };
     }
     if first.is("DISCARD") {
         let all = words.get(1).is_some_and(|word| word.is("ALL"));
@@ -240,34 +256,67 @@ fn ours(sql: &str, words: &[Word], at: Option<AsOf>) -> Result<Option<Asked>, De
         let hint = "dbt sends it where persist_docs is set";
         return Err(DeskError::new(Kind::Unsupported, message).hint(hint));
     }
-    if first.is("CREATE") && words.get(1).is_some_and(|word| word.is("SOURCE")) {
-        let source = queries::source::source(sql).map_err(|error| DeskError::planned(&error, sql));
-        return Ok(Some(Asked::CreateSource(Box::new(source?))));
+    if first.is("CREATE") {
+        return created(sql, words);
     }
-    if first.is("DROP") && words.get(1).is_some_and(|word| word.is("SOURCE")) {
-        return drop_sources(&words[2..]).map(Some);
-    }
-    let indexed = |word: &Word| word.is("INDEX");
-    if first.is("CREATE") && words.iter().skip(1).take(2).any(indexed) {
-        let hint = "a view GROUP BY that column, or DISTINCT ON it, is kept by key";
-        return Err(DeskError::new(Kind::Unsupported, "CREATE INDEX is not done here").hint(hint));
-    }
-    if first.is("CREATE") && words.iter().take(4).any(|word| word.is("MATERIALIZED")) {
-        return Ok(Some(Asked::CreateView { replace: words[1].is("OR") }));
+    if first.is("DROP") {
+        return dropped(words);
     }
     Ok(None)
 }
 
-/// `DROP SOURCE [IF EXISTS] name, …`.
-fn drop_sources(words: &[Word]) -> Result<Asked, DeskError> {
+/// `CREATE SOURCE`, `CREATE [UNIQUE] INDEX` and `CREATE MATERIALIZED VIEW`; any other CREATE is the
+/// parser's.
+fn created(sql: &str, words: &[Word]) -> Result<Option<Asked>, DeskError> {
+    let is = |at: usize, keyword: &str| words.get(at).is_some_and(|word| word.is(keyword));
+    if is(1, "SOURCE") {
+        let source = queries::source::source(sql).map_err(|error| DeskError::planned(&error, sql));
+        return Ok(Some(Asked::CreateSource(Box::new(source?))));
+    }
+    if is(1 + usize::from(is(1, "UNIQUE")), "INDEX") {
+        return Ok(Some(Asked::CreateIndex));
+    }
+    if words.iter().take(4).any(|word| word.is("MATERIALIZED")) {
+        return Ok(Some(Asked::CreateView { replace: is(1, "OR") }));
+    }
+    Ok(None)
+}
+
+/// `DROP SOURCE` and `DROP INDEX`; any other DROP is the parser's.
+fn dropped(words: &[Word]) -> Result<Option<Asked>, DeskError> {
+    match words {
+        [_, what, rest @ ..] if what.is("SOURCE") => {
+            let (names, if_exists) = named(rest, "SOURCE")?;
+            Ok(Some(Asked::DropSources { names, if_exists }))
+        }
+        [_, what, rest @ ..] if what.is("INDEX") => {
+            let rest = match rest {
+                [word, rest @ ..] if word.is("CONCURRENTLY") => rest,
+                rest => rest,
+            };
+            // No view goes with an index, so that both say the same.
+            let rest = match rest {
+                [rest @ .., word] if word.is("CASCADE") || word.is("RESTRICT") => rest,
+                rest => rest,
+            };
+            let (names, if_exists) = named(rest, "INDEX")?;
+            Ok(Some(Asked::DropIndexes { names, if_exists }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `[IF EXISTS] name, …` of a DROP: the names, and whether they may be missing.
+fn named(words: &[Word], what: &str) -> Result<(Vec<String>, bool), DeskError> {
     let if_exists = matches!(words, [a, b, ..] if a.is("IF") && b.is("EXISTS"));
     let words = if if_exists { &words[2..] } else { words };
     let names: Option<Vec<String>> =
         words.split(|word| word.token == Token::Comma).map(dotted).collect();
     let names = names.filter(|names| !names.is_empty()).ok_or_else(|| {
-        DeskError::new(Kind::Syntax, "DROP SOURCE names no source").hint("write DROP SOURCE name")
+        let message = format!("DROP {what} names no {}", what.to_lowercase());
+        DeskError::new(Kind::Syntax, message).hint(format!("write DROP {what} name"))
     })?;
-    Ok(Asked::DropSources { names, if_exists })
+    Ok((names, if_exists))
 }
 
 /// `ALTER [MATERIALIZED] VIEW name RENAME TO name`; any other ALTER is refused.
@@ -336,11 +385,12 @@ fn show(words: &[Word]) -> Option<Asked> {
     Some(Asked::Show((name != "all").then_some(name)))
 }
 
-/// A name of one part, or `public.name`.
+/// A name without `public.`, and without the database before that.
 fn dotted(words: &[Word]) -> Option<String> {
     let names: Vec<String> = words.iter().filter_map(Word::name).collect();
     match names.as_slice() {
-        [schema, name] if schema == "public" => Some(name.clone()),
+        [schema, name] if schema == PUBLIC => Some(name.clone()),
+        [database, schema, name] if database == DATABASE && schema == PUBLIC => Some(name.clone()),
         [] => None,
         names => Some(names.join(".")),
     }
@@ -515,8 +565,45 @@ fn refused(statement: &ast::Statement) -> DeskError {
         }
         _ => {
             "there are SELECT, SUBSCRIBE, EXPLAIN, SHOW, COPY … TO STDOUT, CREATE and DROP \
-             MATERIALIZED VIEW and SOURCE"
+             MATERIALIZED VIEW, INDEX and SOURCE"
         }
     };
     DeskError::new(Kind::Unsupported, format!("{words} is not done here")).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a text asks for, as Rust writes it.
+    #[track_caller]
+    fn check(sql: &str, expected: &str) {
+        assert_eq!(format!("{:?}", Asked::read(sql).unwrap()), expected, "{sql}");
+    }
+
+    #[test]
+    fn indexes_come_in_every_spelling() {
+        for sql in [
+            "CREATE INDEX i ON v (c)",
+            "create unique index i on v (c)",
+            "create index concurrently if not exists \"i\" on \"gridloom\".\"public\".\"v\" (c)",
+        ] {
+            check(sql, "CreateIndex");
+        }
+        let sql = "CREATE MATERIALIZED VIEW index AS SELECT 1";
+        check(sql, "CreateView { replace: false }");
+        assert!(Asked::read("CREATE VIEW index AS SELECT 1").is_err());
+    }
+
+    #[test]
+    fn indexes_go_by_their_plain_names() {
+        let dropped = |names: &str, if_exists: bool| {
+            format!("DropIndexes {{ names: [{names}], if_exists: {if_exists} }}")
+        };
+        check("DROP INDEX i", &dropped("\"i\"", false));
+        let sql = "drop index concurrently if exists \"public\".\"I\", gridloom.public.j cascade";
+        check(sql, &dropped("\"I\", \"j\"", true));
+        check("DROP INDEX i RESTRICT", &dropped("\"i\"", false));
+        assert_eq!(Asked::read("DROP INDEX").unwrap_err().message, "DROP INDEX names no index");
+    }
 }

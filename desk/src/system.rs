@@ -77,9 +77,27 @@ relation! {
 }
 
 relation! {
-    /// What one node of a view keeps.
+    /// An index.
+    pub struct Index in "indexes" {
+        /// Its name.
+        pub name: String,
+        /// The relation that it arranges.
+        pub relation: String,
+        /// The columns by which.
+        pub columns: String,
+        /// How much of its history is worked off, in percent; views may use it from 100 on.
+        pub hydrated_percent: i64,
+        /// The views that use it.
+        pub used_by: String,
+        /// The statement that made it.
+        pub sql: String,
+    }
+}
+
+relation! {
+    /// What one node of a view, or an index, keeps.
     pub struct Arrangement in "arrangements" {
-        /// The view.
+        /// The view or the index.
         pub view: String,
         /// The node, as EXPLAIN prints it.
         pub node: String,
@@ -146,6 +164,7 @@ pub(crate) fn list() -> Vec<(&'static str, SchemaRef)> {
         (Arrangement::NAME, Arrangement::schema()),
         (Fault::NAME, Fault::schema()),
         (Frontier::NAME, Frontier::schema()),
+        (Index::NAME, Index::schema()),
         (Instance::NAME, Instance::schema()),
         (Listed::NAME, Listed::schema()),
         (Source::NAME, Source::schema()),
@@ -159,6 +178,7 @@ pub(crate) fn rows(name: &str, status: &Status, catalog: &Catalog) -> Option<Rec
         Arrangement::NAME => Arrangement::to_batch(&arrangements(status)),
         Fault::NAME => Fault::to_batch(&faults(status)),
         Frontier::NAME => Frontier::to_batch(&frontiers(status)),
+        Index::NAME => Index::to_batch(&indexes(status)),
         Instance::NAME => Instance::to_batch(&[instance(status)]),
         Listed::NAME => Listed::to_batch(&relations(catalog)),
         Source::NAME => Source::to_batch(&sources(status)),
@@ -217,6 +237,18 @@ fn views(status: &Status) -> Vec<View> {
         sql: view.sql.clone(),
     });
     views.collect()
+}
+
+fn indexes(status: &Status) -> Vec<Index> {
+    let indexes = status.indexes.iter().map(|index| Index {
+        name: index.name.clone(),
+        relation: index.relation.clone(),
+        columns: index.columns.join(", "),
+        hydrated_percent: i64::from(index.hydrated),
+        used_by: index.used_by.join(", "),
+        sql: index.sql.clone(),
+    });
+    indexes.collect()
 }
 
 fn arrangements(status: &Status) -> Vec<Arrangement> {

@@ -1,10 +1,12 @@
-//! Views that change within a transaction: nothing happens before COMMIT, and then the net effect.
+//! Views and indexes that change within a transaction: nothing happens before COMMIT, and then the
+//! net effect.
 //!
 //! Tools replace a view in several steps: drop it and make it anew, or make another, rename both
 //! and drop the old one. Done one by one, each step would work off a history, and readers would
 //! meet no view in between. So a transaction only remembers what its statements would leave, and
-//! COMMIT does the least that leads there: a view that was dropped and made again is replaced,
-//! beside what runs, and those that read it stay.
+//! COMMIT does the least that leads there ([`decide`]): a view that was dropped and made again is
+//! replaced, beside what runs, and those that read it stay. Indexes go with their view, and follow
+//! it to another name.
 //!
 //! Each statement is planned as it comes, over what the transaction has changed so far, so that it
 //! is refused at its place. After a refusal only ROLLBACK helps, as everywhere in PostgreSQL.
@@ -12,21 +14,29 @@
 //! **Invariant:** ROLLBACK, and a client that is gone, change nothing.
 //! **Bounds:** the definitions that one transaction makes, at most [`STAGED_MAX`].
 
-use arrow::datatypes::SchemaRef;
+mod decide;
+
+use std::collections::BTreeMap;
+
 use queries::Planner;
 use schemas::catalog::Catalog;
 use schemas::catalog::RelationInfo;
 use schemas::catalog::RelationKind;
 use schemas::contract::ChangeError;
-use schemas::contract::Status;
 
+use self::decide::Index;
+use self::decide::Left;
+use self::decide::Step;
+use self::decide::View;
+use self::decide::steps;
 use crate::change;
 use crate::desk::Desk;
 use crate::error::DeskError;
 use crate::error::Kind;
+use crate::index;
 use crate::role::Principal;
 
-/// Views that one transaction may change.
+/// Views and indexes that one transaction may change.
 const STAGED_MAX: usize = 1_000;
 
 /// Where a session stands.
@@ -41,23 +51,10 @@ pub(crate) enum Transaction {
     Failed,
 }
 
-/// What a transaction would leave of the views that it has changed.
+/// What a transaction would leave of what it has changed.
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
-    /// By name, in the order of the last change; nothing where the view is dropped.
-    views: Vec<(String, Option<View>)>,
-    /// Names that were dropped with what reads them.
-    cascading: Vec<String>,
-}
-
-/// A definition within a transaction.
-#[derive(Clone, Debug)]
-struct View {
-    /// The statement that makes it, with its name as it is now.
-    sql: String,
-    columns: SchemaRef,
-    /// The name under which it stands outside, if it does.
-    outside: Option<String>,
+    left: Left,
 }
 
 impl Staged {
@@ -75,12 +72,13 @@ impl Staged {
         let planner = Planner::new(self.catalog(desk));
         let plan = planner.view(&text).map_err(|error| DeskError::planned(&error, &text))?;
         let name = plan.name.clone();
-        if self.catalog(desk).get(&name).is_some() {
+        let of_index = self.indexes(desk).contains_key(&name);
+        if of_index || self.catalog(desk).get(&name).is_some() {
             if if_not_exists {
                 return Ok(vec![change::stays(&name)]);
             }
-            if !replace {
-                return Err(ChangeError::Exists { name }.into());
+            if of_index || !replace {
+                return Err(change::taken(&desk.engine.status(), name));
             }
         }
         let columns = plan.root.schema;
@@ -88,15 +86,16 @@ impl Staged {
         Ok(vec![format!("{name} takes effect at COMMIT")])
     }
 
-    /// Remembers that a view gets another name.
+    /// Remembers that a view gets another name, and its indexes with it.
     ///
     /// # Errors
     /// It is not there, or the name is taken.
     pub(crate) fn rename(&mut self, desk: &Desk, from: &str, to: &str) -> Result<(), DeskError> {
-        if self.catalog(desk).get(to).is_some() {
+        let indexes = self.indexes(desk);
+        if self.catalog(desk).get(to).is_some() || indexes.contains_key(to) {
             return Err(ChangeError::Exists { name: to.to_owned() }.into());
         }
-        let view = match self.views.iter().find(|(name, _)| name == from) {
+        let view = match self.left.views.iter().find(|(name, _)| name == from) {
             Some((_, view)) => view.as_ref().map(|view| (view.sql.clone(), view.outside.clone())),
             None => {
                 let status = desk.engine.status();
@@ -109,10 +108,14 @@ impl Staged {
         let plan = Planner::new(self.catalog(desk)).view(&sql);
         let plan = plan.map_err(|error| DeskError::planned(&error, &sql))?;
         self.put(from, None)?;
-        self.put(to, Some(View { sql, columns: plan.root.schema, outside }))
+        self.put(to, Some(View { sql, columns: plan.root.schema, outside }))?;
+        for (name, index) in indexes.into_iter().filter(|(_, index)| index.relation == from) {
+            self.put_index(&name, Some(Index { relation: to.to_owned(), ..index }))?;
+        }
+        Ok(())
     }
 
-    /// Remembers that views go; says what should be known.
+    /// Remembers that views go, with the indexes on them; says what should be known.
     ///
     /// # Errors
     /// One is not there.
@@ -130,7 +133,12 @@ impl Staged {
             match info.map(|info| info.kind) {
                 Some(RelationKind::View) => {
                     if cascade {
-                        self.cascading.push(name.clone());
+                        self.left.cascading.push(name.clone());
+                    }
+                    let on = self.indexes(desk).into_iter();
+                    for (index, _) in on.filter(|(_, index)| index.relation == name) {
+                        self.put_index(&index, None)?;
+                        self.left.following.push(index);
                     }
                     self.put(&name, None)?;
                 }
@@ -141,20 +149,76 @@ impl Staged {
         Ok(notices)
     }
 
+    /// Remembers that an index comes; says what its maker should know.
+    ///
+    /// # Errors
+    /// It is none that is kept, or the name is taken.
+    pub(crate) fn create_index(
+        &mut self,
+        desk: &Desk,
+        sql: &str,
+    ) -> Result<Vec<String>, DeskError> {
+        let (catalog, indexes) = (self.catalog(desk), self.indexes(desk));
+        let taken = |name: &str| catalog.get(name).is_some() || indexes.contains_key(name);
+        let index::Planned { plan, if_not_exists } = index::planned(&catalog, sql, taken)?;
+        let name = plan.name;
+        if taken(&name) {
+            return match if_not_exists {
+                true => Ok(vec![change::stays(&name)]),
+                false => Err(change::taken(&desk.engine.status(), name)),
+            };
+        }
+        self.put_index(&name, Some(Index { relation: plan.relation, columns: plan.columns }))?;
+        Ok(vec![format!("{name} takes effect at COMMIT")])
+    }
+
+    /// Remembers that indexes go; says what should be known.
+    ///
+    /// # Errors
+    /// One is not there.
+    pub(crate) fn remove_indexes(
+        &mut self,
+        desk: &Desk,
+        names: &[String],
+        if_exists: bool,
+    ) -> Result<Vec<String>, DeskError> {
+        let mut notices = Vec::new();
+        for name in names {
+            if self.indexes(desk).contains_key(name) {
+                self.put_index(name, None)?;
+            } else if if_exists {
+                notices.push(format!("there is no index {name}"));
+            } else {
+                return Err(ChangeError::NoIndex { name: name.clone() }.into());
+            }
+        }
+        Ok(notices)
+    }
+
     fn put(&mut self, name: &str, view: Option<View>) -> Result<(), DeskError> {
-        self.views.retain(|(known, _)| known != name);
-        if self.views.len() == STAGED_MAX {
-            let message = format!("a transaction changes at most {STAGED_MAX} views");
+        self.left.views.retain(|(known, _)| known != name);
+        self.left.views.push((name.to_owned(), view));
+        self.within()
+    }
+
+    fn put_index(&mut self, name: &str, index: Option<Index>) -> Result<(), DeskError> {
+        self.left.indexes.retain(|(known, _)| known != name);
+        self.left.indexes.push((name.to_owned(), index));
+        self.within()
+    }
+
+    fn within(&self) -> Result<(), DeskError> {
+        if self.left.views.len() + self.left.indexes.len() > STAGED_MAX {
+            let message = format!("a transaction changes at most {STAGED_MAX} views and indexes");
             return Err(DeskError::new(Kind::TooLarge, message));
         }
-        self.views.push((name.to_owned(), view));
         Ok(())
     }
 
     /// The relations as the transaction has them.
     fn catalog(&self, desk: &Desk) -> Catalog {
         let mut catalog = desk.engine.catalog();
-        for (name, view) in &self.views {
+        for (name, view) in &self.left.views {
             catalog.remove(name);
             if let Some(view) = view {
                 let schema = view.columns.clone();
@@ -162,6 +226,20 @@ impl Staged {
             }
         }
         catalog
+    }
+
+    /// The indexes as the transaction has them.
+    fn indexes(&self, desk: &Desk) -> BTreeMap<String, Index> {
+        let status = desk.engine.status();
+        let standing = status.indexes.iter().map(|index| (index.name.clone(), Index::from(index)));
+        let mut indexes: BTreeMap<String, Index> = standing.collect();
+        for (name, index) in &self.left.indexes {
+            match index {
+                Some(index) => indexes.insert(name.clone(), index.clone()),
+                None => indexes.remove(name),
+            };
+        }
+        indexes
     }
 
     /// Does what is left to do. Gives what should be known.
@@ -173,18 +251,11 @@ impl Staged {
         desk: &Desk,
         by: &Principal,
     ) -> Result<Vec<String>, DeskError> {
-        let status = desk.engine.status();
+        let (status, catalog) = (desk.engine.status(), desk.engine.catalog());
         let mut done: Vec<String> = Vec::new();
         let mut notices = Vec::new();
-        for step in self.steps(&status) {
-            let made = match &step {
-                Step::Create { sql, replace, .. } => change::create(desk, by, sql, *replace).await,
-                Step::Remove { name, cascade } => {
-                    let names = std::slice::from_ref(name);
-                    change::remove(desk, by, names, false, *cascade).await
-                }
-            };
-            match made {
+        for step in steps(self.left, &status, &catalog) {
+            match take(&step, desk, by).await {
                 Ok(told) => notices.extend(told),
                 Err(mut error) if !done.is_empty() => {
                     error.message =
@@ -197,108 +268,30 @@ impl Staged {
         }
         Ok(notices)
     }
+}
 
-    /// What leads from the views that stand to those that shall stand.
-    fn steps(self, status: &Status) -> Vec<Step> {
-        let stands = |name: &str| status.views.iter().any(|view| view.name == name);
-        let (made, gone): (Vec<_>, Vec<_>) =
-            self.views.into_iter().partition(|(_, view)| view.is_some());
-        let mut steps = Vec::new();
-        for (name, view) in made {
-            let Some(view) = view else { continue };
-            if view.outside.as_deref() != Some(name.as_str()) {
-                let replace = stands(&name);
-                steps.push(Step::Create { name, sql: view.sql, replace });
+/// Takes a step. Gives what should be known.
+async fn take(step: &Step, desk: &Desk, by: &Principal) -> Result<Vec<String>, DeskError> {
+    match step {
+        Step::Create { sql, replace, .. } => change::create(desk, by, sql, *replace).await,
+        Step::Remove { name, cascade } => {
+            let names = std::slice::from_ref(name);
+            change::remove(desk, by, names, false, *cascade).await
+        }
+        Step::CreateIndex { sql, .. } => change::create_index(desk, by, sql).await,
+        Step::RemoveIndex { name, follows } => {
+            let names = std::slice::from_ref(name);
+            match change::remove_indexes(desk, by, names, false).await {
+                // Nobody asked for it by name.
+                Err(error) if *follows && error.kind == Kind::InUse => {
+                    Ok(vec![format!("{}, and stays", error.message)])
+                }
+                done => done,
             }
-        }
-        // Those that were dropped first may be read by those that were dropped later.
-        for (name, _) in gone.into_iter().rev().filter(|(name, _)| stands(name)) {
-            let cascade = self.cascading.contains(&name);
-            steps.push(Step::Remove { name, cascade });
-        }
-        steps
-    }
-}
-
-/// One change that COMMIT makes.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    Create { name: String, sql: String, replace: bool },
-    Remove { name: String, cascade: bool },
-}
-
-impl std::fmt::Display for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Step::Create { name, replace: false, .. } => write!(f, "{name} made"),
-            Step::Create { name, .. } => write!(f, "{name} replaced"),
-            Step::Remove { name, .. } => write!(f, "{name} dropped"),
         }
     }
 }
 
 fn unknown(name: &str) -> DeskError {
     DeskError::new(Kind::UnknownRelation, format!("there is no view {name}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::datatypes::Schema;
-    use schemas::contract::ViewStatus;
-
-    use super::*;
-
-    fn view(sql: &str, outside: Option<&str>) -> Option<View> {
-        let columns = Arc::new(Schema::empty());
-        Some(View { sql: sql.to_owned(), columns, outside: outside.map(str::to_owned) })
-    }
-
-    #[track_caller]
-    fn check(views: Vec<(&str, Option<View>)>, steps: &[&str]) {
-        let mut staged = Staged::default();
-        for (name, view) in views {
-            staged.put(name, view).unwrap();
-        }
-        let stands = ["v", "w"].map(|name| ViewStatus { name: name.into(), ..Default::default() });
-        let status = Status { views: stands.to_vec(), ..Status::default() };
-        let said: Vec<String> = staged.steps(&status).iter().map(Step::to_string).collect();
-        assert_eq!(said, steps);
-    }
-
-    #[test]
-    fn what_is_dropped_and_made_again_is_replaced() {
-        check(vec![("v", None), ("v", view("new", None))], &["v replaced"]);
-    }
-
-    #[test]
-    fn two_renames_are_a_replacement() {
-        check(
-            vec![
-                ("v_tmp", view("new", None)),
-                ("v", None),
-                ("v_backup", view("old", Some("v"))),
-                ("v_tmp", None),
-                ("v", view("new", None)),
-                ("v_backup", None),
-            ],
-            &["v replaced"],
-        );
-    }
-
-    #[test]
-    fn a_rename_makes_and_drops() {
-        check(vec![("v", None), ("x", view("old", Some("v")))], &["x made", "v dropped"]);
-    }
-
-    #[test]
-    fn what_comes_back_to_its_name_stays() {
-        check(vec![("v", None), ("x", None), ("v", view("old", Some("v")))], &[]);
-    }
-
-    #[test]
-    fn the_last_that_was_dropped_goes_first() {
-        check(vec![("w", None), ("v", None), ("new", None)], &["v dropped", "w dropped"]);
-    }
 }

@@ -154,7 +154,7 @@ fn source_problems(config: &Config, source: &Source, connect: bool) -> Vec<Probl
     let kind = entry.kind.as_str();
     let read = || match kind {
         "file" => FileSourceConfig::read(name, options, base).err(),
-        "kafka" => KafkaSourceConfig::read(name, options).err(),
+        "kafka" => KafkaSourceConfig::read(name, options, base).err(),
         SIMULATOR => SimulatorConfig::read(name, options).err(),
         _ => None,
     };

@@ -26,6 +26,8 @@ use schemas::catalog::RelationKind;
 use schemas::contract::ChangeError;
 use schemas::contract::Changes;
 use schemas::contract::Engine;
+use schemas::contract::IndexPlan;
+use schemas::contract::IndexStatus;
 use schemas::contract::ReadError;
 use schemas::contract::Snapshot;
 use schemas::contract::SourcePlan;
@@ -40,6 +42,7 @@ mod history;
 
 pub(crate) use self::history::kind_of;
 use crate::gauge::Gauges;
+use crate::index::serves;
 use crate::views::store::Views;
 
 /// Rows of a stream that one read gives at most: what is larger wants a view.
@@ -51,6 +54,10 @@ pub(crate) enum Wish {
     Create { plan: Box<ViewPlan>, by: String },
     /// Take a view away.
     Remove { view: String, by: String },
+    /// Build an index.
+    CreateIndex { plan: Box<IndexPlan>, by: String },
+    /// Take an index away.
+    RemoveIndex { index: String, by: String },
     /// Take rows from a source.
     CreateSource { plan: Box<SourcePlan>, source: Box<dyn Source>, by: String },
     /// Take no more rows from a source.
@@ -70,12 +77,25 @@ pub(crate) struct Standing {
     pub(crate) in_flow: bool,
     /// It, or what takes its place, is working off its past.
     pub(crate) hydrating: Option<u8>,
+    /// The indexes from which it reads.
+    pub(crate) uses: Vec<String>,
+}
+
+/// An index, as far as others are concerned.
+#[derive(Clone, Debug)]
+pub(crate) struct StandingIndex {
+    pub(crate) plan: IndexPlan,
+    /// The number under which it runs, once it does.
+    pub(crate) relation: Option<usize>,
+    /// It is working off its past.
+    pub(crate) hydrating: Option<u8>,
 }
 
 /// What the handles and the instance share.
 pub(crate) struct Desk {
     pub(crate) catalog: Catalog,
     pub(crate) standing: BTreeMap<String, Standing>,
+    pub(crate) indexes: BTreeMap<String, StandingIndex>,
     /// What the agents read.
     pub(crate) agents_read: Vec<String>,
     pub(crate) status: Status,
@@ -127,6 +147,51 @@ impl Desk {
         self.standing.iter().map(view).collect()
     }
 
+    /// The indexes there are.
+    fn indexes(&self) -> Vec<IndexStatus> {
+        let index = |(name, of): (&String, &StandingIndex)| IndexStatus {
+            name: name.clone(),
+            relation: of.plan.relation.clone(),
+            columns: of.plan.columns.clone(),
+            sql: of.plan.view.sql.clone(),
+            hydrated: of.hydrating.unwrap_or(100),
+            used_by: self.users(name),
+        };
+        self.indexes.iter().map(index).collect()
+    }
+
+    /// The indexes from which a view reads, if it is made now: of each relation one, by whose key
+    /// it joins if there is such.
+    pub(crate) fn serving(&self, plan: &ViewPlan) -> Vec<String> {
+        let of = |read: &String| {
+            let there = |index: &&StandingIndex| {
+                index.plan.relation == *read
+                    && index.hydrating.is_none()
+                    && index.relation.is_some()
+            };
+            let serving = (self.indexes.values().filter(there))
+                .filter_map(|index| Some((serves(&index.plan, plan)?, index)));
+            // Of equals the first by name.
+            let best = serving.min_by_key(|(by_key, _)| !by_key);
+            best.map(|(_, index)| index.plan.name.clone())
+        };
+        plan.reads.iter().filter_map(of).collect()
+    }
+
+    /// The views that read from an index.
+    fn users(&self, index: &str) -> Vec<String> {
+        let uses = |(_, standing): &(&String, &Standing)| standing.uses.iter().any(|u| u == index);
+        self.standing.iter().filter(uses).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The views, agents and indexes that read a relation.
+    fn readers_and_indexes(&self, relation: &str) -> Vec<String> {
+        let mut readers = self.readers(relation);
+        let on = self.indexes.iter().filter(|(_, index)| index.plan.relation == relation);
+        readers.extend(on.map(|(name, _)| format!("the index {name}")));
+        readers
+    }
+
     /// The views and agents that read a view.
     fn readers(&self, view: &str) -> Vec<String> {
         let reads = |standing: &Standing| standing.plan.reads.iter().any(|read| read == view);
@@ -149,7 +214,8 @@ impl Desk {
         let name = plan.name.clone();
         let failed = |message: String| Err(ChangeError::Failed { name: name.clone(), message });
         let there = self.catalog.get(&name);
-        if there.is_some_and(|info| info.kind != RelationKind::View || !replace) {
+        let taken = there.is_some_and(|info| info.kind != RelationKind::View || !replace);
+        if taken || self.indexes.contains_key(&name) {
             return Err(ChangeError::Exists { name });
         }
         let busy = |read: &str| self.standing.get(read).is_some_and(|s| s.hydrating.is_some());
@@ -172,16 +238,40 @@ impl Desk {
                     .into_iter()
                     .all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type())
         });
-        let readers = self.readers(&name);
+        let readers = self.readers_and_indexes(&name);
         if !same && !readers.is_empty() {
             return Err(ChangeError::Read { name, readers });
         }
         Ok(())
     }
 
+    fn may_create_index(&self, plan: &IndexPlan) -> Result<(), ChangeError> {
+        let name = plan.name.clone();
+        // What tools take for the index of a key has such a name.
+        let of_key = name.strip_suffix("_pkey").is_some_and(|of| self.catalog.get(of).is_some());
+        if of_key || self.indexes.contains_key(&name) || self.catalog.get(&name).is_some() {
+            return Err(ChangeError::Exists { name });
+        }
+        match self.catalog.get(&plan.relation) {
+            Some(_) => Ok(()),
+            None => Err(ChangeError::Unknown { name: plan.relation.clone() }),
+        }
+    }
+
+    fn may_remove_index(&self, index: &str) -> Result<(), ChangeError> {
+        let name = index.to_owned();
+        if !self.indexes.contains_key(index) {
+            return Err(ChangeError::NoIndex { name });
+        }
+        match self.users(index) {
+            readers if readers.is_empty() => Ok(()),
+            readers => Err(ChangeError::Read { name, readers }),
+        }
+    }
+
     fn may_create_source(&self, name: &str) -> Result<Opener, ChangeError> {
         let name = name.to_owned();
-        if self.catalog.get(&name).is_some() {
+        if self.catalog.get(&name).is_some() || self.indexes.contains_key(&name) {
             return Err(ChangeError::Exists { name });
         }
         let closed = "this instance takes no sources while it runs";
@@ -193,7 +283,7 @@ impl Desk {
         if !self.sources.contains(source) {
             return Err(ChangeError::NoSource { name });
         }
-        match self.readers(source) {
+        match self.readers_and_indexes(source) {
             readers if readers.is_empty() => Ok(()),
             readers => Err(ChangeError::Read { name, readers }),
         }
@@ -204,13 +294,13 @@ impl Desk {
         let Some(standing) = self.standing.get(view) else {
             return Err(ChangeError::Unknown { name });
         };
-        let readers = self.readers(view);
-        if !readers.is_empty() {
-            return Err(ChangeError::Read { name, readers });
-        }
         if standing.in_file {
             let message = "it stands in the folder of views: take its file away and start again";
             return Err(ChangeError::Failed { name, message: message.to_owned() });
+        }
+        let readers = self.readers_and_indexes(view);
+        if !readers.is_empty() {
+            return Err(ChangeError::Read { name, readers });
         }
         Ok(())
     }
@@ -224,7 +314,10 @@ impl Engine for Handle {
     fn status(&self) -> Status {
         let desk = self.desk();
         let mut status = desk.status.clone();
-        status.views = desk.views();
+        (status.views, status.indexes) = (desk.views(), desk.indexes());
+        let indexes: Vec<(usize, String)> = (desk.indexes.iter())
+            .filter_map(|(name, index)| Some((index.relation?, name.clone())))
+            .collect();
         drop(desk);
         let stands = self.views.stands();
         for view in &mut status.views {
@@ -236,6 +329,7 @@ impl Engine for Handle {
         let numbered = |view: &'_ ViewStatus| self.views.relation(&view.name);
         let views: Vec<(usize, &str)> = (status.views.iter())
             .filter_map(|view| Some((numbered(view)?, view.name.as_str())))
+            .chain(indexes.iter().map(|(number, name)| (*number, name.as_str())))
             .collect();
         status.arrangements = self.gauges.read(&views);
         status
@@ -293,10 +387,18 @@ impl Engine for Handle {
         let name = plan.name.clone();
         let mut desk = self.desk();
         desk.may_create(&plan, replace)?;
+        let mut uses = desk.serving(&plan);
+        // What it replaces goes on until it can be read.
+        uses.extend(desk.standing.get(&name).into_iter().flat_map(|old| old.uses.clone()));
         let (schema, kind) = (plan.root.schema.clone(), RelationKind::View);
         desk.catalog.add(&name, RelationInfo { schema, kind });
-        let standing =
-            Standing { plan: plan.clone(), in_file: false, in_flow: false, hydrating: Some(0) };
+        let standing = Standing {
+            plan: plan.clone(),
+            in_file: false,
+            in_flow: false,
+            hydrating: Some(0),
+            uses,
+        };
         desk.standing.insert(name.clone(), standing);
         drop(desk);
         self.wish(&name, Wish::Create { plan: Box::new(plan), by: by.to_owned() })
@@ -309,6 +411,24 @@ impl Engine for Handle {
         desk.catalog.remove(view);
         drop(desk);
         self.wish(view, Wish::Remove { view: view.to_owned(), by: by.to_owned() })
+    }
+
+    fn create_index(&self, plan: IndexPlan, by: &str) -> Result<Timestamp, ChangeError> {
+        let name = plan.name.clone();
+        let mut desk = self.desk();
+        desk.may_create_index(&plan)?;
+        let of = StandingIndex { plan: plan.clone(), relation: None, hydrating: Some(0) };
+        desk.indexes.insert(name.clone(), of);
+        drop(desk);
+        self.wish(&name, Wish::CreateIndex { plan: Box::new(plan), by: by.to_owned() })
+    }
+
+    fn remove_index(&self, index: &str, by: &str) -> Result<Timestamp, ChangeError> {
+        let mut desk = self.desk();
+        desk.may_remove_index(index)?;
+        desk.indexes.remove(index);
+        drop(desk);
+        self.wish(index, Wish::RemoveIndex { index: index.to_owned(), by: by.to_owned() })
     }
 
     fn create_source(&self, plan: SourcePlan, by: &str) -> Result<Timestamp, ChangeError> {

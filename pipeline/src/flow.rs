@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use differential_dataflow::AsCollection;
@@ -14,12 +15,16 @@ use operators::control::ControlOutputs;
 use operators::error::HostError;
 use operators::host::HostInput;
 use operators::settings::Settings;
+use schemas::catalog::Catalog;
+use schemas::catalog::RelationKind;
 use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::DECISIONS;
 use schemas::decision::Forecast;
 use schemas::event::Setpoint;
 use schemas::plan::ViewPlan;
+use schemas::plan::explain::Arranged;
+use schemas::plan::explain::bound;
 use schemas::relation::Relation;
 use schemas::row::Row;
 use schemas::time::Step;
@@ -37,6 +42,11 @@ use crate::delta::Diff;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
+use crate::gauge::Gauge;
+use crate::gauge::Measured;
+use crate::index::Import;
+use crate::index::Imports;
+use crate::index::Index;
 use crate::render::Context;
 use crate::render::RenderError;
 use crate::render::Shared;
@@ -57,10 +67,29 @@ pub struct Flow {
     pub agents: Option<Settings>,
 }
 
+impl Flow {
+    /// The flow of these views and, with settings, the agents. It takes in every stream and table:
+    /// what no view reads yet, one that is made later may read.
+    pub fn over(
+        catalog: &Catalog,
+        views: Vec<ViewPlan>,
+        agents: Option<Settings>,
+        step: Step,
+    ) -> Flow {
+        let outside =
+            |kind: &RelationKind| matches!(kind, RelationKind::Stream(_) | RelationKind::Table);
+        let inputs = (catalog.iter())
+            .filter(|(_, info)| outside(&info.kind))
+            .map(|(name, info)| (name.to_owned(), info.schema.clone()))
+            .collect();
+        Flow { step, inputs, views, agents }
+    }
+}
+
 /// A worker's end of an input.
 pub type Input1 = InputHandle<Time, timely::container::CapacityContainerBuilder<Vec<DeltaBatch>>>;
 
-/// One more view, in a dataflow of its own beside the flow.
+/// One more view or index, in a dataflow of its own beside the flow.
 #[derive(Clone, Debug)]
 pub struct Addition {
     /// The number under which it is published.
@@ -71,6 +100,8 @@ pub struct Addition {
     pub reads: Vec<Read>,
     /// The length of a tick.
     pub step: Step,
+    /// The columns by which its rows are arranged for others, of an index.
+    pub index: Option<Vec<usize>>,
 }
 
 /// One relation that an addition reads.
@@ -91,6 +122,8 @@ pub enum ReadFrom {
     Outside(usize),
     /// From a dataflow: what is published under that number.
     Inside(usize),
+    /// From the index of that number.
+    Index(usize),
 }
 
 /// A worker's end of an input of rows.
@@ -103,6 +136,8 @@ pub enum OwnInput {
     Batches(Input1),
     /// Of a view.
     Rows(RowsInput),
+    /// Of an index, which feeds it by itself.
+    Imported,
 }
 
 impl OwnInput {
@@ -111,6 +146,7 @@ impl OwnInput {
         match self {
             OwnInput::Batches(input) => input.advance_to(time),
             OwnInput::Rows(input) => input.advance_to(time),
+            OwnInput::Imported => {}
         }
     }
 }
@@ -124,10 +160,14 @@ pub struct Added {
     pub heard: Vec<Option<Heard>>,
     /// Where its output stands.
     pub probe: ProbeHandle<Time>,
+    /// What it arranges for others.
+    pub index: Option<Index>,
+    /// What ends its imports.
+    pub(crate) imports: Imports,
 }
 
 impl Addition {
-    /// Renders the view into `scope`.
+    /// Renders the view, or the index, into `scope`; `indexes` are those there are, by number.
     ///
     /// # Errors
     /// The plan cannot be rendered.
@@ -135,12 +175,24 @@ impl Addition {
         &self,
         scope: Scope<'_, Time>,
         publisher: &Publisher,
+        indexes: &mut BTreeMap<usize, &mut Index>,
     ) -> Result<Added, RenderError> {
         let mut house = House::new(scope, publisher);
         let (mut inputs, mut heard) = (Vec::new(), Vec::new());
+        let mut imports = Imports::default();
         for read in &self.reads {
             let schema = crate::render::nullable(&read.schema);
             let oks = match read.from {
+                ReadFrom::Index(number) => {
+                    let missing = || RenderError::Relation { relation: read.name.clone() };
+                    let index = indexes.get_mut(&number).ok_or_else(missing)?;
+                    let (import, end) = index.import(scope);
+                    house.imported.insert(read.name.clone(), import);
+                    inputs.push(OwnInput::Imported);
+                    heard.push(None);
+                    imports.push(end);
+                    continue;
+                }
                 ReadFrom::Outside(_) => {
                     let (input, batches) = scope.new_input();
                     inputs.push(OwnInput::Batches(input));
@@ -156,10 +208,16 @@ impl Addition {
             };
             house.relations.insert(read.name.clone(), Edge { schema, oks, faults: Vec::new() });
         }
-        house.view(self.relation, &self.view, self.step)?;
         let probe = ProbeHandle::new();
-        scope.concatenate(house.published).probe_with(&probe);
-        Ok(Added { inputs, heard, probe })
+        let index = match &self.index {
+            Some(key) => Some(house.index(self, key, &probe)?),
+            None => {
+                house.view(self.relation, &self.view, self.step)?;
+                scope.concatenate(house.published).probe_with(&probe);
+                None
+            }
+        };
+        Ok(Added { inputs, heard, probe, index, imports })
     }
 }
 
@@ -261,21 +319,51 @@ struct House<'a, 's> {
     publisher: &'a Publisher,
 
     relations: BTreeMap<String, Edge<'s>>,
+    imported: BTreeMap<String, Import<'s>>,
     shared: Shared<'s>,
     published: Vec<StreamVec<'s, Time, ()>>,
 }
 
 impl<'a, 's> House<'a, 's> {
     fn new(scope: Scope<'s, Time>, publisher: &'a Publisher) -> House<'a, 's> {
-        let (relations, shared) = (BTreeMap::new(), Shared::default());
-        House { scope, publisher, relations, shared, published: Vec::new() }
+        let (relations, imported) = (BTreeMap::new(), BTreeMap::new());
+        let (shared, published) = (Shared::default(), Vec::new());
+        House { scope, publisher, relations, imported, shared, published }
+    }
+
+    fn rendered(&self, view: &ViewPlan, step: Step) -> Result<Edge<'s>, RenderError> {
+        let House { scope, relations, imported, shared, .. } = self;
+        let (scope, on_error) = (*scope, view.on_error);
+        Context { scope, relations, imported, shared, step, on_error }.render(&view.root)
+    }
+
+    /// Renders an index, which publishes nothing.
+    fn index(
+        &self,
+        of: &Addition,
+        key: &[usize],
+        probe: &ProbeHandle<Time>,
+    ) -> Result<Index, RenderError> {
+        let edge = self.rendered(&of.view, of.step)?;
+        let gauge = Arc::<Gauge>::default();
+        let rows = to_rows(edge.clone())?;
+        let (index, arranged) = Index::arrange(&edge, rows, key, Arc::clone(&gauge))?;
+        arranged.stream.probe_with(probe);
+        let names: Vec<&str> =
+            key.iter().map(|column| edge.schema.field(*column).name().as_str()).collect();
+        let bound = bound(&of.view.root);
+        let node = format!("Index: arranges rows by ({})", names.join(", "));
+        let mut kept = self.shared.measured(&of.view);
+        kept.insert(0, Measured { arranged: Arranged { node, bound }, gauge });
+        self.publisher.keeps(of.relation, kept);
+        Ok(index)
     }
 
     /// Renders a view and publishes it under its number.
     fn view(&mut self, index: usize, view: &ViewPlan, step: Step) -> Result<(), RenderError> {
-        let House { scope, publisher, relations, shared, .. } = &*self;
-        let (scope, on_error) = (*scope, view.on_error);
-        let edge = Context { scope, relations, shared, step, on_error }.render(&view.root)?;
+        let edge = self.rendered(view, step)?;
+        let House { scope, publisher, shared, .. } = &*self;
+        let scope = *scope;
         publisher.keeps(index, shared.measured(view));
         let rows = publisher.rows(index, to_rows(edge.clone())?);
         let faults = publisher.faults(index, scope, edge.faults.clone());

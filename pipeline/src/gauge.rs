@@ -23,6 +23,7 @@ use schemas::contract::ArrangementStatus;
 use schemas::plan::explain::Arranged;
 use schemas::row::Row;
 
+use crate::delta::Diff;
 use crate::delta::Time;
 use crate::stepwise::Step;
 
@@ -33,6 +34,16 @@ pub struct Kept {
     pub rows: usize,
     /// Bytes, estimated.
     pub bytes: usize,
+}
+
+impl Kept {
+    /// Adds a row of so many bytes as often as `diff` says, or takes it away. A row may come at one
+    /// worker and go at another, so only the sum of all is more than nothing.
+    pub(crate) fn add(&mut self, diff: Diff, bytes: usize) {
+        let times = diff as usize;
+        self.rows = self.rows.wrapping_add(times);
+        self.bytes = self.bytes.wrapping_add(times.wrapping_mul(bytes));
+    }
 }
 
 /// What one arrangement on one worker keeps just now.
@@ -187,10 +198,16 @@ fn added_up<'a>(
             ..ArrangementStatus::default()
         });
         let (rows, bytes) = gauge.read();
-        status.rows += rows;
-        status.bytes += bytes;
+        status.rows = status.rows.wrapping_add(rows);
+        status.bytes = status.bytes.wrapping_add(bytes);
     }
-    status
+    // While a tick is worked off, what has gone may be told before what has come.
+    let told = |n: u64| if n > u64::MAX / 2 { 0 } else { n };
+    status.map(|status| ArrangementStatus {
+        rows: told(status.rows),
+        bytes: told(status.bytes),
+        ..status
+    })
 }
 
 #[cfg(test)]

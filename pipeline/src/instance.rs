@@ -38,6 +38,7 @@ use connectors::source::Position;
 use crossbeam_channel::Receiver;
 use schemas::audit::Kind;
 use schemas::catalog::Catalog;
+use schemas::contract::IndexPlan;
 use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::Forecast;
@@ -58,6 +59,7 @@ use crate::delta::DeltaBatch;
 use crate::delta::Diffs;
 use crate::emit::definitions::Defined;
 use crate::emit::definitions::Definitions;
+use crate::emit::definitions::OPERATOR;
 use crate::emit::outbox::Outbox;
 use crate::emit::records::Said;
 use crate::emit::records::of_changes;
@@ -261,6 +263,8 @@ pub struct Parts {
     pub partitions: Vec<(PartitionId, u64)>,
     /// Which of the flow's views, and which streams, came by a statement while the instance ran.
     pub stated: BTreeMap<String, Defined>,
+    /// The indexes among them.
+    pub indexes: Vec<IndexPlan>,
     /// Where setpoints go; without, they are only recorded.
     pub outbox: Option<Outbox>,
     /// What a test hangs in.
@@ -284,7 +288,7 @@ impl Instance {
     /// The folder is not this instance's, a plan cannot be rendered, the replay diverges, the sink
     /// is broken.
     pub fn open(settings: InstanceSettings, parts: Parts) -> Result<Instance, InstanceError> {
-        let Parts { flow, catalog, tables, partitions, stated, outbox, hook } = parts;
+        let Parts { flow, catalog, tables, partitions, stated, indexes, outbox, hook } = parts;
         let audit = settings.data_dir.join("audit");
         let (log, recovered) = Log::open(&audit, &settings.instance, settings.log.clone())?;
         let mut session = Session::new(settings.ingest.clone(), catalog.streams());
@@ -300,7 +304,7 @@ impl Instance {
         let workers = Workers::start(&flow, settings.workers)?;
         let views = Arc::new(Views::new(&flow.views)?);
         let (handle, wished) =
-            handle(&settings, &flow, &catalog, &stated, &views, workers.gauges());
+            handle(&settings, &flow, &catalog, (&stated, &indexes), &views, workers.gauges());
         let upserts = (catalog.streams().filter(|s| s.def.envelope == Envelope::Upsert))
             .map(|s| Upsert::new(s).map(|upsert| (s.def.name.clone(), upsert)))
             .collect::<Result<_, _>>()
@@ -344,6 +348,10 @@ impl Instance {
             if sent > 0 {
                 tracing::info!(sent, %tick, "sent what a crash had kept from leaving");
             }
+        }
+        for index in indexes {
+            let by = stated.get(&index.name).map_or(OPERATOR, |defined| &defined.by);
+            instance.create_index(index, by)?;
         }
         instance.note_status();
         Ok(instance)
@@ -466,6 +474,7 @@ impl Instance {
             let Some((batch, diffs)) = changes else { continue };
             deltas.push((input, DeltaBatch { time, batch, diffs }));
         }
+        self.additions.swapped.clear();
         Ok(self.workers.submit(TickInput { tick, deltas })?)
     }
 

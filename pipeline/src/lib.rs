@@ -6,14 +6,16 @@
 //!
 //! Read in this order: [`flow`] (the whole dataflow), [`instance`] (the loop around it), [`ingest`]
 //! (records to ticks), [`delta`] (what flows), [`stepwise`] (operators that work tick by tick),
-//! [`render`] (plan to dataflow), [`views`] (what readers see), [`log`] (what is durable), [`emit`]
-//! (what leaves), [`workers`] (the threads), [`engine`] (a handle for readers on other threads).
+//! [`render`] (plan to dataflow), [`mod@index`] (what dataflows share), [`views`] (what readers
+//! see), [`log`] (what is durable), [`emit`] (what leaves), [`workers`] (the threads), and last
+//! [`engine`] (a handle for readers on other threads).
 
 pub mod delta;
 pub mod emit;
 pub mod engine;
 pub mod flow;
 pub mod gauge;
+pub mod index;
 pub mod ingest;
 pub mod instance;
 pub mod log;

@@ -16,6 +16,8 @@ pub mod convert;
 pub mod distinct;
 pub mod get;
 pub mod join;
+mod key;
+pub mod lookup;
 pub mod map_filter;
 pub mod recursive;
 pub mod reduce;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 use arrow_schema::Schema;
 use arrow_schema::SchemaRef;
 use differential_dataflow::AsCollection;
+use schemas::plan::Expiry;
 use schemas::plan::Node;
 use schemas::plan::OnError;
 use schemas::plan::Op;
@@ -42,12 +45,14 @@ use schemas::time::Step;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::vec::ToStream;
 
+use self::join::indexed::Indexed;
 use self::map_filter::Evaluator;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
 use crate::gauge::Gauge;
 use crate::gauge::Measured;
+use crate::index::Import;
 
 /// A node that keeps something, and a gauge for each arrangement.
 type Listed = (Node, OnError, Vec<Arc<Gauge>>);
@@ -105,6 +110,8 @@ pub struct Context<'a, 's> {
     pub scope: Scope<'s, Time>,
     /// The relations there are so far.
     pub relations: &'a BTreeMap<String, Edge<'s>>,
+    /// The relations that an index serves.
+    pub imported: &'a BTreeMap<String, Import<'s>>,
     /// What other views rendered already.
     pub shared: &'a Shared<'s>,
     /// The length of a tick.
@@ -171,9 +178,13 @@ impl<'s> Context<'_, 's> {
     /// Gauges for what a node keeps, one an arrangement.
     fn gauges<const N: usize>(&self, node: &Node) -> [Arc<Gauge>; N] {
         let gauges: [Arc<Gauge>; N] = std::array::from_fn(|_| Arc::default());
-        let listed = (node.clone(), self.on_error, gauges.to_vec());
-        self.shared.gauges.borrow_mut().push(listed);
+        self.list(node, gauges.to_vec());
         gauges
+    }
+
+    /// Lists the gauges of a node.
+    fn list(&self, node: &Node, gauges: Vec<Arc<Gauge>>) {
+        self.shared.gauges.borrow_mut().push((node.clone(), self.on_error, gauges));
     }
 
     fn gauge(&self, node: &Node) -> Arc<Gauge> {
@@ -183,13 +194,10 @@ impl<'s> Context<'_, 's> {
 
     fn node(&self, node: &Node) -> Result<Edge<'s>, RenderError> {
         match &node.op {
-            Op::Get { relation, columns, expire } => {
-                let kept = expire.map(|expire| (expire, self.gauge(node)));
-                get::get(self, relation, columns, kept, &node.schema)
-            }
+            Op::Get { relation, columns, expire } => self.get(node, relation, columns, *expire),
             Op::MapFilterProject { input, filters, projections, forget } => {
                 if let Some(picks) = joined(node) {
-                    return join::join(self, input, Some(picks), &node.schema, self.gauges(node));
+                    return self.join(node, input, Some(picks));
                 }
                 let input = self.render(input)?;
                 let evaluator = Evaluator {
@@ -201,7 +209,7 @@ impl<'s> Context<'_, 's> {
                 };
                 map_filter::map_filter(input, evaluator)
             }
-            Op::Join { .. } => join::join(self, node, None, &node.schema, self.gauges(node)),
+            Op::Join { .. } => self.join(node, node, None),
             Op::Reduce { input, group, aggregates, expire } => {
                 let input = self.render(input)?;
                 let kept = (*expire, self.gauge(node));
@@ -225,6 +233,10 @@ impl<'s> Context<'_, 's> {
                 let (left, right) = (self.render(left)?, self.render(right)?);
                 as_of::as_of(left, right, node, self.gauges(node))
             }
+            Op::Lookup { left, right, .. } => {
+                let (left, right) = (self.render(left)?, self.render(right)?);
+                lookup::lookup(left, right, node, self.gauges(node))
+            }
             Op::Recursive { start, step } => recursive::recursive(self, start, step, &node.schema),
             Op::Unnest { input, column } => {
                 unnest::unnest(self.render(input)?, *column, &node.schema)
@@ -241,6 +253,46 @@ impl<'s> Context<'_, 's> {
             }
             Op::Constant { rows } => self.constant(rows),
         }
+    }
+
+    /// Rows of a relation; from its index, if one serves it.
+    fn get(
+        &self,
+        node: &Node,
+        relation: &str,
+        columns: &[usize],
+        expire: Option<Expiry>,
+    ) -> Result<Edge<'s>, RenderError> {
+        let Some(import) = self.imported.get(relation) else {
+            let kept = expire.map(|expire| (expire, self.gauge(node)));
+            return get::get(self, relation, columns, kept, &node.schema);
+        };
+        // What ages is taken away there.
+        if expire.is_some() {
+            self.list(node, vec![import.gauge()]);
+        }
+        get::picked(import.rows(), columns)
+    }
+
+    /// The join that `node` is, or picks columns of; with an index in the place of one side, if one
+    /// serves it.
+    fn join(
+        &self,
+        node: &Node,
+        join: &Node,
+        picks: Option<Vec<usize>>,
+    ) -> Result<Edge<'s>, RenderError> {
+        let Some(indexed) = Indexed::of(self, join) else {
+            return join::join(self, join, picks, &node.schema, self.gauges(node));
+        };
+        let Op::Join { outputs, .. } = &join.op else { unreachable!("it is a join") };
+        let outputs: Vec<usize> = match picks {
+            Some(picks) => picks.into_iter().map(|pick| outputs[pick]).collect(),
+            None => outputs.clone(),
+        };
+        let own = Arc::<Gauge>::default();
+        self.list(node, indexed.gauges(&own));
+        indexed.render(self, &outputs, &node.schema, own)
     }
 
     fn constant(&self, rows: &arrow_array::RecordBatch) -> Result<Edge<'s>, RenderError> {

@@ -220,10 +220,7 @@ impl Workers {
     /// A worker is gone.
     pub fn submit(&mut self, mut input: TickInput) -> Result<(), WorkersError> {
         self.done.insert(input.tick, 0);
-        // A row has one zero and one NaN from the first operator on, not only where it is kept.
-        for (_, delta) in &mut input.deltas {
-            delta.batch = schemas::row::canonical(&delta.batch);
-        }
+        input.deltas.iter_mut().for_each(|(_, delta)| make_canonical(delta));
         self.tell(&ToWorker::Tick(Arc::new(input)))
     }
 
@@ -240,7 +237,12 @@ impl Workers {
     ///
     /// # Errors
     /// A worker is gone.
-    pub fn past(&mut self, past: Past) -> Result<(), WorkersError> {
+    pub fn past(&mut self, mut past: Past) -> Result<(), WorkersError> {
+        for (_, rows) in &mut past.deltas {
+            if let PastRows::Batch(delta) = rows {
+                make_canonical(delta);
+            }
+        }
         self.tell(&ToWorker::Past(Arc::new(past)))
     }
 
@@ -380,6 +382,11 @@ impl Workers {
     pub fn step_ms(&self) -> u64 {
         self.step
     }
+}
+
+/// A row has one zero and one NaN from the first operator on, not only where it is kept.
+fn make_canonical(delta: &mut DeltaBatch) {
+    delta.batch = schemas::row::canonical(&delta.batch);
 }
 
 impl Drop for Workers {

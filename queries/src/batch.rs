@@ -12,6 +12,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::MemorySchemaProvider;
 use datafusion::common::Result;
+use datafusion::common::TableReference;
 use datafusion::datasource::MemTable;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
@@ -87,7 +88,12 @@ pub(crate) fn context(tables: &BTreeMap<String, Rows>) -> Result<SessionContext>
     let context = SessionContext::new_with_state(session::state());
     let catalog = context.catalog("datafusion").expect("a session has its default catalog");
     for (name, rows) in tables {
-        if let Some((schema, _)) = name.split_once('.')
+        // A name is as it stands: one with capitals is another than one without.
+        let reference = match name.split_once('.') {
+            Some((schema, table)) => TableReference::partial(schema, table),
+            None => TableReference::bare(name.as_str()),
+        };
+        if let Some(schema) = reference.schema()
             && catalog.schema(schema).is_none()
         {
             catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
@@ -95,7 +101,7 @@ pub(crate) fn context(tables: &BTreeMap<String, Rows>) -> Result<SessionContext>
         // As in the dataflow: one zero and one NaN.
         let batches = rows.batches.iter().map(schemas::row::canonical).collect();
         let table = MemTable::try_new(Arc::clone(&rows.schema), vec![batches])?;
-        context.register_table(name.as_str(), Arc::new(table))?;
+        context.register_table(reference, Arc::new(table))?;
     }
     Ok(context)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::datatypes::IntervalUnit;
+use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::common::Result;
 use datafusion::common::plan_err;
 use datafusion::functions::datetime::date_bin;
@@ -18,6 +19,10 @@ use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 use schemas::relation::timestamp_type;
+
+fn nanoseconds() -> DataType {
+    DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))
+}
 
 /// `date_bin(width, instant [, origin])`.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -55,7 +60,12 @@ impl ScalarUDFImpl for DateBin {
         Ok(timestamp_type())
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let Some(origin) = args.args.get_mut(2) {
+            // An origin is wanted in nanoseconds, whatever the instants are in.
+            *origin = origin.cast_to(&nanoseconds(), None)?;
+            args.arg_fields[2] = Arc::new(Field::new("origin", nanoseconds(), true));
+        }
         let return_field = Arc::new(Field::new("date_bin", timestamp_type(), true));
         let bins = self.inner.invoke_with_args(ScalarFunctionArgs { return_field, ..args })?;
         bins.cast_to(&timestamp_type(), None)

@@ -14,7 +14,9 @@
 
 pub mod batch;
 mod date_bin;
+mod extreme;
 mod hop;
+pub mod index;
 pub mod plan;
 pub mod session;
 pub mod shipped;

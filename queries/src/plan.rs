@@ -25,7 +25,9 @@ pub(crate) mod expand;
 pub(crate) mod expr;
 pub(crate) mod first;
 pub(crate) mod join;
+pub(crate) mod lookup;
 pub(crate) mod lower;
+pub(crate) mod named_window;
 pub(crate) mod nodes;
 pub mod order;
 pub(crate) mod prune;
@@ -84,7 +86,7 @@ impl Planner {
             let what = if info.kind == RelationKind::Table { "table" } else { "stream" };
             return Err(PlanError::DuplicateName { name: statement.name, what });
         }
-        self.plan(statement, sql)
+        self.planned(statement, sql)
     }
 
     /// The plan of a SELECT, without a name of its own.
@@ -96,9 +98,10 @@ impl Planner {
             name: QUERY.to_owned(),
             on_error: OnError::default(),
             allow_unbounded_state: true,
+            retain_ms: None,
             query: statement::query(sql)?,
         };
-        self.plan(statement, sql)
+        self.planned(statement, sql)
     }
 
     /// Makes a planned view readable by later ones.
@@ -127,7 +130,15 @@ impl Planner {
         }
     }
 
-    fn plan(&self, statement: ViewStatement, sql: &str) -> Result<ViewPlan, PlanError> {
+    /// The plan of a statement that was read from `sql`.
+    ///
+    /// # Errors
+    /// As for [`Planner::view`].
+    pub(crate) fn planned(
+        &self,
+        statement: ViewStatement,
+        sql: &str,
+    ) -> Result<ViewPlan, PlanError> {
         survey::survey(&statement.query)?;
         let logical = context::logical(&self.state, &self.catalog, statement.query)?;
         let rel = Lower::new(&self.state).rel(&logical)?;
@@ -136,10 +147,11 @@ impl Planner {
         let all: Vec<usize> = (0..rel.width()).collect();
         // Before ordering, so that joins see what is asked of them; after it, for the columns of
         // their keys.
-        let rel = first::rows(prune::prune(rel, &all));
+        let rel = first::rows(prune::prune(lookup::timed(rel, &self.catalog), &all));
         let rel = join::order(rel, &self.catalog);
         let mut rel = expand::expand(prune::prune(rel, &all));
         retain::place(&mut rel, &self.catalog);
+        lookup::check(&rel, &self.catalog)?;
         if !statement.allow_unbounded_state {
             retain::refuse_unbounded(&rel, &self.catalog)?;
             if let Some(relation) = retain::grows_for_ever(&rel, &self.catalog) {
@@ -153,6 +165,7 @@ impl Planner {
             reads: emit::reads(&rel),
             root: emit::emit(&rel, &self.catalog, statement.on_error),
             on_error: statement.on_error,
+            retain_ms: statement.retain_ms,
         })
     }
 }

@@ -48,9 +48,13 @@ pub fn state() -> SessionState {
         ScalarUDF::from(crate::date_bin::DateBin::new()),
         ScalarUDF::from(crate::hop::Hop::new()),
         ScalarUDF::from(crate::plan::as_of::Latest::new()),
+        ScalarUDF::from(crate::plan::lookup::Known::new()),
     ];
     for function in ours {
         state.register_udf(Arc::new(function)).expect("a new session takes any function");
+    }
+    for function in crate::extreme::functions() {
+        state.register_udaf(Arc::new(function)).expect("a new session takes any function");
     }
     state
 }

@@ -24,19 +24,11 @@ use serde_json::Value;
 use crate::plan::refuse::PlanError;
 use crate::plan::refuse::nearest;
 use crate::plan::statement;
+use crate::plan::statement::millis;
 
 /// What may be said of the stream itself.
 pub const OF_STREAM: [&str; 6] =
     ["kind", "event_time", "envelope", "lateness", "retain", "out_of_order"];
-
-/// Units of a length of time, in milliseconds.
-const UNITS: [(&[&str], u64); 5] = [
-    (&["ms", "millisecond", "milliseconds"], 1),
-    (&["s", "sec", "second", "seconds"], 1_000),
-    (&["m", "min", "minute", "minutes"], 60_000),
-    (&["h", "hour", "hours"], 3_600_000),
-    (&["d", "day", "days"], 86_400_000),
-];
 
 /// A source, parsed.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +69,12 @@ pub fn source(sql: &str) -> Result<SourceStatement, PlanError> {
     };
     let (schema, key) = columns(&table)?;
     let mut options = values(options)?;
+    if let Some(Value::String(schema)) = options.get("avro_schema")
+        && !schema.trim_start().starts_with('{')
+    {
+        let hint = "write the schema itself: '{\"type\": \"record\", …}'";
+        return Err(option("avro_schema", "a statement names no file of the server", hint));
+    }
     let mut text_of = |name: &str| match options.remove(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -245,15 +243,6 @@ fn number(digits: &str) -> Value {
     whole.or_else(|| real().map(Value::Number)).unwrap_or(Value::Null)
 }
 
-/// A length of time: a whole number and a unit.
-fn millis(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit())?;
-    let (n, unit) = (text[..end].parse::<u64>().ok()?, text[end..].trim().to_lowercase());
-    let (_, millis) = UNITS.iter().find(|(names, _)| names.contains(&unit.as_str()))?;
-    n.checked_mul(*millis)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,6 +291,15 @@ mod tests {
         refused(&with("event_time = 'at', lateness = 'soon'"), "\"soon\" is no length of time");
         refused(&with("event_time = 'at', lateness = '2 h', retain = '1 h'"), "shorter than");
         refused("CREATE TABLE s (at TIMESTAMP)", "another statement");
+        refused(&with("event_time = 'at', avro_schema = '/etc/passwd'"), "names no file");
+    }
+
+    #[test]
+    fn an_avro_schema_stands_in_the_statement() {
+        let sql = "CREATE SOURCE s (at TIMESTAMP) WITH (kind = 'kafka', format = 'avro', \
+                   event_time = 'at', avro_schema = ' {\"type\": \"record\"}')";
+        let plan = source(sql).unwrap().plan;
+        assert_eq!(plan.options["avro_schema"], r#" {"type": "record"}"#);
     }
 
     #[test]

@@ -132,6 +132,20 @@ pub trait Engine: Send + Sync {
     /// It is not there, or others read it.
     fn remove(&self, view: &str, by: &str) -> Result<Timestamp, ChangeError>;
 
+    /// Adds an index. Views that are made once its history is worked off
+    /// ([`IndexStatus::hydrated`]) take their past from it, and share it where they join by its
+    /// key. Gives the tick at which it takes effect.
+    ///
+    /// # Errors
+    /// The name is taken.
+    fn create_index(&self, index: IndexPlan, by: &str) -> Result<Timestamp, ChangeError>;
+
+    /// Takes an index away. Gives the tick at which it is gone.
+    ///
+    /// # Errors
+    /// It is not there, or views use it.
+    fn remove_index(&self, index: &str, by: &str) -> Result<Timestamp, ChangeError>;
+
     /// Adds a stream of the user's own, fed from now on. Waits for its door to open, and for
     /// nothing else. Gives the tick from which its rows are taken.
     ///
@@ -145,6 +159,21 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// It is not there, it stands in the configuration, or views read it.
     fn remove_source(&self, source: &str, by: &str) -> Result<Timestamp, ChangeError>;
+}
+
+/// The rows of a relation, arranged by some of its columns.
+#[derive(Clone, Debug)]
+pub struct IndexPlan {
+    /// Its name, among those of views.
+    pub name: String,
+    /// The relation.
+    pub relation: String,
+    /// The names of its columns by which it is arranged.
+    pub columns: Vec<String>,
+    /// The same columns by position.
+    pub key: Vec<usize>,
+    /// All rows of the relation, as a view would read them; its text is the statement.
+    pub view: ViewPlan,
 }
 
 /// A stream of the user's own, and the door that feeds it.
@@ -219,6 +248,12 @@ pub enum ChangeError {
     /// There is no such source, or none that came by a statement.
     #[error("there is no source {name} that came by a statement")]
     NoSource {
+        /// The name.
+        name: String,
+    },
+    /// There is no such index.
+    #[error("there is no index {name}")]
+    NoIndex {
         /// The name.
         name: String,
     },
@@ -340,7 +375,9 @@ pub struct Status {
     pub audit_records: u64,
     /// The views, in name order.
     pub views: Vec<ViewStatus>,
-    /// What views keep.
+    /// The indexes, in name order.
+    pub indexes: Vec<IndexStatus>,
+    /// What views and indexes keep.
     pub arrangements: Vec<ArrangementStatus>,
     /// The sources' partitions.
     pub sources: Vec<SourceStatus>,
@@ -365,10 +402,27 @@ pub struct ViewStatus {
     pub reads: Vec<String>,
 }
 
-/// What one node of a view keeps.
+/// How an index stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexStatus {
+    /// Its name.
+    pub name: String,
+    /// The relation that it arranges.
+    pub relation: String,
+    /// The columns by which.
+    pub columns: Vec<String>,
+    /// The statement that made it.
+    pub sql: String,
+    /// How much of its history is worked off, in percent; 100 once views may use it.
+    pub hydrated: u8,
+    /// The views that use it.
+    pub used_by: Vec<String>,
+}
+
+/// What one node of a view, or an index, keeps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ArrangementStatus {
-    /// The view.
+    /// The view or the index.
     pub view: String,
     /// The node, as EXPLAIN prints it.
     pub node: String,

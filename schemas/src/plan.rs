@@ -43,6 +43,8 @@ pub struct ViewPlan {
     pub root: Node,
     /// What becomes of rows that cannot be computed.
     pub on_error: OnError,
+    /// How far back it can be read, in milliseconds, where it says so.
+    pub retain_ms: Option<u64>,
     /// The relations it reads, in name order.
     pub reads: Vec<String>,
 }
@@ -212,6 +214,28 @@ pub enum Op {
         /// The columns that come out, numbered over left then right.
         outputs: Vec<usize>,
     },
+    /// Joins each left row with the right rows of its key that are known when it comes; a change of
+    /// the right side concerns no left row that is there already.
+    ///
+    /// Costs the right side, whole on every worker; with `expire`, what it put out, until it is
+    /// retracted. The left side only ever adds rows. NULL keys never match.
+    Lookup {
+        /// The left side.
+        left: Box<Node>,
+        /// The right side: reference tables.
+        right: Box<Node>,
+        /// Key columns of the left side.
+        left_key: Vec<usize>,
+        /// Key columns of the right side, in the same order and of the same types.
+        right_key: Vec<usize>,
+        /// Left rows without a match come out with NULL in the right columns.
+        outer: bool,
+        /// The columns that come out, numbered over left then right.
+        outputs: Vec<usize>,
+        /// Retract what came out when this left column is older than the stream retains. `None`
+        /// where a node above does it.
+        expire: Option<Expiry>,
+    },
     /// The least set of rows that has the rows of `start` and all that `step` makes of the set.
     ///
     /// Costs each row once, and what the joins of `step` arrange; every round of what is still
@@ -310,8 +334,8 @@ pub struct OrderBy {
 /// first tick at or after `h + 1 + retain`. Bins that divide the hour therefore go whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
-    /// The timestamp column (of the relation for a Get, of the group for a Reduce, of the input for
-    /// a TopK, a Window or a MapFilterProject).
+    /// The timestamp column (of the relation for a Get, of the group for a Reduce, of the left side
+    /// for a Lookup, of the input for a TopK, a Window or a MapFilterProject).
     pub column: usize,
     /// How long rows are kept behind the end of their hour, in milliseconds.
     pub retain_ms: u64,
@@ -353,7 +377,9 @@ impl Node {
             | Op::Negate { input }
             | Op::Threshold { input }
             | Op::Temporal { input, .. } => vec![input],
-            Op::Join { left, right, .. } | Op::AsOf { left, right, .. } => vec![left, right],
+            Op::Join { left, right, .. }
+            | Op::AsOf { left, right, .. }
+            | Op::Lookup { left, right, .. } => vec![left, right],
             Op::Recursive { start, step } => vec![start, step],
             Op::Union { inputs } => inputs.iter().collect(),
         }

@@ -20,7 +20,6 @@ use schemas::time::Timestamp;
 
 use super::BEGIN_MS;
 use super::Measured;
-use super::SQL;
 use super::Workload;
 use super::digest;
 use super::feeders;
@@ -31,10 +30,10 @@ use crate::meter::cpu_seconds;
 use crate::meter::live_bytes;
 use crate::meter::quantile;
 
-/// Maintains the view over the workload.
-pub fn run(workload: Workload) -> Measured {
+/// Maintains the view of this text over the workload.
+pub fn run(workload: Workload, sql: &str) -> Measured {
     let planner = Planner::new(super::catalog());
-    let view = planner.select(SQL).expect("the benchmark's view can be planned");
+    let view = planner.select(sql).expect("the benchmark's view can be planned");
     let inputs: BTreeMap<String, _> = BTreeMap::from([
         (MeterReading::NAME.to_owned(), MeterReading::schema()),
         (Meter::NAME.to_owned(), Meter::schema()),

@@ -70,6 +70,11 @@ impl Feed {
         self.offsets.len()
     }
 
+    /// Readings that were given.
+    pub fn taken(&self) -> usize {
+        self.given as usize * self.rows()
+    }
+
     /// Gives the instance the next second, and the word that it is over.
     pub fn give(&mut self, instance: &mut Instance) -> Timestamp {
         let from = BEGIN_MS + self.given * STEP_MS;

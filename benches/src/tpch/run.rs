@@ -61,8 +61,10 @@ pub struct Measured {
     pub batch_ms: f64,
     /// The same, the 99th percentile.
     pub batch_p99_ms: f64,
-    /// Processor time of a batch by its changed rows, in microseconds.
-    pub change_us: f64,
+    /// Rows that come or go in a batch, the mean.
+    pub changes: usize,
+    /// Such rows by the processor time of their batches, in seconds.
+    pub changes_per_cpu_second: f64,
     /// Processor time of asking the query anew, the median, in milliseconds.
     pub asked_ms: f64,
     /// Live heap of the dataflow in the end, by the rows of its relations.
@@ -140,7 +142,8 @@ fn maintained(
         measured.state_bytes_per_row = kept / there as f64;
         measured.batch_ms = quantile(&costs, 0.5);
         measured.batch_p99_ms = quantile(&costs, 0.99);
-        measured.change_us = costs.iter().sum::<f64>() * 1e3 / changed.max(1) as f64;
+        measured.changes = changed / batches.max(1);
+        measured.changes_per_cpu_second = changed as f64 * 1e3 / costs.iter().sum::<f64>();
         measured.asked_ms = quantile(&asked_costs, 0.5);
         measured
     })

@@ -33,14 +33,17 @@ pub enum FileFormat {
     Parquet,
     /// Apache Arrow IPC, file or stream.
     ArrowIpc,
+    /// An Apache Avro object container.
+    Avro,
 }
 
 /// The formats by their names in the configuration.
-const FORMATS: [(&str, FileFormat); 4] = [
+const FORMATS: [(&str, FileFormat); 5] = [
     ("csv", FileFormat::Csv),
     ("ndjson", FileFormat::Ndjson),
     ("parquet", FileFormat::Parquet),
     ("arrow-ipc", FileFormat::ArrowIpc),
+    ("avro", FileFormat::Avro),
 ];
 
 impl FileFormat {
@@ -51,6 +54,7 @@ impl FileFormat {
             "ndjson" | "jsonl" | "json" => Some(FileFormat::Ndjson),
             "parquet" => Some(FileFormat::Parquet),
             "arrow" | "arrows" | "ipc" | "feather" => Some(FileFormat::ArrowIpc),
+            "avro" => Some(FileFormat::Avro),
             _ => None,
         }
     }
@@ -65,7 +69,8 @@ pub struct FileSourceConfig {
     pub speed: Option<f64>,
     /// Most rows of one piece.
     pub batch_rows: usize,
-    /// Longest record that is looked into, in bytes; only lines are limited.
+    /// Longest record that is looked into, in bytes; lines and Avro records are limited, rows of
+    /// columns are not.
     pub record_bytes_max: usize,
 }
 
@@ -134,7 +139,7 @@ fn expand(path: &Path, format: Option<FileFormat>) -> Result<Vec<(PathBuf, FileF
     if !std::fs::metadata(path).map_err(io)?.is_dir() {
         let format = format.or_else(|| FileFormat::of(path)).ok_or_else(|| {
             at(format!("the name {shown} does not tell a format"))
-                .hint("add `format`: csv, ndjson, parquet or arrow-ipc".to_owned())
+                .hint("add `format`: csv, ndjson, parquet, arrow-ipc or avro".to_owned())
         })?;
         return Ok(vec![(path.to_owned(), format)]);
     }

@@ -4,6 +4,7 @@
 //! found when it is opened; what is wrong with one record is part of its piece.
 
 use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use arrow_array::RecordBatch;
@@ -18,6 +19,9 @@ use crate::format::Decoded;
 use crate::format::Decoder;
 use crate::format::PIECE_BYTES_MAX;
 use crate::format::arrow_ipc::ArrowIpc;
+use crate::format::avro::AvroConfig;
+use crate::format::avro::Framing;
+use crate::format::avro::container::Container;
 use crate::format::columns;
 use crate::format::parquet::ParquetFile;
 use crate::format::too_long;
@@ -61,6 +65,7 @@ impl Opening<'_> {
             FileFormat::Csv | FileFormat::Ndjson => self.open_text(file, at),
             FileFormat::Parquet => self.open_parquet(file, at),
             FileFormat::ArrowIpc => self.open_arrow_ipc(file, at),
+            FileFormat::Avro => self.open_avro(file, at),
         }
     }
 
@@ -131,6 +136,22 @@ impl Opening<'_> {
         Ok(Box::new(reader))
     }
 
+    fn open_avro(&self, file: File, at: Position) -> Result<Box<dyn Reader>, ConnectorError> {
+        let records = Container::open(BufReader::new(file));
+        let mut records = records.map_err(|detail| self.unreadable(&detail))?;
+        let config = AvroConfig { schema: records.schema().clone(), framing: Framing::Bare };
+        let (longest, arrival) = (self.record_bytes_max, Arrival::OfRecord);
+        let decoder = Decoder::avro(self.schema, config, longest, arrival);
+        let decoder = decoder.map_err(|detail| self.unreadable(&detail))?.keeping_records();
+        let wanted = at.max(0) as u64;
+        let skipped = records.skip(wanted).map_err(|detail| self.unreadable(&detail))?;
+        if skipped < wanted {
+            return Err(self.gone(at, skipped as Position));
+        }
+        let failed = (self.partition.source.clone(), self.path.display().to_string());
+        Ok(Box::new(AvroReader { failed, records, decoder, position: at, broken: None }))
+    }
+
     fn columns<I>(&self, batches: I, position: Position) -> ColumnReader<I> {
         let failed = (self.partition.source.clone(), self.path.display().to_string());
         ColumnReader { failed, schema: self.schema.clone(), batches, rest: None, position }
@@ -169,6 +190,41 @@ impl Reader for TextReader {
             return Ok(None);
         }
         Ok(Some((self.decoder.finish(), self.position)))
+    }
+}
+
+/// Records of an Avro object container.
+struct AvroReader {
+    failed: (String, String),
+
+    records: Container<BufReader<File>>,
+    decoder: Decoder,
+    position: Position,
+    /// Why nothing more can be read; told after what could.
+    broken: Option<String>,
+}
+
+impl Reader for AvroReader {
+    fn next(&mut self, rows_max: usize) -> Result<Option<(Decoded, Position)>, ConnectorError> {
+        while self.broken.is_none()
+            && self.decoder.records() < rows_max
+            && self.decoder.bytes() < PIECE_BYTES_MAX
+        {
+            match self.records.next() {
+                Ok(Some(record)) => self.decoder.push(self.position, None, record),
+                Ok(None) => break,
+                Err(detail) => {
+                    self.broken = Some(detail);
+                    break;
+                }
+            }
+            self.position += 1;
+        }
+        match &self.broken {
+            _ if self.decoder.records() > 0 => Ok(Some((self.decoder.finish(), self.position))),
+            Some(detail) => Err(unreadable(&self.failed, self.position, detail)),
+            None => Ok(None),
+        }
     }
 }
 

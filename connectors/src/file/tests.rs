@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apache_avro::Codec;
+use apache_avro::types::Value;
 use arrow_array::ArrayRef;
 use arrow_array::RecordBatch;
 use arrow_array::TimestampMillisecondArray;
@@ -25,6 +27,7 @@ use crate::contract::Held;
 use crate::contract::Told;
 use crate::contract::assert_source_contract;
 use crate::error::ConnectorError;
+use crate::format::avro::written;
 use crate::format::json;
 use crate::sink::Sink;
 use crate::source::Kept;
@@ -196,6 +199,54 @@ fn arrow_ipc_keeps_the_contract_as_file_and_as_stream() {
     check(&[(&a, told(&rows_a, true)), (&b, told(&rows_b, false))]);
 }
 
+/// A record of [`observations`] with something else in one field.
+fn with(record: &Value, name: &str, value: &Value) -> Value {
+    let Value::Record(mut fields) = record.clone() else { panic!("a record") };
+    fields.iter_mut().filter(|(field, _)| field == name).for_each(|field| field.1 = value.clone());
+    Value::Record(fields)
+}
+
+#[test]
+fn avro_keeps_the_contract_with_bad_records_among_good_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a.avro"), folder.path().join("b.avro"));
+    let (rows_a, rows_b) = (observations("s1", 10), observations("s2", 5));
+    let schema = written::schema_of(&WeatherObservation::schema());
+    let mut values = written::values_of(&rows_a);
+    values[2] = with(&values[2], "temperature_c", &Value::Double(f64::NAN));
+    values[7] = with(&values[7], "observed_at", &Value::TimestampMillis(-1));
+    values[8] = with(&values[8], "station_id", &Value::String("x".repeat(1_000)));
+    fs::write(&a, written::container(&schema, &values, Codec::Snappy, 4)).unwrap();
+    let mut told_a = told(&rows_a, false);
+    told_a[2] = Told::Refused(2, "not-finite");
+    told_a[7] = Told::Refused(7, "wrong-type");
+    told_a[8] = Told::Refused(8, "too-long");
+
+    let rows_b = with_arrival(&rows_b);
+    let schema = written::schema_of(&rows_b.schema());
+    let values = written::values_of(&rows_b);
+    fs::write(&b, written::container(&schema, &values, Codec::Null, 100)).unwrap();
+    check(&[(&a, told_a), (&b, told(&observations("s2", 5), true))]);
+}
+
+#[test]
+fn a_torn_avro_file_gives_what_is_whole_and_then_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.avro");
+    let schema = written::schema_of(&WeatherObservation::schema());
+    let values = written::values_of(&observations("s1", 8));
+    let bytes = written::container(&schema, &values, Codec::Null, 4);
+    fs::write(&file, &bytes[..bytes.len() - 20]).unwrap();
+    let mut source = open(&config(&[&file], 100));
+    assert!(
+        matches!(source.poll(Duration::ZERO).unwrap(), Polled::Batch(piece) if piece.next == 4)
+    );
+    for _ in 0..2 {
+        let error = source.poll(Duration::ZERO).unwrap_err().to_string();
+        assert!(error.ends_with("at record 4 cannot be read: the file is cut off"), "{error}");
+    }
+}
+
 #[test]
 fn unpaced_files_go_side_by_side_in_event_time() {
     let folder = tempfile::tempdir().unwrap();
@@ -317,6 +368,16 @@ fn files_that_cannot_be_read_say_why() {
         &path("other.parquet"),
         "weather: FILE cannot be read: column temperature_c is missing",
     );
+    let rows = observations("s1", 1).project(&[0, 1]).unwrap();
+    let schema = written::schema_of(&rows.schema());
+    let values = written::values_of(&rows);
+    let other = written::container(&schema, &values, Codec::Null, 1);
+    fs::write(path("other.avro"), other).unwrap();
+    error_of(
+        &path("other.avro"),
+        "weather: FILE cannot be read: the Avro schema lacks column temperature_c \
+         (it has: station_id, observed_at)",
+    );
     fs::write(path("bad.parquet"), "PAR1 not really").unwrap();
     let bad = config(&[&path("bad.parquet")], 10);
     assert!(matches!(
@@ -363,9 +424,9 @@ fn options_are_read_with_every_mistake() {
         error,
         "weather: `path`: DIR/none.csv does not exist (relative paths start at the folder of the \
          configuration file); `path`: the name DIR/notes.txt does not tell a format (add `format`: \
-         csv, ndjson, parquet or arrow-ipc); `path`: two files are named b.csv (partitions are \
-         named by their files: rename one); `sped`: is not an option of this kind (did you mean \
-         `speed`?)"
+         csv, ndjson, parquet, arrow-ipc or avro); `path`: two files are named b.csv \
+         (partitions are named by their files: rename one); `sped`: is not an option of this kind \
+         (did you mean `speed`?)"
     );
 }
 

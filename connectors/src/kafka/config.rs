@@ -2,8 +2,13 @@
 //!
 //! Every option of the client library can be given under `options` and is passed through (TLS,
 //! SASL, buffers), except those on which the contract of sources and sinks stands.
+//!
+//! The schema of Avro records is asked of no registry: it stands in the configuration, or in a file
+//! beside it, so that the same records are the same rows whenever they are read.
 
 use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use rdkafka::error::KafkaError;
@@ -14,12 +19,18 @@ use crate::error::Finding;
 use crate::file::config::DEFAULT_BATCH_ROWS;
 use crate::format::RECORD_BYTES_LIMIT;
 use crate::format::RECORD_BYTES_MAX;
+use crate::format::avro::AvroConfig;
+use crate::format::avro::AvroSchema;
+use crate::format::avro::Framing;
 use crate::kafka::client;
 use crate::options::Options;
 use crate::options::nearest;
 
 /// How long a broker may take to answer unless told otherwise, in milliseconds.
 const DEFAULT_TIMEOUT_MS: usize = 10_000;
+
+/// The longest Avro schema, in bytes. One of a hundred fields with their docs has some 20 KiB.
+const SCHEMA_BYTES_MAX: usize = 1 << 20;
 
 /// Options that are ours to set, with the reason.
 const OURS: [(&str, &str); 11] = [
@@ -118,11 +129,22 @@ fn mistakes(table: &BTreeMap<String, String>) -> Vec<Finding> {
     findings
 }
 
+/// How a record's payload is read. Its key, where it deletes, is JSON always.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KafkaFormat {
+    /// One JSON object.
+    Json,
+    /// One Avro datum.
+    Avro(AvroConfig),
+}
+
 /// What the configuration says of a Kafka source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaSourceConfig {
     /// The topic.
     pub kafka: KafkaConfig,
+    /// How a record's payload is read.
+    pub format: KafkaFormat,
     /// Most rows of one piece.
     pub batch_rows: usize,
     /// Longest record that is looked into, in bytes.
@@ -130,28 +152,104 @@ pub struct KafkaSourceConfig {
 }
 
 impl KafkaSourceConfig {
-    /// A topic, read as usual.
+    /// A topic of JSON, read as usual.
     pub fn topic(kafka: KafkaConfig) -> KafkaSourceConfig {
         let (batch_rows, record_bytes_max) = (DEFAULT_BATCH_ROWS, RECORD_BYTES_MAX);
-        KafkaSourceConfig { kafka, batch_rows, record_bytes_max }
+        KafkaSourceConfig { kafka, format: KafkaFormat::Json, batch_rows, record_bytes_max }
     }
 
-    /// Reads the options of the source `name`.
+    /// Reads the options of the source `name`; relative paths start at `base`.
     ///
     /// # Errors
     /// All mistakes at once.
     pub fn read(
         name: &str,
         values: &BTreeMap<String, Value>,
+        base: &Path,
     ) -> Result<KafkaSourceConfig, ConnectorError> {
         let mut options = Options::new(values);
         let kafka = KafkaConfig::take(&mut options);
-        options.choice("format", &[("json", ())]);
+        let format = KafkaFormat::take(&mut options, base);
         let batch_rows = options.count("batch_rows", DEFAULT_BATCH_ROWS, 1..=1 << 20);
         let record_bytes_max =
             options.count("record_bytes_max", RECORD_BYTES_MAX, 1..=RECORD_BYTES_LIMIT);
         options.finish(name)?;
-        Ok(KafkaSourceConfig { kafka, batch_rows, record_bytes_max })
+        Ok(KafkaSourceConfig { kafka, format, batch_rows, record_bytes_max })
+    }
+}
+
+impl KafkaFormat {
+    fn take(options: &mut Options<'_>, base: &Path) -> KafkaFormat {
+        let avro = options.choice("format", &[("json", false), ("avro", true)]);
+        if !avro.unwrap_or(false) {
+            if options.text("avro_schema").is_some() {
+                let finding = Finding::at("avro_schema", "is for Avro records".to_owned());
+                options.find(finding.hint("say format = \"avro\"".to_owned()));
+            }
+            return KafkaFormat::Json;
+        }
+        let what = "the schema of the records, as a path of a file or as its JSON";
+        let given = options.required_text("avro_schema", what);
+        let framing = framing(options);
+        if given.is_empty() {
+            return KafkaFormat::Json;
+        }
+        match schema(&given, base) {
+            Ok(schema) => KafkaFormat::Avro(AvroConfig { schema, framing }),
+            Err(finding) => {
+                options.find(finding);
+                KafkaFormat::Json
+            }
+        }
+    }
+}
+
+/// What stands before each datum.
+fn framing(options: &mut Options<'_>) -> Framing {
+    let choices = [
+        ("none", Framing::Bare),
+        ("confluent", Framing::Confluent(None)),
+        ("single-object", Framing::SingleObject),
+    ];
+    let framing = options.choice("avro_framing", &choices);
+    let id = options.number("avro_schema_id", 0..=u32::MAX as usize);
+    let id = id.and_then(|id| u32::try_from(id).ok());
+    match (framing, id) {
+        (None | Some(Framing::Confluent(_)), Some(id)) => Framing::Confluent(Some(id)),
+        (framing, None) => framing.unwrap_or(Framing::Any),
+        (Some(framing), Some(_)) => {
+            let message = "only records of Confluent's wire format have one".to_owned();
+            let hint = "leave it out, or say avro_framing = \"confluent\"".to_owned();
+            options.find(Finding::at("avro_schema_id", message).hint(hint));
+            framing
+        }
+    }
+}
+
+/// The schema that stands in the configuration, or in the file that it names. What begins with a
+/// brace is never a path: statements rely on that.
+fn schema(given: &str, base: &Path) -> Result<AvroSchema, Finding> {
+    let at = |message: String| Finding::at("avro_schema", message);
+    if given.trim_start().starts_with('{') {
+        return AvroSchema::parse(given).map_err(at);
+    }
+    let path = base.join(given);
+    let shown = path.display();
+    let mut text = String::new();
+    let opened = std::fs::File::open(&path);
+    let read =
+        opened.and_then(|file| file.take(SCHEMA_BYTES_MAX as u64 + 1).read_to_string(&mut text));
+    match read {
+        Ok(bytes) if bytes <= SCHEMA_BYTES_MAX => {
+            AvroSchema::parse(&text).map_err(|detail| at(format!("{shown}: {detail}")))
+        }
+        Ok(_) => Err(at(format!("{shown} has more than {SCHEMA_BYTES_MAX} bytes"))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let hint = "relative paths start at the folder of the configuration file; the schema's \
+                        JSON may stand here too";
+            Err(at(format!("{shown} does not exist")).hint(hint.to_owned()))
+        }
+        Err(error) => Err(at(format!("{shown} cannot be read: {error}"))),
     }
 }
 
@@ -194,3 +292,6 @@ impl KafkaSinkConfig {
         Ok(KafkaSinkConfig { kafka, key, timestamp, transactional_id })
     }
 }
+
+#[cfg(test)]
+mod tests;

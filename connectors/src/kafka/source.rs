@@ -24,6 +24,7 @@ use crate::format::Decoder;
 use crate::format::PIECE_BYTES_MAX;
 use crate::kafka::client;
 use crate::kafka::client::Ear;
+use crate::kafka::config::KafkaFormat;
 use crate::kafka::config::KafkaSourceConfig;
 use crate::kafka::deletion::Keys;
 use crate::kafka::read::Raw;
@@ -76,12 +77,8 @@ impl KafkaSource {
         stream: &StreamDef,
         config: KafkaSourceConfig,
     ) -> Result<KafkaSource, ConnectorError> {
-        let longest = config.record_bytes_max;
-        let decoder = Decoder::json(&stream.schema, longest, Arrival::OfMedium);
-        let decoder = decoder.and_then(|decoder| Ok((decoder, Keys::of(stream, longest)?)));
-        let (decoder, keys) = decoder.map_err(|message| {
-            let findings = vec![Finding::at("stream", message)];
-            ConnectorError::Config { connector: name.to_owned(), findings }
+        let (decoder, keys) = decoders(stream, &config).map_err(|finding| {
+            ConnectorError::Config { connector: name.to_owned(), findings: vec![finding] }
         })?;
         let consumer = client::consumer(name, &config.kafka)?;
         let serve = |wait| client::serve(&consumer, wait);
@@ -189,6 +186,23 @@ impl KafkaSource {
         let stream = self.stream.clone();
         Fetched { partition, stream, rows, positions, next, arrived_at, raw, deleted, refused }
     }
+}
+
+/// What reads payloads, and what reads the keys of records that delete.
+fn decoders(
+    stream: &StreamDef,
+    config: &KafkaSourceConfig,
+) -> Result<(Decoder, Option<Keys>), Finding> {
+    let (longest, arrival) = (config.record_bytes_max, Arrival::OfMedium);
+    let (key, decoder) = match &config.format {
+        KafkaFormat::Json => ("stream", Decoder::json(&stream.schema, longest, arrival)),
+        KafkaFormat::Avro(avro) => {
+            ("avro_schema", Decoder::avro(&stream.schema, avro.clone(), longest, arrival))
+        }
+    };
+    let decoder = decoder.map_err(|message| Finding::at(key, message))?;
+    let keys = Keys::of(stream, longest).map_err(|message| Finding::at("stream", message))?;
+    Ok((decoder, keys))
 }
 
 /// Takes in one record of the topic; `keys` where one without payload deletes.

@@ -28,6 +28,10 @@ use crate::contract::Held;
 use crate::contract::Told;
 use crate::contract::assert_source_contract;
 use crate::error::ConnectorError;
+use crate::format::avro::AvroConfig;
+use crate::format::avro::AvroSchema;
+use crate::format::avro::Framing;
+use crate::format::avro::written;
 use crate::format::json;
 use crate::kafka::admin::make_topic;
 use crate::sink::Sink;
@@ -235,6 +239,54 @@ fn the_contract_is_kept_with_keys_that_are_deleted() {
             let config =
                 KafkaSourceConfig { batch_rows, ..KafkaSourceConfig::topic(config.clone()) };
             KafkaSource::open("switches", &upsert(), config).unwrap()
+        };
+        assert_source_contract(|| Box::new(open()), &held);
+    }
+}
+
+#[test]
+fn the_contract_is_kept_by_avro_with_heads_and_deletions() {
+    let config = topic("avro", 1);
+    let writer = Writer::to(&config);
+    let batch = switches(0, 3);
+    let rows = json::encode(&batch);
+    let text = written::schema_of(&batch.schema());
+    let data: Vec<Vec<u8>> =
+        written::values_of(&batch).into_iter().map(|value| written::datum(&text, value)).collect();
+    let schema = AvroSchema::parse(&text).unwrap();
+    let fingerprint = schema.fingerprint().to_le_bytes();
+    let confluent = [&[0, 0, 0, 0, 9][..], &data[1]].concat();
+    let single = [&[0xc3, 0x01][..], &fingerprint, &data[2]].concat();
+    let other = [&[0xc3, 0x01][..], &[7; 8], &data[2]].concat();
+    writer.write_key(None, Some(&data[0]));
+    writer.write_key(None, Some(rows[0].as_bytes()));
+    writer.write_key(Some(b"switch-0"), None);
+    writer.write_key(None, Some(&confluent));
+    writer.write_key(None, Some(&other));
+    writer.write_key(None, Some(&single));
+    writer.write_key(None, Some(&data[2][..5]));
+    writer.flush();
+    let at = Some(Timestamp(1));
+    let told = vec![
+        Told::Row(0, rows[0].clone(), at),
+        Told::Refused(1, "malformed"),
+        Told::Deleted(2, r#"{"switch_id":"switch-0"}"#.to_owned()),
+        Told::Row(3, rows[1].clone(), at),
+        Told::Refused(4, "malformed"),
+        Told::Row(5, rows[2].clone(), at),
+        Told::Refused(6, "malformed"),
+    ];
+    let told = BTreeMap::from([(PartitionId::new("switches", 0), told)]);
+    let held = Held { schema: |_| SwitchPosition::schema(), told, ends: false };
+    let key = vec!["switch_id".to_owned()];
+    let upsert = StreamDef { key, envelope: Envelope::Upsert, ..stream() };
+    for batch_rows in [1, 8_192] {
+        let open = || {
+            let avro = AvroConfig { schema: schema.clone(), framing: Framing::Any };
+            let plain = KafkaSourceConfig::topic(config.clone());
+            let format = KafkaFormat::Avro(avro);
+            let config = KafkaSourceConfig { format, batch_rows, ..plain };
+            KafkaSource::open("switches", &upsert, config).unwrap()
         };
         assert_source_contract(|| Box::new(open()), &held);
     }

@@ -32,6 +32,8 @@ use datafusion::logical_expr::TypeSignature;
 use datafusion::logical_expr::Volatility;
 use datafusion_pg_catalog::pg_catalog as given;
 
+use super::indexes;
+use super::indexes::Index;
 use super::oid;
 use super::role_oid;
 use crate::relations::DATABASE;
@@ -213,15 +215,9 @@ fn about_relations(sight: &Sight) -> Vec<ScalarUDF> {
         let view = sight.status.views.iter().find(|view| view.name == listed.name);
         view.map(|view| query_of(&view.sql)).unwrap_or_default()
     };
-    let key = |listed: &Listed| format!("PRIMARY KEY ({})", listed.key.join(", "));
-    let index = |listed: &Listed| {
-        let (name, columns) = (&listed.name, listed.key.join(", "));
-        format!("CREATE UNIQUE INDEX {name}_pkey ON public.{name} USING btree ({columns})")
-    };
-    let keyed = |value: &dyn Fn(&Listed) -> String| -> BTreeMap<i32, String> {
-        let keyed = sight.listed.iter().filter(|listed| !listed.key.is_empty());
-        keyed.map(|l| (oid(&l.schema, &format!("{}_pkey", l.name)), value(l))).collect()
-    };
+    let indexes = indexes::all(&sight.listed, &sight.status);
+    let keys = indexes.iter().filter(|index| index.of_key);
+    let key = |index: &Index<'_>| format!("PRIMARY KEY ({})", index.columns.join(", "));
     vec![
         truth("pg_table_is_visible", true),
         truth("pg_type_is_visible", true),
@@ -231,8 +227,8 @@ fn about_relations(sight: &Sight) -> Vec<ScalarUDF> {
         truth("pg_is_other_temp_schema", false),
         by_oid("pg_get_viewdef", each(&definition)),
         by_oid("obj_description", each(&|listed| listed.comment.to_owned())),
-        by_oid("pg_get_constraintdef", keyed(&key)),
-        index_definition(keyed(&index), sight),
+        by_oid("pg_get_constraintdef", keys.map(|index| (index.oid(), key(index))).collect()),
+        index_definition(&indexes),
         number("pg_table_size", 0),
         number("pg_relation_size", 0),
         number("pg_total_relation_size", 0),
@@ -252,10 +248,11 @@ fn about_relations(sight: &Sight) -> Vec<ScalarUDF> {
 
 /// `pg_get_indexdef(index [, column, pretty])`: the statement of an index, or the name of its
 /// column.
-fn index_definition(whole: BTreeMap<i32, String>, sight: &Sight) -> ScalarUDF {
-    let keyed = sight.listed.iter().filter(|listed| !listed.key.is_empty());
-    let numbered = keyed.map(|l| (oid(&l.schema, &format!("{}_pkey", l.name)), l.key.clone()));
-    let columns: BTreeMap<i32, Vec<String>> = numbered.collect();
+fn index_definition(indexes: &[Index<'_>]) -> ScalarUDF {
+    let whole: BTreeMap<i32, String> =
+        indexes.iter().map(|index| (index.oid(), index.definition())).collect();
+    let columns: BTreeMap<i32, Vec<String>> =
+        indexes.iter().map(|index| (index.oid(), index.columns.clone())).collect();
     function("pg_get_indexdef", DataType::Utf8, move |args, rows| {
         let Some(oids) = args.first() else { return Ok(Arc::new(StringArray::new_null(rows))) };
         let oids = cast(oids, &DataType::Int32)?;

@@ -4,7 +4,8 @@
 //! those numbers, which need no query because they are made of the names. After it come lists made
 //! of a query, which psql uses for what is not here (members of roles, policies), fields of
 //! composite values, which JDBC asks for, and queries that look up one value, which DataFusion
-//! takes only where an aggregate says that it is one.
+//! takes only where an aggregate says that it is one. EXISTS among what is selected, which psql
+//! asks of an index, is such a value.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -15,6 +16,7 @@ use datafusion::sql::sqlparser::ast::VisitMut;
 use datafusion::sql::sqlparser::ast::VisitorMut;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use queries::plan::statement::called;
 
 use super::PG_CATALOG;
 use super::namespace_oid;
@@ -165,7 +167,18 @@ struct Ours;
 impl VisitorMut for Ours {
     type Break = ();
 
+    fn post_visit_relation(&mut self, relation: &mut ast::ObjectName) -> ControlFlow<()> {
+        if let [ast::ObjectNamePart::Identifier(name)] = relation.0.as_slice()
+            && is_of_catalog(&name.value)
+        {
+            let schema = ast::Ident::new(PG_CATALOG);
+            relation.0.insert(0, ast::ObjectNamePart::Identifier(schema));
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
+        count_what_exists(query);
         tell_apart(query);
         ControlFlow::Continue(())
     }
@@ -192,6 +205,12 @@ impl VisitorMut for Ours {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Whether a name without a schema is one of PostgreSQL's catalog, which is always in the path; of
+/// what is called as a table, it is not.
+fn is_of_catalog(name: &str) -> bool {
+    name.starts_with("pg_") && !name.starts_with("pg_get_")
 }
 
 /// Names expressions that are written twice in a SELECT: PostgreSQL has columns of one name, and
@@ -222,11 +241,7 @@ fn one_value(query: &mut ast::Query) {
         return;
     }
     let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
-    let grouped = match &select.group_by {
-        ast::GroupByExpr::Expressions(expressions, _) => !expressions.is_empty(),
-        ast::GroupByExpr::All(_) => true,
-    };
-    if grouped || select.distinct.is_some() || select.from.is_empty() {
+    if is_grouped(select) || select.distinct.is_some() || select.from.is_empty() {
         return;
     }
     if let [ast::SelectItem::UnnamedExpr(value)] = select.projection.as_mut_slice() {
@@ -236,6 +251,48 @@ fn one_value(query: &mut ast::Query) {
             *value = called("first_value", vec![value.clone()]);
         }
     }
+}
+
+fn is_grouped(select: &ast::Select) -> bool {
+    match &select.group_by {
+        ast::GroupByExpr::Expressions(expressions, _) => !expressions.is_empty(),
+        ast::GroupByExpr::All(_) => true,
+    }
+}
+
+/// Makes `EXISTS (SELECT …)` among what is selected to `(SELECT count(1) …) > 0`: DataFusion takes
+/// it in conditions only.
+fn count_what_exists(query: &mut ast::Query) {
+    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
+    for item in &mut select.projection {
+        let walked = ast::visit_expressions_mut(item, |expr| {
+            if let ast::Expr::Exists { subquery, negated } = expr
+                && let Some(count) = counted(subquery)
+            {
+                let op = if *negated { ast::BinaryOperator::Eq } else { ast::BinaryOperator::Gt };
+                let left = Box::new(ast::Expr::Subquery(Box::new(count)));
+                *expr = ast::Expr::BinaryOp { left, op, right: Box::new(number("0")) };
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        debug_assert!(walked.is_continue(), "nothing breaks the walk");
+    }
+}
+
+/// The number of rows of a query; `None` where that is not seen from its SELECT alone.
+fn counted(query: &ast::Query) -> Option<ast::Query> {
+    let mut query = query.clone();
+    let ast::SetExpr::Select(select) = query.body.as_mut() else { return None };
+    if query.limit_clause.is_some() || is_grouped(select) || select.distinct.is_some() {
+        return None;
+    }
+    let count = called("count", vec![number("1")]);
+    select.projection = vec![ast::SelectItem::UnnamedExpr(count)];
+    Some(query)
+}
+
+fn number(digits: &str) -> ast::Expr {
+    ast::Expr::Value(ast::Value::Number(digits.to_owned(), false).with_empty_span())
 }
 
 /// Whether it is `ARRAY(SELECT …)`.
@@ -256,25 +313,6 @@ fn empty_array() -> ast::Expr {
         array: false,
         format: None,
     }
-}
-
-/// A call of a function.
-fn called(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
-    let argument = |expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr));
-    ast::Expr::Function(ast::Function {
-        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: ast::FunctionArguments::None,
-        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: arguments.into_iter().map(argument).collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 #[cfg(test)]
@@ -298,6 +336,18 @@ mod tests {
                    AND x IN (SELECT 2)";
         let expected = "SELECT 1 FROM t WHERE s IN ('public') AND x IN (SELECT 2)";
         assert_eq!(searched(sql).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_exists_is_counted_where_it_is_selected() {
+        let exists = "EXISTS (SELECT 1 FROM u WHERE u.a = t.a)";
+        let sql = format!("SELECT NOT x AND {exists} AS y, NOT {exists} FROM t WHERE {exists}");
+        let mut query = queries::plan::statement::query(&sql).unwrap();
+        count_what_exists(&mut query);
+        let count = "(SELECT count(1) FROM u WHERE u.a = t.a)";
+        let expected =
+            format!("SELECT NOT x AND {count} > 0 AS y, {count} = 0 FROM t WHERE {exists}");
+        assert_eq!(query.to_string(), expected);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Numbers of relations, schemas and users are made of their names, so that what a client learned
 //! in one statement holds in the next.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -20,6 +21,8 @@ use super::INFORMATION_SCHEMA;
 use super::OWNER;
 use super::PG_CATALOG;
 use super::build::Columns;
+use super::indexes;
+use super::indexes::Index;
 use super::namespace_oid;
 use super::oid;
 use super::role_oid;
@@ -45,20 +48,9 @@ struct Entry {
     name: String,
     columns: SchemaRef,
     kind: &'static str,
-    key: Vec<i16>,
+    indexed: bool,
     comment: String,
     definition: String,
-}
-
-impl Entry {
-    /// The name of the index that its key would have.
-    fn key_name(&self) -> String {
-        format!("{}_pkey", self.name)
-    }
-
-    fn key_oid(&self) -> i32 {
-        oid(&self.schema, &self.key_name())
-    }
 }
 
 /// All tables, with the names under which they are registered.
@@ -68,15 +60,15 @@ pub(super) fn all(
     users: &Users,
     fixed: &[(&'static str, Arc<ArrowTable>)],
 ) -> Result<Vec<(&'static str, RecordBatch)>> {
-    let ours = entries(listed, status);
-    let keyed: Vec<&Entry> = ours.iter().filter(|entry| !entry.key.is_empty()).collect();
+    let indexes = indexes::all(listed, status);
+    let ours = entries(listed, &indexes, status);
     let schemas = schemas(listed);
     let mut made = vec![
         ("pg_namespace", namespaces(&schemas)?),
         ("pg_database", databases()?),
-        ("pg_index", indexes(&keyed)?),
-        ("pg_constraint", constraints(&keyed)?),
-        ("pg_indexes", index_texts(&keyed)?),
+        ("pg_index", indexes::rows(&indexes)?),
+        ("pg_constraint", indexes::constraints(&indexes)?),
+        ("pg_indexes", indexes::texts(&indexes)?),
         ("pg_tables", tables(&ours)?),
         ("pg_views", views(&ours)?),
         ("pg_matviews", materialized_views(&ours)?),
@@ -96,8 +88,8 @@ pub(super) fn all(
     let own = made.iter().map(|(name, rows)| (*name, rows.schema()));
     let fixed = fixed.iter().map(|(name, table)| (*name, table.schema()));
     described.extend(own.chain(fixed).map(|(name, columns)| of_catalog(name, columns)));
-    made.push(("pg_class", classes(&described)?));
-    made.push(("pg_attribute", attributes(&described)?));
+    made.push(("pg_class", classes(&described, &indexes)?));
+    made.push(("pg_attribute", attributes(&described, &indexes)?));
     Ok(made)
 }
 
@@ -110,14 +102,13 @@ pub(super) fn schemas(listed: &[Listed]) -> Vec<String> {
     schemas
 }
 
-fn entries(listed: &[Listed], status: &Status) -> Vec<Entry> {
+fn entries(listed: &[Listed], indexes: &[Index<'_>], status: &Status) -> Vec<Entry> {
+    let indexed: BTreeSet<i32> = indexes.iter().map(Index::on_oid).collect();
     let entry = |relation: &Listed| {
-        let position = |name: &String| {
-            relation.columns.index_of(name).ok().and_then(|at| i16::try_from(at + 1).ok())
-        };
+        let number = oid(&relation.schema, &relation.name);
         let view = status.views.iter().find(|view| view.name == relation.name);
         Entry {
-            oid: oid(&relation.schema, &relation.name),
+            oid: number,
             schema: relation.schema.clone(),
             name: relation.name.clone(),
             columns: Arc::clone(&relation.columns),
@@ -126,7 +117,7 @@ fn entries(listed: &[Listed], status: &Status) -> Vec<Entry> {
                 Shown::MaterializedView => "m",
                 Shown::View => "v",
             },
-            key: relation.key.iter().filter_map(position).collect(),
+            indexed: indexed.contains(&number),
             comment: relation.comment.to_owned(),
             definition: view.map(|view| view.sql.clone()).unwrap_or_default(),
         }
@@ -141,56 +132,60 @@ fn of_catalog(name: &str, columns: SchemaRef) -> Entry {
         name: name.to_owned(),
         columns,
         kind: "r",
-        key: Vec::new(),
+        indexed: false,
         comment: String::new(),
         definition: String::new(),
     }
 }
 
-/// A row of `pg_class`: a relation, or the index that its key would have.
+/// A row of `pg_class`: a relation or an index.
 struct Class<'a> {
-    entry: &'a Entry,
-    index: bool,
+    oid: i32,
+    schema: &'a str,
+    name: &'a str,
+    kind: &'static str,
+    columns: usize,
+    indexed: bool,
 }
 
-impl Class<'_> {
-    fn name(&self) -> String {
-        if self.index { self.entry.key_name() } else { self.entry.name.clone() }
-    }
-
-    fn oid(&self) -> i32 {
-        if self.index { self.entry.key_oid() } else { self.entry.oid }
-    }
-}
-
-fn classes(entries: &[Entry]) -> Result<RecordBatch> {
-    let relations = entries.iter().map(|entry| Class { entry, index: false });
-    let keyed = entries.iter().filter(|entry| !entry.key.is_empty());
-    let rows: Vec<Class<'_>> =
-        relations.chain(keyed.map(|entry| Class { entry, index: true })).collect();
-    let attributes = |class: &Class<'_>| {
-        let n =
-            if class.index { class.entry.key.len() } else { class.entry.columns.fields().len() };
-        i16::try_from(n).unwrap_or(i16::MAX)
-    };
+fn classes(entries: &[Entry], indexes: &[Index<'_>]) -> Result<RecordBatch> {
+    let relations = entries.iter().map(|entry| Class {
+        oid: entry.oid,
+        schema: &entry.schema,
+        name: &entry.name,
+        kind: entry.kind,
+        columns: entry.columns.fields().len(),
+        indexed: entry.indexed,
+    });
+    let indexes = indexes.iter().map(|index| Class {
+        oid: index.oid(),
+        schema: &index.on.schema,
+        name: &index.name,
+        kind: "i",
+        columns: index.columns.len(),
+        indexed: false,
+    });
+    let rows: Vec<Class<'_>> = relations.chain(indexes).collect();
+    let attributes = |class: &Class<'_>| i16::try_from(class.columns).unwrap_or(i16::MAX);
+    let method = |class: &Class<'_>| if class.kind == "i" { BTREE } else { HEAP };
     Columns::of(rows.len())
-        .oid("oid", rows.iter().map(Class::oid))
-        .text("relname", rows.iter().map(Class::name))
-        .oid("relnamespace", rows.iter().map(|class| namespace_oid(&class.entry.schema)))
+        .oid("oid", rows.iter().map(|class| class.oid))
+        .text("relname", rows.iter().map(|class| class.name))
+        .oid("relnamespace", rows.iter().map(|class| namespace_oid(class.schema)))
         .all_oid("reltype", 0)
         .all_oid("reloftype", 0)
         .all_oid("relowner", OWNER)
-        .oid("relam", rows.iter().map(|class| if class.index { BTREE } else { HEAP }))
+        .oid("relam", rows.iter().map(method))
         .all_oid("relfilenode", 0)
         .all_oid("reltablespace", 0)
         .all_int("relpages", 0)
         .all_real("reltuples", -1.0)
         .all_int("relallvisible", 0)
         .all_oid("reltoastrelid", 0)
-        .truth("relhasindex", rows.iter().map(|c| !c.index && !c.entry.key.is_empty()))
+        .truth("relhasindex", rows.iter().map(|class| class.indexed))
         .all_truth("relisshared", false)
         .all_text("relpersistence", "p")
-        .text("relkind", rows.iter().map(|c| if c.index { "i" } else { c.entry.kind }))
+        .text("relkind", rows.iter().map(|class| class.kind))
         .small("relnatts", rows.iter().map(attributes))
         .all_small("relchecks", 0)
         .all_truth("relhasrules", false)
@@ -223,20 +218,21 @@ struct Attribute<'a> {
     kind: Type,
 }
 
-fn attributes(entries: &[Entry]) -> Result<RecordBatch> {
+fn attributes(entries: &[Entry], indexes: &[Index<'_>]) -> Result<RecordBatch> {
     let mut rows = Vec::new();
+    let mut add = |relation, at: usize, field| {
+        let number = i16::try_from(at + 1).unwrap_or(i16::MAX);
+        let kind = field_into_pg_type(field).unwrap_or(Type::TEXT);
+        rows.push(Attribute { relation, number, field, kind });
+    };
     for entry in entries {
-        let kind = |field| field_into_pg_type(field).unwrap_or(Type::TEXT);
-        let mut add = |relation, number: usize, field| {
-            let number = i16::try_from(number).unwrap_or(i16::MAX);
-            rows.push(Attribute { relation, number, field, kind: kind(field) });
-        };
         for (at, field) in entry.columns.fields().iter().enumerate() {
-            add(entry.oid, at + 1, field);
+            add(entry.oid, at, field);
         }
-        for (at, column) in entry.key.iter().enumerate() {
-            let column = usize::try_from(*column).expect("columns are counted from 1") - 1;
-            add(entry.key_oid(), at + 1, &entry.columns.fields()[column]);
+    }
+    for index in indexes {
+        for (at, field) in index.fields().into_iter().enumerate() {
+            add(index.oid(), at, field);
         }
     }
     Columns::of(rows.len())
@@ -312,83 +308,6 @@ fn databases() -> Result<RecordBatch> {
         .build()
 }
 
-fn indexes(keyed: &[&Entry]) -> Result<RecordBatch> {
-    let n = |entry: &&Entry| i16::try_from(entry.key.len()).unwrap_or(i16::MAX);
-    let zeros = |entry: &&Entry| vec![0; entry.key.len()];
-    Columns::of(keyed.len())
-        .oid("indexrelid", keyed.iter().map(|entry| entry.key_oid()))
-        .oid("indrelid", keyed.iter().map(|entry| entry.oid))
-        .small("indnatts", keyed.iter().map(n))
-        .small("indnkeyatts", keyed.iter().map(n))
-        .all_truth("indisunique", true)
-        .all_truth("indnullsnotdistinct", false)
-        .all_truth("indisprimary", true)
-        .all_truth("indisexclusion", false)
-        .all_truth("indimmediate", true)
-        .all_truth("indisclustered", false)
-        .all_truth("indisvalid", true)
-        .all_truth("indcheckxmin", false)
-        .all_truth("indisready", true)
-        .all_truth("indislive", true)
-        .all_truth("indisreplident", false)
-        .numbers("indkey", keyed.iter().map(|entry| entry.key.clone()))
-        .numbers("indcollation", keyed.iter().map(zeros))
-        .numbers("indclass", keyed.iter().map(zeros))
-        .numbers("indoption", keyed.iter().map(zeros))
-        .nothing("indexprs", &DataType::Utf8)
-        .nothing("indpred", &DataType::Utf8)
-        .build()
-}
-
-fn constraints(keyed: &[&Entry]) -> Result<RecordBatch> {
-    Columns::of(keyed.len())
-        .oid("oid", keyed.iter().map(|entry| entry.key_oid()))
-        .text("conname", keyed.iter().map(|entry| entry.key_name()))
-        .oid("connamespace", keyed.iter().map(|entry| namespace_oid(&entry.schema)))
-        .all_text("contype", "p")
-        .all_truth("condeferrable", false)
-        .all_truth("condeferred", false)
-        .all_truth("convalidated", true)
-        .oid("conrelid", keyed.iter().map(|entry| entry.oid))
-        .all_oid("contypid", 0)
-        .oid("conindid", keyed.iter().map(|entry| entry.key_oid()))
-        .all_oid("conparentid", 0)
-        .all_oid("confrelid", 0)
-        .all_text("confupdtype", " ")
-        .all_text("confdeltype", " ")
-        .all_text("confmatchtype", " ")
-        .all_truth("conislocal", true)
-        .all_int("coninhcount", 0)
-        .all_truth("connoinherit", true)
-        .numbers("conkey", keyed.iter().map(|entry| entry.key.clone()))
-        .numbers("confkey", keyed.iter().map(|_| Vec::new()))
-        .nothing("conbin", &DataType::Utf8)
-        .build()
-}
-
-/// The columns of a key, as they are written in a list.
-fn key_columns(entry: &Entry) -> String {
-    let name = |column: &i16| {
-        let at = usize::try_from(*column).expect("columns are counted from 1") - 1;
-        entry.columns.field(at).name().clone()
-    };
-    entry.key.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-fn index_texts(keyed: &[&Entry]) -> Result<RecordBatch> {
-    let text = |entry: &&Entry| {
-        let (index, table, columns) = (entry.key_name(), &entry.name, key_columns(entry));
-        format!("CREATE UNIQUE INDEX {index} ON {}.{table} USING btree ({columns})", entry.schema)
-    };
-    Columns::of(keyed.len())
-        .text("schemaname", keyed.iter().map(|entry| &entry.schema))
-        .text("tablename", keyed.iter().map(|entry| &entry.name))
-        .text("indexname", keyed.iter().map(|entry| entry.key_name()))
-        .nothing("tablespace", &DataType::Utf8)
-        .text("indexdef", keyed.iter().map(text))
-        .build()
-}
-
 fn tables(entries: &[Entry]) -> Result<RecordBatch> {
     let rows: Vec<&Entry> = entries.iter().filter(|entry| entry.kind == "r").collect();
     Columns::of(rows.len())
@@ -396,7 +315,7 @@ fn tables(entries: &[Entry]) -> Result<RecordBatch> {
         .text("tablename", rows.iter().map(|entry| &entry.name))
         .all_text("tableowner", ADMIN)
         .nothing("tablespace", &DataType::Utf8)
-        .truth("hasindexes", rows.iter().map(|entry| !entry.key.is_empty()))
+        .truth("hasindexes", rows.iter().map(|entry| entry.indexed))
         .all_truth("hasrules", false)
         .all_truth("hastriggers", false)
         .all_truth("rowsecurity", false)
@@ -420,7 +339,7 @@ fn materialized_views(entries: &[Entry]) -> Result<RecordBatch> {
         .text("matviewname", rows.iter().map(|entry| &entry.name))
         .all_text("matviewowner", ADMIN)
         .nothing("tablespace", &DataType::Utf8)
-        .all_truth("hasindexes", false)
+        .truth("hasindexes", rows.iter().map(|entry| entry.indexed))
         .all_truth("ispopulated", true)
         .text("definition", rows.iter().map(|entry| &entry.definition))
         .build()

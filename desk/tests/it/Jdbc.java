@@ -45,6 +45,15 @@ public class Jdbc {
             c.setAutoCommit(true);
             about(c, "public", true);
             try (Statement s = c.createStatement()) {
+                s.executeUpdate("CREATE INDEX by_limit ON meters (limit_kw, feeder_id)");
+                DatabaseMetaData meta = c.getMetaData();
+                ResultSet index = meta.getIndexInfo(null, "public", "meters", false, true);
+                check(index.next() && index.getString("INDEX_NAME").equals("by_limit"), "made");
+                check(index.getBoolean("NON_UNIQUE"), "nothing is unique by it");
+                check(index.getString("COLUMN_NAME").equals("limit_kw"), "first");
+                check(column(index, "COLUMN_NAME").equals(List.of("feeder_id")), "second");
+                index = meta.getIndexInfo(null, "public", "meters", true, true);
+                check(column(index, "COLUMN_NAME").isEmpty(), "unique");
                 s.executeUpdate("CREATE MATERIALIZED VIEW j AS SELECT * FROM meters");
                 check(s.executeQuery("SELECT count(*) FROM j").next(), "made");
                 s.setQueryTimeout(1);

@@ -1,5 +1,6 @@
 //! A small engine in memory: reference tables, an upsert stream, views that are SELECTs computed
-//! anew at each tick, and every tick kept for a while.
+//! anew at each tick, and every tick kept for a while. Its indexes keep nothing; views that read
+//! what one is on, and are made after it, use it.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -27,6 +28,8 @@ use schemas::contract::ChangeError;
 use schemas::contract::Changes;
 use schemas::contract::Engine;
 use schemas::contract::Fault;
+use schemas::contract::IndexPlan;
+use schemas::contract::IndexStatus;
 use schemas::contract::ReadError;
 use schemas::contract::Snapshot;
 use schemas::contract::SourcePlan;
@@ -79,6 +82,12 @@ struct State {
     hydrating: BTreeMap<String, u8>,
     /// Streams that came by a statement.
     fed: BTreeMap<String, RecordBatch>,
+    indexes: BTreeMap<String, Index>,
+}
+
+struct Index {
+    plan: IndexPlan,
+    used_by: Vec<String>,
 }
 
 /// The engine.
@@ -149,6 +158,7 @@ impl Small {
             history: VecDeque::new(),
             hydrating: BTreeMap::new(),
             fed: BTreeMap::new(),
+            indexes: BTreeMap::new(),
         };
         let engine = Arc::new(Small { state: Arc::new(Mutex::new(state)) });
         engine.turn(Timestamp(FIRST));
@@ -234,6 +244,39 @@ impl State {
     }
 }
 
+impl State {
+    /// The views and indexes that read a relation.
+    fn readers(&self, relation: &str) -> Vec<String> {
+        let reads = |view: &View| view.reads.iter().any(|read| read == relation);
+        let views = self.views.iter().filter(|(_, view)| reads(view));
+        let on = self.indexes.iter().filter(|(_, index)| index.plan.relation == relation);
+        let on = on.map(|(name, _)| format!("the index {name}"));
+        views.map(|(name, _)| name.clone()).chain(on).collect()
+    }
+
+    fn indexes(&self) -> Vec<IndexStatus> {
+        let indexes = self.indexes.iter().map(|(name, index)| IndexStatus {
+            name: name.clone(),
+            relation: index.plan.relation.clone(),
+            columns: index.plan.columns.clone(),
+            sql: index.plan.view.sql.clone(),
+            hydrated: self.hydrating.get(name).copied().unwrap_or(100),
+            used_by: index.used_by.clone(),
+        });
+        indexes.collect()
+    }
+
+    /// A view uses the indexes on what it reads, or none any more.
+    fn uses(&mut self, view: &str, reads: &[String]) {
+        for index in self.indexes.values_mut() {
+            index.used_by.retain(|user| user != view);
+            if reads.contains(&index.plan.relation) {
+                index.used_by.push(view.to_owned());
+            }
+        }
+    }
+}
+
 impl Engine for Small {
     fn catalog(&self) -> Catalog {
         self.state.lock().unwrap().catalog.clone()
@@ -255,12 +298,21 @@ impl Engine for Small {
             let (view, shared_with) = (name.clone(), Vec::new());
             Some(ArrangementStatus { view, node, bound, rows: 2, bytes: 96, shared_with })
         });
+        let arranged = state.indexes.iter().map(|(name, index)| ArrangementStatus {
+            view: name.clone(),
+            node: format!("Index {}", index.plan.relation),
+            bound: "its rows".to_owned(),
+            rows: 3,
+            bytes: 120,
+            shared_with: index.used_by.clone(),
+        });
         Status {
             instance: "test".to_owned(),
             tick: state.tick,
             step_ms: STEP,
             views: views.collect(),
-            arrangements: kept.collect(),
+            indexes: state.indexes(),
+            arrangements: kept.chain(arranged).collect(),
             sources: vec![SourceStatus {
                 source: "meters".to_owned(),
                 partition: "0".to_owned(),
@@ -304,10 +356,17 @@ impl Engine for Small {
     fn create(&self, plan: ViewPlan, replace: bool, _: &str) -> Result<Timestamp, ChangeError> {
         let tick = {
             let mut state = self.state.lock().unwrap();
-            if state.views.contains_key(&plan.name) && !replace {
+            let there = state.catalog.get(&plan.name).map(|info| info.schema.clone());
+            let of_index = state.indexes.contains_key(&plan.name);
+            if of_index || there.is_some() && !replace {
                 return Err(ChangeError::Exists { name: plan.name });
             }
             let schema = plan.root.schema.clone();
+            let readers = state.readers(&plan.name);
+            if there.is_some_and(|there| there.fields() != schema.fields()) && !readers.is_empty() {
+                return Err(ChangeError::Read { name: plan.name, readers });
+            }
+            state.uses(&plan.name, &plan.reads);
             let info = RelationInfo { schema: schema.clone(), kind: RelationKind::View };
             state.catalog.add(&plan.name, info);
             let (groups, faults) = (groups(&plan.root), Vec::new());
@@ -323,21 +382,44 @@ impl Engine for Small {
     fn remove(&self, view: &str, _: &str) -> Result<Timestamp, ChangeError> {
         let mut state = self.state.lock().unwrap();
         let name = view.to_owned();
-        let reads = |other: &View| other.reads.contains(&name);
-        let readers: Vec<String> =
-            state.views.iter().filter(|(_, v)| reads(v)).map(|(n, _)| n.clone()).collect();
+        let readers = state.readers(view);
         if !readers.is_empty() {
             return Err(ChangeError::Read { name, readers });
         }
         if state.views.remove(view).is_none() {
             return Err(ChangeError::Unknown { name });
         }
+        state.uses(view, &[]);
         let mut left = Catalog::default();
         let catalog = state.catalog.clone();
         for (kept, info) in catalog.iter().filter(|(kept, _)| *kept != view) {
             left.add(kept, info.clone());
         }
         state.catalog = left;
+        Ok(state.tick)
+    }
+
+    fn create_index(&self, plan: IndexPlan, _: &str) -> Result<Timestamp, ChangeError> {
+        let mut state = self.state.lock().unwrap();
+        let name = plan.name.clone();
+        if state.catalog.get(&name).is_some() || state.indexes.contains_key(&name) {
+            return Err(ChangeError::Exists { name });
+        }
+        state.indexes.insert(name, Index { plan, used_by: Vec::new() });
+        Ok(state.tick)
+    }
+
+    fn remove_index(&self, index: &str, _: &str) -> Result<Timestamp, ChangeError> {
+        let mut state = self.state.lock().unwrap();
+        let name = index.to_owned();
+        match state.indexes.get(index).map(|index| index.used_by.clone()) {
+            None => return Err(ChangeError::NoIndex { name }),
+            Some(readers) if !readers.is_empty() => {
+                return Err(ChangeError::Read { name, readers });
+            }
+            Some(_) => {}
+        }
+        state.indexes.remove(index);
         Ok(state.tick)
     }
 
@@ -354,9 +436,9 @@ impl Engine for Small {
         if !state.fed.contains_key(source) {
             return Err(ChangeError::NoSource { name });
         }
-        let reads = |view: &&View| view.reads.contains(&name);
-        if let Some((reader, _)) = state.views.iter().find(|(_, view)| reads(view)) {
-            return Err(ChangeError::Read { readers: vec![reader.clone()], name });
+        let readers = state.readers(source);
+        if !readers.is_empty() {
+            return Err(ChangeError::Read { name, readers });
         }
         state.fed.remove(source);
         state.catalog.remove(source);

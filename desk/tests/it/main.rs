@@ -5,6 +5,7 @@
 mod curl;
 mod desk;
 mod engine;
+mod indexes;
 mod jdbc;
 mod psql;
 mod python;

@@ -24,7 +24,8 @@ fn psql(open: &Open, user: &str, password: &str) -> Command {
     command
 }
 
-fn admin(open: &Open) -> Command {
+/// psql as the admin.
+pub(crate) fn admin(open: &Open) -> Command {
     psql(open, "admin", &open.admin)
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::desk::Open;
+use crate::psql::rows;
 
 /// A program of the Python environment.
 fn program(name: &str) -> PathBuf {
@@ -251,4 +252,26 @@ with psycopg.connect(where, password=os.environ["TOKEN"]) as c:
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("CREATE VIEW is not done here"), "{said}");
     assert!(said.contains("materialized: materialized_view"), "{said}");
+}
+
+#[test]
+fn dbt_makes_and_changes_indexes() {
+    let open = Open::new();
+    let project = Project::new(&open);
+    let by = |column: &str| {
+        let config = "{{ config(indexes=[{'columns': ['BY']}]) }}".replace("BY", column);
+        project.write("models/big.sql", &(config + "select * from {{ source('grid', 'meters') }}"));
+    };
+    let indexes = || rows(&open, "SELECT relation, columns FROM gridloom.indexes");
+    by("feeder_id");
+    project.check(&["run", "--select", "big"], "PASS=1 ");
+    assert_eq!(indexes(), "big|feeder_id");
+    let name = rows(&open, "SELECT name FROM gridloom.indexes");
+    project.check(&["run", "--select", "big"], "PASS=1 ");
+    assert_eq!(rows(&open, "SELECT name FROM gridloom.indexes"), name);
+    by("meter_id");
+    project.check(&["run", "--select", "big"], "PASS=1 ");
+    assert_eq!(indexes(), "big|meter_id");
+    project.check(&["run", "--full-refresh", "--select", "big"], "PASS=1 ");
+    assert_eq!(indexes(), "big|meter_id");
 }

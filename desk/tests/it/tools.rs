@@ -139,7 +139,7 @@ fn dbeaver_lists_everything() {
 fn what_tools_do_not_get_is_refused_by_name() {
     let open = Open::new();
     for (sql, said) in [
-        ("CREATE INDEX i ON feeder_kw (feeder_id)", "CREATE INDEX is not done here"),
+        ("CREATE UNIQUE INDEX i ON feeder_kw (feeder_id)", "an index with UNIQUE is not kept"),
         ("COMMENT ON MATERIALIZED VIEW feeder_kw IS 'x'", "comments are not kept"),
         ("ALTER TABLE meters ADD COLUMN x text", "this ALTER is not done here"),
         ("CREATE SCHEMA IF NOT EXISTS other", "views are in the one schema public"),

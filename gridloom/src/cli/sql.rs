@@ -9,6 +9,7 @@ mod local;
 mod print;
 mod prompt;
 mod remote;
+mod tls;
 mod typing;
 
 use std::io::Write;
@@ -27,7 +28,7 @@ pub(crate) struct SqlArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// Ask a running instance: postgresql://USER@HOST:PORT/. The password is taken from PGPASSWORD,
-    /// or asked for.
+    /// or asked for; `?sslrootcert=FILE` says who signs its certificate.
     #[arg(long, value_name = "URL", conflicts_with_all = ["data_dir", "config"])]
     pub(crate) connect: Option<String>,
     /// How the answer is written.

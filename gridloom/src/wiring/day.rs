@@ -11,6 +11,7 @@ use connectors::simulator::PlantError;
 use connectors::simulator::StartSoc;
 use connectors::simulator::plant::DEMO_START_AT;
 use operators::settings::Settings;
+use pipeline::flow::Flow;
 use pipeline::ingest::IngestSettings;
 use pipeline::instance::DEFAULT_SNAPSHOT_EVERY;
 use pipeline::instance::InstanceError;
@@ -89,7 +90,7 @@ impl Day {
         let texts: Vec<&str> = queries::shipped().iter().map(|(_, text)| *text).collect();
         let plans = views::plan(&catalog, &texts).map_err(DayError::Views)?;
         let agents = Settings { reserve: self.reserve, ..Settings::default() };
-        let flow = views::flow(&catalog, plans, Some(agents), DEFAULT_STEP);
+        let flow = Flow::over(&catalog, plans, Some(agents), DEFAULT_STEP);
         let settings = InstanceSettings {
             instance: InstanceId::new("demo").expect("letters are allowed"),
             data_dir: self.data_dir.clone(),

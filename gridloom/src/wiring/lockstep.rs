@@ -116,6 +116,7 @@ impl Lockstep {
             tables: super::bundled::tables(&plant),
             partitions: STREAMS.iter().map(|s| (PartitionId::new(SOURCE, s), 0)).collect(),
             stated: BTreeMap::new(),
+            indexes: Vec::new(),
             outbox: Some(Outbox::new(Box::new(wire.clone()))),
             hook: None,
         };

@@ -17,6 +17,7 @@ use connectors::source::Source;
 use pipeline::emit::definitions::Defined;
 use pipeline::emit::definitions::stated_in;
 use pipeline::emit::outbox::Outbox;
+use pipeline::flow::Flow;
 use pipeline::instance::Hook;
 use pipeline::instance::Instance;
 use pipeline::instance::InstanceError;
@@ -24,8 +25,12 @@ use pipeline::instance::InstanceSettings;
 use pipeline::instance::Parts;
 use pipeline::log::LogError;
 use pipeline::log::Options;
+use queries::Planner;
+use queries::index::index;
+use queries::index::is_index;
 use queries::source::is_source;
 use schemas::catalog::Catalog;
+use schemas::contract::IndexPlan;
 use schemas::contract::SourcePlan;
 use schemas::event::Setpoint;
 use schemas::plan::ViewPlan;
@@ -87,7 +92,7 @@ pub fn with_stated(
     stated: &BTreeMap<String, Defined>,
 ) -> Result<Vec<ViewPlan>, OpenError> {
     let stated: BTreeMap<&str, &str> = (stated.iter())
-        .filter(|(_, of)| !is_source(&of.sql))
+        .filter(|(_, of)| !is_source(&of.sql) && !is_index(&of.sql))
         .map(|(name, of)| (name.as_str(), of.sql.as_str()))
         .collect();
     if stated.is_empty() {
@@ -126,6 +131,35 @@ pub fn stated_sources(
         plans.push(plan);
     }
     Ok(plans)
+}
+
+/// The indexes that were made by a statement, over the relations of the catalog and these views.
+/// One on what is not there any more is left out of `stated`, and so recorded as dropped: it
+/// changes no answer, and must not keep an instance from starting.
+pub fn stated_indexes(
+    catalog: &Catalog,
+    plans: &[ViewPlan],
+    stated: &mut BTreeMap<String, Defined>,
+) -> Vec<IndexPlan> {
+    let mut planner = Planner::new(catalog.clone());
+    plans.iter().for_each(|plan| planner.add_view(plan));
+    let mut indexes = Vec::new();
+    stated.retain(|name, of| {
+        if !is_index(&of.sql) {
+            return true;
+        }
+        match index(planner.catalog(), &of.sql) {
+            Ok(index) => {
+                indexes.push(index.plan);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(index = %name, error = %error.full(), "the index is dropped");
+                false
+            }
+        }
+    });
+    indexes
 }
 
 /// The door of a source that was made by a statement.
@@ -177,7 +211,7 @@ pub fn open(
         partitions.extend(of.map(|partition| (partition, source.out_of_order_ms)));
         sources.push(opened);
     }
-    let stated = stated_in(&config.instance.data_dir.join("audit"))?;
+    let mut stated = stated_in(&config.instance.data_dir.join("audit"))?;
     let mut catalog = catalog.clone();
     for plan in stated_sources(&mut catalog, &stated)? {
         let opened = open_stated(&plan, &around)?;
@@ -193,7 +227,8 @@ pub fn open(
         None => None,
     };
     let plans = with_stated(&catalog, plans, &stated)?;
-    let flow = views::flow(&catalog, plans, config.agents.clone(), config.instance.ingest.step);
+    let indexes = stated_indexes(&catalog, &plans, &mut stated);
+    let flow = Flow::over(&catalog, plans, config.agents.clone(), config.instance.ingest.step);
     let settings = InstanceSettings {
         instance: config.instance.name.clone(),
         data_dir: config.instance.data_dir.clone(),
@@ -204,7 +239,7 @@ pub fn open(
         log: Options::default(),
         clock: Clock::Wall,
     };
-    let parts = Parts { flow, catalog, tables, partitions, stated, outbox, hook };
+    let parts = Parts { flow, catalog, tables, partitions, stated, indexes, outbox, hook };
     let mut instance = Instance::open(settings, parts)?;
     take_sources(&mut instance, around);
     let positions = instance.positions();

@@ -25,6 +25,7 @@ use arrow::datatypes::TimestampMillisecondType;
 use gridloom::wiring;
 use pipeline::delta::DeltaBatch;
 use pipeline::delta::Diffs;
+use pipeline::flow::Flow;
 use pipeline::views::store::Image;
 use pipeline::views::store::Views;
 use pipeline::workers::TickInput;
@@ -69,7 +70,7 @@ fn maintained(
     input: &[(u64, Vec<Change>)],
 ) -> Vec<Image> {
     let step = Step::from_millis(input::STEP_MS).unwrap();
-    let mut flow = wiring::views::flow(catalog, plans.to_vec(), None, step);
+    let mut flow = Flow::over(catalog, plans.to_vec(), None, step);
     let decisions = [(Forecast::NAME.to_owned(), Forecast::schema())];
     flow.inputs.extend(decisions);
     let store = Views::new(&flow.views).unwrap();

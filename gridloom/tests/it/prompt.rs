@@ -13,6 +13,13 @@ use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
+use rcgen::BasicConstraints;
+use rcgen::CertificateParams;
+use rcgen::DnType;
+use rcgen::IsCa;
+use rcgen::Issuer;
+use rcgen::KeyPair;
+
 /// A village that passes a minute a second, and a door.
 const CONFIG: &str = "[instance]\nname = \"prompt\"\ndata_dir = \"data\"\npatience = \"1s\"\n\
     [desk]\npostgres = \"127.0.0.1:0\"\n\
@@ -28,6 +35,7 @@ fn gridloom(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gridloom"));
     command.current_dir(folder).args(args).env("GRIDLOOM_LOG", "error");
     command.env("XDG_STATE_HOME", folder.join("state"));
+    command.env_remove("PGSSLMODE").env_remove("PGSSLROOTCERT");
     command
 }
 
@@ -179,6 +187,95 @@ fn an_engineer_at_the_prompt() {
     good(&mut running.sql(folder, &token, &["DROP MATERIALIZED VIEW power"]));
     good(&mut running.sql(folder, &token, &["DROP SOURCE chargers"]));
     assert!(text(&ask("SELECT * FROM chargers")).1.contains("42P01"));
+}
+
+/// Who signs certificates, with its own.
+fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
+    let key = KeyPair::generate().unwrap();
+    let mut own = CertificateParams::default();
+    own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    own.distinguished_name.push(DnType::CommonName, name);
+    let certificate = own.self_signed(&key).unwrap().pem();
+    (certificate, Issuer::new(own, key))
+}
+
+/// A door with a certificate for 127.0.0.1; `ca.pem` is of whoever signed it, `other.pem` is not.
+fn with_certificate(folder: &Path) {
+    let (ours, issuer) = authority("ours");
+    let key = KeyPair::generate().unwrap();
+    let mut door = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    door.distinguished_name.push(DnType::CommonName, "door");
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    write("ca.pem", &ours);
+    write("other.pem", &authority("theirs").0);
+    write("door.pem", &door.signed_by(&key, &issuer).unwrap().pem());
+    write("door.key", &key.serialize_pem());
+    let tls = "[desk]\ncertificate = \"door.pem\"\nkey = \"door.key\"\n";
+    write("gridloom.toml", &CONFIG.replace("[desk]\n", tls));
+}
+
+#[test]
+fn a_door_with_a_certificate_is_asked_over_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    with_certificate(folder);
+    let running = Running::start(folder);
+    let token = running.token.clone().unwrap();
+    let command = |host: &str, query: &str, more: &[&str]| {
+        let url = format!("postgresql://admin@{host}:{}/?{query}", running.port);
+        let mut command = gridloom(folder, &["sql", "--connect", &url]);
+        command.args(more).env("PGPASSWORD", &token);
+        command
+    };
+    let ask = |host: &str, query: &str| command(host, query, &["SELECT 7 AS n", "-o", "csv"]);
+    assert_eq!(good(&mut ask("127.0.0.1", "sslrootcert=ca.pem")), "n\n7\n");
+    good(&mut ask("127.0.0.1", "sslmode=verify-full&sslrootcert=ca.pem"));
+    good(ask("127.0.0.1", "sslmode=require").env("PGSSLROOTCERT", "ca.pem"));
+    good(&mut ask("localhost", "hostaddr=127.0.0.1&sslmode=verify-ca&sslrootcert=ca.pem"));
+
+    // Whom nobody vouches for learns no password.
+    let refused = |host: &str, query: &str, expected: &str| {
+        let output = ask(host, query).output().unwrap();
+        let (out, said) = text(&output);
+        assert!(!output.status.success() && said.contains(expected), "{query}: {out}{said}");
+    };
+    let theirs = "of 127.0.0.1 is signed by none that sslrootcert other.pem holds";
+    refused("127.0.0.1", "sslrootcert=other.pem", theirs);
+    refused("127.0.0.1", "sslmode=verify-ca&sslrootcert=other.pem", theirs);
+    refused("127.0.0.1", "sslmode=prefer", "sslrootcert=FILE");
+    let another = "the certificate that localhost shows is another's";
+    refused("localhost", "hostaddr=127.0.0.1&sslrootcert=ca.pem", another);
+    refused("127.0.0.1", "sslrootcert=gone.pem", "sslrootcert gone.pem cannot be read");
+    refused("127.0.0.1", "sslmode=maybe", "there is no sslmode \"maybe\"");
+    refused("127.0.0.1", "sslmode=disable", "");
+
+    // Ctrl-C goes over TLS as well.
+    let endless = ["SUBSCRIBE grid_state"];
+    let mut command = command("127.0.0.1", "sslrootcert=ca.pem", &endless);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("tick_at\t"));
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    lines.for_each(drop);
+    let (_, said) = text(&child.wait_with_output().unwrap());
+    assert!(said.contains("57014"), "{said}");
+}
+
+#[test]
+fn a_door_without_a_certificate_is_not_asked_where_tls_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    with_certificate(folder);
+    fs::write(folder.join("gridloom.toml"), CONFIG).unwrap();
+    let running = Running::start(folder);
+    let token = running.token.clone().unwrap();
+    for query in ["sslmode=require", "sslrootcert=ca.pem"] {
+        let url = format!("postgresql://admin@127.0.0.1:{}/?{query}", running.port);
+        let mut command = gridloom(folder, &["sql", "--connect", &url, "SELECT 1"]);
+        let (_, said) = text(&command.env("PGPASSWORD", &token).output().unwrap());
+        assert!(said.contains("does not support TLS"), "{query}: {said}");
+    }
 }
 
 #[test]

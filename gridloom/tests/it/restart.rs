@@ -18,11 +18,13 @@ use connectors::source::PartitionId;
 use connectors::source::Polled;
 use connectors::source::Position;
 use gridloom::audit_tables;
+use gridloom::wiring::open::stated_indexes;
 use gridloom::wiring::open::stated_sources;
 use gridloom::wiring::open::with_stated;
 use gridloom::wiring::views;
 use operators::settings::Settings;
 use pipeline::emit::definitions::stated_in;
+use pipeline::flow::Flow;
 use pipeline::ingest::IngestSettings;
 use pipeline::instance::Instance;
 use pipeline::instance::InstanceSettings;
@@ -78,11 +80,12 @@ pub(crate) fn with_workers(
     } else {
         vec![VIEW]
     };
-    let stated = stated_in(&folder.join("audit")).unwrap();
+    let mut stated = stated_in(&folder.join("audit")).unwrap();
     // Whoever reads such a source again says which partitions it has.
     stated_sources(&mut catalog, &stated).unwrap();
     let plans = views::plan(&catalog, &texts).unwrap();
     let plans = with_stated(&catalog, plans, &stated).unwrap();
+    let indexes = stated_indexes(&catalog, &plans, &mut stated);
     let ingest = IngestSettings { patience_ms: None, ..IngestSettings::default() };
     let settings = InstanceSettings {
         instance: InstanceId::new("restart").unwrap(),
@@ -95,11 +98,12 @@ pub(crate) fn with_workers(
         clock: Clock::held(Timestamp(BEGIN)),
     };
     let parts = Parts {
-        flow: views::flow(&catalog, plans, agents, ingest.step),
+        flow: Flow::over(&catalog, plans, agents, ingest.step),
         catalog,
         tables: vec![("notes".to_owned(), notes)],
         partitions: vec![(partition(), 0)],
         stated,
+        indexes,
         outbox: None,
         hook: None,
     };

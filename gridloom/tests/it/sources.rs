@@ -166,6 +166,58 @@ fn where_rows_replace_each_other_the_last_of_a_key_counts() {
     until(&mut instance, &mut readers, |handle| counted(handle) == 2);
 }
 
+/// A number as Avro writes it: seven bits a byte, the lowest first.
+fn long(number: i64) -> Vec<u8> {
+    let mut bits = ((number << 1) ^ (number >> 63)) as u64;
+    let mut bytes = Vec::new();
+    while bits > 0x7f {
+        bytes.push(bits as u8 | 0x80);
+        bits >>= 7;
+    }
+    bytes.push(bits as u8);
+    bytes
+}
+
+fn text(text: &str) -> Vec<u8> {
+    [long(text.len() as i64), text.as_bytes().to_vec()].concat()
+}
+
+/// An Avro file of one block, byte by byte.
+fn avro(readings: &[(&str, i64, f64)]) -> Vec<u8> {
+    let schema = r#"{"type":"record","name":"Reading","fields":[
+        {"name":"charger_id","type":"string"},
+        {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},
+        {"name":"kw","type":["null","double"]}]}"#;
+    let record = |(id, at, kw): &(&str, i64, f64)| {
+        [text(id), long(*at), long(1), kw.to_le_bytes().to_vec()].concat()
+    };
+    let block: Vec<u8> = readings.iter().flat_map(record).collect();
+    let mark = vec![7; 16];
+    let head = [b"Obj\x01".to_vec(), long(1), text("avro.schema"), text(schema), long(0)].concat();
+    let sizes = [long(readings.len() as i64), long(block.len() as i64)].concat();
+    [head, mark.clone(), sizes, block, mark].concat()
+}
+
+#[test]
+fn a_source_of_avro_brings_its_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = 1_472_601_601_000;
+    let rows = [("c1", at, 7.5), ("c2", at + 1, f64::NAN), ("c1", at + 2, 3.5)];
+    std::fs::write(folder.path().join("chargers.avro"), avro(&rows)).unwrap();
+    let (mut instance, mut readers) = instance(folder.path());
+    let handle = instance.handle();
+    tick(&mut instance, 0);
+    create(&handle, &statement("append").replace(".csv", ".avro")).unwrap();
+    maintain(&handle);
+    to_its_end(&mut instance, &mut readers);
+    for number in 1..5 {
+        tick(&mut instance, number);
+    }
+    // What is no number is quarantined, and the rest goes on.
+    until(&mut instance, &mut readers, |handle| counted(handle) == 2);
+    assert_eq!(self::rows(&handle), 2);
+}
+
 #[test]
 fn a_door_that_does_not_open_leaves_no_trace() {
     let folder = tempfile::tempdir().unwrap();

@@ -15,6 +15,7 @@ use connectors::source::Polled;
 use connectors::source::Position;
 use gridloom::wiring::views;
 use operators::settings::Settings;
+use pipeline::flow::Flow;
 use pipeline::ingest::IngestSettings;
 use pipeline::instance::Done;
 use pipeline::instance::Instance;
@@ -72,11 +73,12 @@ impl Small {
             clock: Clock::Wall,
         };
         let parts = Parts {
-            flow: views::flow(&catalog, plans, Some(agents), step),
+            flow: Flow::over(&catalog, plans, Some(agents), step),
             catalog,
             tables: tables(),
             partitions: STREAMS.map(|stream| (PartitionId::new("small", stream), 0)).into(),
             stated: BTreeMap::new(),
+            indexes: Vec::new(),
             outbox: None,
             hook: None,
         };

@@ -29,6 +29,7 @@ use connectors::source::PartitionId;
 use connectors::source::Polled;
 use connectors::source::Position;
 use gridloom::wiring::views;
+use pipeline::flow::Flow;
 use pipeline::ingest::IngestSettings;
 use pipeline::instance::Instance;
 use pipeline::instance::InstanceSettings;
@@ -203,12 +204,13 @@ fn open(folder: &Path, workers: usize) -> Instance {
         clock: Clock::Wall,
     };
     let parts = Parts {
-        flow: views::flow(&catalog(), plans(), None, step),
+        flow: Flow::over(&catalog(), plans(), None, step),
         catalog: catalog(),
         tables: Vec::new(),
         partitions: (0..PARTITIONS as usize).map(|n| (partition(n), 600_000)).collect(),
         outbox: None,
         stated: BTreeMap::new(),
+        indexes: Vec::new(),
         hook: None,
     };
     Instance::open(settings, parts).unwrap()

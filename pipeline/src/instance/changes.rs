@@ -1,4 +1,4 @@
-//! Views that come and go while the instance runs.
+//! Views and indexes that come and go while the instance runs.
 //!
 //! What is wished waits until no tick is on its way: then the store, the workers and the log agree
 //! on what the last tick is, and a view begins, takes another's place or ends exactly there. That
@@ -13,8 +13,10 @@
 //! Two parts of the past of each view that hydrates.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use schemas::catalog::RelationKind;
+use schemas::contract::IndexPlan;
 use schemas::event::Envelope;
 use schemas::plan::ViewPlan;
 
@@ -29,6 +31,7 @@ use crate::engine::kind_of;
 use crate::flow::Addition;
 use crate::flow::Read;
 use crate::flow::ReadFrom;
+use crate::index::serves;
 use crate::ingest::upsert::Upsert;
 use crate::workers::Past;
 use crate::workers::PastRows;
@@ -44,7 +47,14 @@ pub(super) struct Additions {
     next: usize,
     /// Those that can be read, by name.
     shown: BTreeMap<String, usize>,
+    /// The indexes, by name.
+    indexes: BTreeMap<String, usize>,
     hydrating: Vec<Hydrating>,
+    /// Relations that another view has taken since the last tick; their indexes learn of it with
+    /// the next.
+    pub(super) swapped: BTreeSet<String>,
+    /// Indexes on views that work off their past, and who asked for them.
+    waiting: Vec<(IndexPlan, String)>,
     /// Wishes that wait for a pause.
     wishes: Vec<Wish>,
     /// Those that have caught up and wait for a pause to be shown.
@@ -58,10 +68,14 @@ impl Additions {
     }
 }
 
-/// A view that works off its past.
+/// A view or an index that works off its past.
 struct Hydrating {
     name: String,
     relation: usize,
+    /// It is an index.
+    index: bool,
+    /// The indexes from which it reads.
+    uses: Vec<String>,
     past: PastReader,
     /// The rows of other views, which go with the last part.
     views: Vec<(usize, PastRows)>,
@@ -90,6 +104,8 @@ impl Instance {
             match wish {
                 Wish::Create { plan, by } => self.create(*plan, &by)?,
                 Wish::Remove { view, by } => self.remove(&view, &by)?,
+                Wish::CreateIndex { plan, by } => self.create_index(*plan, &by)?,
+                Wish::RemoveIndex { index, by } => self.remove_index(&index, &by)?,
                 Wish::CreateSource { plan, source, by } => {
                     self.create_source(*plan, source, &by)?;
                 }
@@ -100,15 +116,56 @@ impl Instance {
     }
 
     fn create(&mut self, plan: ViewPlan, by: &str) -> Result<(), InstanceError> {
-        let name = plan.name.clone();
-        // Views and what agents say come first.
+        let relation = self.numbered();
+        self.views.prepare(relation, &plan)?;
+        self.defined.define(&plan.name, Defined::stated(by, &plan.sql));
+        self.begin(relation, plan, None)
+    }
+
+    pub(super) fn create_index(&mut self, plan: IndexPlan, by: &str) -> Result<(), InstanceError> {
+        self.defined.define(&plan.name, Defined::stated(by, &plan.view.sql));
+        let working = self.additions.hydrating.iter().any(|h| !h.index && h.name == plan.relation);
+        if working {
+            self.additions.waiting.push((plan, by.to_owned()));
+            return Ok(());
+        }
+        let IndexPlan { name, key, view, .. } = plan;
+        let relation = self.numbered();
+        self.additions.indexes.insert(name.clone(), relation);
+        if let Some(index) = self.handle.desk().indexes.get_mut(&name) {
+            index.relation = Some(relation);
+        }
+        self.begin(relation, view, Some(key))
+    }
+
+    /// The number of the next addition; views and what agents say come first.
+    fn numbered(&mut self) -> usize {
         let relation = self.additions.next.max(self.flow.published().len());
         self.additions.next = relation + 1;
+        relation
+    }
+
+    /// Begins a view, or with a key an index, with its past.
+    fn begin(
+        &mut self,
+        relation: usize,
+        plan: ViewPlan,
+        index: Option<Vec<usize>>,
+    ) -> Result<(), InstanceError> {
+        let name = plan.name.clone();
+        let serving = match &index {
+            Some(_) => BTreeMap::new(),
+            None => self.serving(&plan),
+        };
         let mut reads = Vec::new();
         let mut takes = Vec::new();
         let mut views = Vec::new();
         for (input, read) in plan.reads.iter().enumerate() {
-            let Some((read, take)) = self.read_of(read) else {
+            let found = match serving.get(read) {
+                Some((_, index)) => self.imported(read, *index),
+                None => self.read_of(read),
+            };
+            let Some((read, take)) = found else {
                 self.give_up(&name, relation, &format!("{read} is not there any more"));
                 return Ok(());
             };
@@ -118,10 +175,9 @@ impl Instance {
             takes.push((read.name.clone(), take));
             reads.push(read);
         }
-        self.views.prepare(relation, &plan)?;
-        self.defined.define(&name, Defined::stated(by, &plan.sql));
         let step = self.flow.step;
-        self.workers.add(Addition { relation, view: plan, reads, step })?;
+        let (is_index, uses) = (index.is_some(), serving.into_values().map(|(n, _)| n).collect());
+        self.workers.add(Addition { relation, view: plan, reads, step, index })?;
         let dir = self.settings.data_dir.join("audit");
         let past = PastReader::start(dir, self.tick(), takes);
         let past = past.map_err(|error| InstanceError::Replay {
@@ -130,8 +186,32 @@ impl Instance {
         })?;
         tracing::info!(view = %name, tick = %self.tick(), "hydrating");
         let over = false;
-        self.additions.hydrating.push(Hydrating { name, relation, past, views, over });
+        let hydrating = Hydrating { name, relation, index: is_index, uses, past, views, over };
+        self.additions.hydrating.push(hydrating);
         Ok(())
+    }
+
+    /// The indexes from which a view was promised to read, by relation, with their numbers.
+    fn serving(&self, plan: &ViewPlan) -> BTreeMap<String, (String, usize)> {
+        let desk = self.handle.desk();
+        let uses = desk.standing.get(&plan.name).map_or(&[][..], |standing| &standing.uses);
+        let mut serving = BTreeMap::new();
+        // What is used already comes behind what was chosen.
+        for name in uses {
+            let Some(index) = desk.indexes.get(name) else { continue };
+            let relation = &index.plan.relation;
+            let fresh = !self.additions.swapped.contains(relation);
+            if let (true, Some(_), Some(at)) = (fresh, serves(&index.plan, plan), index.relation) {
+                serving.entry(relation.clone()).or_insert((name.clone(), at));
+            }
+        }
+        serving
+    }
+
+    /// A relation from its index, which has its past.
+    fn imported(&self, name: &str, index: usize) -> Option<(Read, Takes)> {
+        let (read, _) = self.read_of(name)?;
+        Some((Read { from: ReadFrom::Index(index), ..read }, Takes::Nothing))
     }
 
     /// Where the rows of a relation come from, and what of the log is their past.
@@ -144,6 +224,7 @@ impl Instance {
                 RelationKind::Stream(s) if s.def.envelope == Envelope::Upsert => {
                     Takes::Upserts(Box::new(Upsert::new(s).ok()?))
                 }
+                RelationKind::Table => Takes::Table(info.schema.clone()),
                 _ => Takes::Rows(info.schema.clone()),
             };
             return Some((read(info.schema, ReadFrom::Outside(input)), takes));
@@ -187,7 +268,11 @@ impl Instance {
                 self.workers.past(Past { relation, until, deltas, last })?;
             }
             let percent = hydrating.past.percent();
-            if let Some(standing) = self.handle.desk().standing.get_mut(&hydrating.name) {
+            let mut desk = self.handle.desk();
+            if hydrating.index {
+                let index = desk.indexes.get_mut(&hydrating.name);
+                index.into_iter().for_each(|index| index.hydrating = Some(percent));
+            } else if let Some(standing) = desk.standing.get_mut(&hydrating.name) {
                 standing.hydrating = Some(percent);
             }
         }
@@ -207,12 +292,24 @@ impl Instance {
         self.additions.hydrating.retain(|hydrating| hydrating.relation != relation);
         self.views.remove(relation);
         let mut desk = self.handle.desk();
+        if desk.indexes.remove(name).is_some() {
+            self.defined.undefine(name, OPERATOR);
+            return;
+        }
         if self.views.relation(name).is_none() {
             self.defined.undefine(name, OPERATOR);
             desk.catalog.remove(name);
             desk.standing.remove(name);
+            for (plan, _) in self.additions.waiting.extract_if(.., |(p, _)| p.relation == name) {
+                desk.indexes.remove(&plan.name);
+                self.defined.undefine(&plan.name, OPERATOR);
+            }
         } else if let Some(standing) = desk.standing.get_mut(name) {
             standing.hydrating = None;
+            // What waited for the one that failed is on the one that stays.
+            let waiting = self.additions.waiting.extract_if(.., |(p, _)| p.relation == name);
+            let wishes = waiting.map(|(plan, by)| Wish::CreateIndex { plan: Box::new(plan), by });
+            self.additions.wishes.extend(wishes);
         }
     }
 
@@ -222,24 +319,36 @@ impl Instance {
         self.views.absorb(published);
         let at = self.additions.hydrating.iter().position(|h| h.relation == relation);
         let Some(at) = at else { return Ok(()) };
-        let Hydrating { name, .. } = self.additions.hydrating.remove(at);
+        let Hydrating { name, index, uses, .. } = self.additions.hydrating.remove(at);
+        if index {
+            if let Some(index) = self.handle.desk().indexes.get_mut(&name) {
+                index.hydrating = None;
+            }
+            tracing::info!(index = %name, tick = %self.tick(), "can be used");
+            return Ok(());
+        }
         if let Some(old) = self.views.relation(&name) {
             let difference = self.views.difference(old, relation);
             self.workers.swap(Swap { old, new: relation, difference })?;
+            self.additions.swapped.insert(name.clone());
         }
         self.views.show(relation, &name);
         if let Some(old) = self.additions.shown.insert(name.clone(), relation) {
             self.workers.remove(old)?;
         }
         if let Some(standing) = self.handle.desk().standing.get_mut(&name) {
-            standing.hydrating = None;
+            (standing.hydrating, standing.uses) = (None, uses);
         }
         tracing::info!(view = %name, tick = %self.tick(), "can be read");
+        for (plan, by) in std::mem::take(&mut self.additions.waiting) {
+            self.create_index(plan, &by)?;
+        }
         Ok(())
     }
 
     fn remove(&mut self, view: &str, by: &str) -> Result<(), InstanceError> {
-        let hydrating = self.additions.hydrating.iter().position(|h| h.name == view);
+        let of = |h: &Hydrating| !h.index && h.name == view;
+        let hydrating = self.additions.hydrating.iter().position(of);
         let hydrating = hydrating.map(|at| self.additions.hydrating.remove(at).relation);
         for relation in hydrating.into_iter().chain(self.additions.shown.remove(view)) {
             self.workers.remove(relation)?;
@@ -250,6 +359,17 @@ impl Instance {
             self.views.remove(relation);
         }
         self.defined.undefine(view, by);
+        Ok(())
+    }
+
+    /// Ends an index; nobody uses it.
+    fn remove_index(&mut self, index: &str, by: &str) -> Result<(), InstanceError> {
+        self.additions.hydrating.retain(|h| !(h.index && h.name == index));
+        self.additions.waiting.retain(|(plan, _)| plan.name != index);
+        if let Some(relation) = self.additions.indexes.remove(index) {
+            self.workers.remove(relation)?;
+        }
+        self.defined.undefine(index, by);
         Ok(())
     }
 }

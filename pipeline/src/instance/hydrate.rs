@@ -3,7 +3,8 @@
 //!
 //! A thread of its own reads the log beside the writer, gathers commits into parts and waits while
 //! two of them are on their way, so that neither the dataflow nor memory notices how long the past
-//! is. Within a part the ticks are not told apart: what a view holds at the end is the same.
+//! is. Within a part the ticks are not told apart: what a view holds at the end is the same. Only a
+//! lookup tells what a table was when a row came, so a part ends before a table changes.
 //!
 //! Rows of other views are no part of the log; they stand in the store as of the tick from which
 //! the view lives, and go with the last part.
@@ -46,13 +47,15 @@ const PART_TICKS: usize = 720;
 
 /// What of the log one input takes.
 pub(super) enum Takes {
-    /// A stream of appended rows, or a table.
+    /// A stream of appended rows.
     Rows(SchemaRef),
+    /// A reference table.
+    Table(SchemaRef),
     /// A stream in which a row takes the place of the one before it.
     Upserts(Box<Upsert>),
     /// What an agent said, from the audit records of this kind.
     Said(Kind, SchemaRef),
-    /// Nothing: a view.
+    /// Nothing: a view, or what an index has.
     Nothing,
 }
 
@@ -132,7 +135,7 @@ impl Gathered {
     fn part(self, takes: &[(String, Takes)], until: Timestamp, last: bool) -> Part {
         let mut deltas = self.deltas;
         for (input, pieces) in self.rows {
-            let Takes::Rows(schema) = &takes[input].1 else { continue };
+            let (Takes::Rows(schema) | Takes::Table(schema)) = &takes[input].1 else { continue };
             let batch = concat_batches(schema, &pieces).expect("pieces of one relation");
             deltas.push((input, PastRows::Batch(whole(until, batch, Diffs::All(1)))));
         }
@@ -153,29 +156,44 @@ fn read(
     let logged = takes.iter().any(|(_, takes)| !matches!(takes, Takes::Nothing));
     let mut gathered = Gathered::default();
     let commits = if logged { until } else { Timestamp(0) };
+    let mut before = Timestamp(0);
     for committed in read_commits(dir, Timestamp(0), commits) {
-        let taken = committed.map_err(|error| error.to_string()).and_then(|committed| {
-            let commit = committed.commit;
-            take(&mut takes, &commit, &mut gathered)?;
-            Ok(commit.tick)
-        });
+        let commit = match committed {
+            Ok(committed) => committed.commit,
+            Err(error) => {
+                to.send(Err(error.to_string())).unwrap_or_default();
+                return;
+            }
+        };
+        if gathered.ticks > 0 && brings_table(&takes, &commit) {
+            let part = std::mem::take(&mut gathered).part(&takes, before, false);
+            if to.send(Ok(part)).is_err() {
+                return;
+            }
+        }
+        before = commit.tick;
+        if let Err(why) = take(&mut takes, &commit, &mut gathered) {
+            to.send(Err(why)).unwrap_or_default();
+            return;
+        }
         gathered.ticks += 1;
         let full = gathered.count >= PART_ROWS || gathered.ticks >= PART_TICKS;
-        let part = match taken {
-            Ok(tick) if full && tick < until => {
-                Ok(std::mem::take(&mut gathered).part(&takes, tick, false))
+        if full && commit.tick < until {
+            let part = std::mem::take(&mut gathered).part(&takes, commit.tick, false);
+            // The other side lets go where the view was taken away.
+            if to.send(Ok(part)).is_err() {
+                return;
             }
-            Ok(_) => continue,
-            Err(why) => Err(why),
-        };
-        let over = part.is_err();
-        // The other side lets go where the view was taken away.
-        if to.send(part).is_err() || over {
-            return;
         }
     }
     // If nobody takes it, nobody wants it.
     to.send(Ok(gathered.part(&takes, until, true))).unwrap_or_default();
+}
+
+/// Whether a commit changes a table that is taken.
+fn brings_table(takes: &[(String, Takes)], commit: &TickCommit) -> bool {
+    let table = |of: &str| takes.iter().any(|(name, t)| name == of && matches!(t, Takes::Table(_)));
+    commit.inputs.iter().any(|(logged, _)| table(tables::signed(logged).0))
 }
 
 /// Gathers what a commit holds of the inputs.
@@ -188,7 +206,7 @@ fn take(
     let tick = *tick;
     for (index, (name, takes)) in takes.iter_mut().enumerate() {
         match takes {
-            Takes::Rows(_) => {
+            Takes::Rows(_) | Takes::Table(_) => {
                 for (logged, batch) in inputs {
                     match tables::signed(logged) {
                         (of, 1) if of == name => {

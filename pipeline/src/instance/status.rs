@@ -17,6 +17,7 @@ use operators::control;
 use schemas::catalog::Catalog;
 use schemas::catalog::RelationInfo;
 use schemas::catalog::RelationKind;
+use schemas::contract::IndexPlan;
 use schemas::contract::SourceStatus;
 use schemas::contract::Status;
 
@@ -27,6 +28,7 @@ use crate::emit::definitions::Defined;
 use crate::engine::Desk;
 use crate::engine::Handle;
 use crate::engine::Standing;
+use crate::engine::StandingIndex;
 use crate::engine::Wish;
 use crate::flow::Flow;
 use crate::gauge::Gauges;
@@ -61,7 +63,7 @@ pub(super) fn handle(
     settings: &InstanceSettings,
     flow: &Flow,
     catalog: &Catalog,
-    stated: &BTreeMap<String, Defined>,
+    (stated, indexes): (&BTreeMap<String, Defined>, &[IndexPlan]),
     views: &Arc<Views>,
     gauges: Gauges,
 ) -> (Handle, Receiver<Wish>) {
@@ -72,8 +74,9 @@ pub(super) fn handle(
         let (schema, kind) = (plan.root.schema.clone(), RelationKind::View);
         catalog.add(&plan.name, RelationInfo { schema, kind });
         let in_file = !stated.contains_key(&plan.name);
-        let of = Standing { plan: plan.clone(), in_file, in_flow: true, hydrating: None };
-        standing.insert(plan.name.clone(), of);
+        let (plan, hydrating, uses) = (plan.clone(), None, Vec::new());
+        let of = Standing { plan, in_file, in_flow: true, hydrating, uses };
+        standing.insert(of.plan.name.clone(), of);
     }
     let agents_read: Vec<String> = match &flow.agents {
         Some(_) => control::READS.iter().map(|read| (*read).to_owned()).collect(),
@@ -85,10 +88,15 @@ pub(super) fn handle(
         ..Status::default()
     };
     let tables = BTreeMap::new();
-    let standing_names: BTreeSet<&String> = flow.views.iter().map(|view| &view.name).collect();
-    let sources = stated.keys().filter(|name| !standing_names.contains(name)).cloned().collect();
-    let opener = None;
-    let desk = Desk { catalog, standing, agents_read, status, tables, sources, opener };
+    let views_of = flow.views.iter().map(|view| &view.name);
+    let others: BTreeSet<&String> = views_of.chain(indexes.iter().map(|i| &i.name)).collect();
+    let sources = stated.keys().filter(|name| !others.contains(name)).cloned().collect();
+    let indexes = indexes.iter().map(|plan| {
+        let of = StandingIndex { plan: plan.clone(), relation: None, hydrating: Some(0) };
+        (plan.name.clone(), of)
+    });
+    let (indexes, opener) = (indexes.collect(), None);
+    let desk = Desk { catalog, standing, indexes, agents_read, status, tables, sources, opener };
     let handle = Handle {
         step: flow.step,
         log: settings.data_dir.join("audit"),

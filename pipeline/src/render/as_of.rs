@@ -23,7 +23,6 @@ use schemas::plan::Node;
 use schemas::plan::Op;
 use schemas::plan::OrderBy;
 use schemas::row::Row;
-use schemas::row::RowCodec;
 use schemas::row::Splice;
 use serde::Deserialize;
 use serde::Serialize;
@@ -36,13 +35,11 @@ use timely::dataflow::operators::Operator;
 use self::state::Matched;
 use super::RenderError;
 use super::candidate::ordered;
-use super::codec;
-use super::convert::OF_SCHEMA;
+use super::convert::Picked;
 use super::convert::to_batches;
 use super::join::nulls;
 use super::layout;
 use super::nullable;
-use super::project;
 use crate::delta::Diff;
 use crate::delta::Edge;
 use crate::delta::Oks;
@@ -122,7 +119,7 @@ fn changes<'s>(
 
 struct Encoder {
     /// Key, time, tie and all columns.
-    parts: [(Vec<usize>, RowCodec); 4],
+    parts: [Picked; 4],
 }
 
 impl Encoder {
@@ -132,30 +129,26 @@ impl Encoder {
         time: usize,
         ties: &[OrderBy],
     ) -> Result<Encoder, RenderError> {
-        let part = |columns: Vec<usize>| {
-            let codec = codec(&project(schema, &columns), NODE)?;
-            Ok::<_, RenderError>((columns, codec))
-        };
-        let tied = (ties.iter().map(|o| o.column).collect(), ordered(schema, ties, NODE)?);
-        let all = (0..schema.fields().len()).collect();
-        Ok(Encoder { parts: [part(key.to_vec())?, part(vec![time])?, tied, part(all)?] })
+        let part = |columns: &[usize]| Picked::new(schema, columns, NODE);
+        let tied = ties.iter().map(|o| o.column).collect();
+        let tied = Picked::with(tied, ordered(schema, ties, NODE)?);
+        let all: Vec<usize> = (0..schema.fields().len()).collect();
+        Ok(Encoder { parts: [part(key)?, part(&[time])?, tied, part(&all)?] })
     }
 
     /// Key, time, tie and bytes of every row.
     fn rows(&mut self, batch: &RecordBatch) -> Vec<[Row; 4]> {
         let mut rows = vec![<[Row; 4]>::default(); batch.num_rows()];
-        for (part, (columns, codec)) in self.parts.iter_mut().enumerate() {
-            let columns: Vec<_> = columns.iter().map(|c| batch.column(*c).clone()).collect();
-            codec
-                .encode(&columns, batch.num_rows(), |row, bytes| rows[row][part] = Row::new(bytes))
-                .expect(OF_SCHEMA);
+        for (part, picked) in self.parts.iter_mut().enumerate() {
+            picked.each(batch, |row, bytes| rows[row][part] = Row::new(bytes));
         }
         rows
     }
 
     /// Whether a row can match: neither its key nor its time is NULL.
     fn matches(&self, batch: &RecordBatch, row: usize) -> bool {
-        let [(key, _), (time, _), ..] = &self.parts;
-        key.iter().chain(time).all(|column| batch.column(*column).is_valid(row))
+        let [key, time, ..] = &self.parts;
+        let mut columns = key.columns().iter().chain(time.columns());
+        columns.all(|column| batch.column(*column).is_valid(row))
     }
 }

@@ -16,8 +16,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Operator;
 
 use super::RenderError;
-use super::codec;
-use super::convert::OF_SCHEMA;
+use super::convert::Picked;
 use super::convert::to_batches;
 use super::get::millis;
 use super::project;
@@ -47,11 +46,11 @@ pub(super) fn candidates<'s>(
 ) -> Result<StreamVec<'s, Time, Candidate>, RenderError> {
     let schema = input.schema.clone();
     let columns: Vec<usize> = order.iter().map(|o| o.column).collect();
-    let ordered = ordered(&schema, order, node)?;
+    let all: Vec<usize> = (0..schema.fields().len()).collect();
     let mut encoder = Encoder {
-        group: (group.to_vec(), codec(&project(&schema, group), node)?),
-        order: (columns, ordered),
-        row: ((0..schema.fields().len()).collect(), codec(&schema, node)?),
+        group: Picked::new(&schema, group, node)?,
+        order: Picked::with(columns, ordered(&schema, order, node)?),
+        row: Picked::new(&schema, &all, node)?,
         expire,
     };
     Ok(to_batches(input)?.unary::<CapacityContainerBuilder<Vec<Candidate>>, _, _, _>(
@@ -87,9 +86,9 @@ pub(super) fn ordered(
 }
 
 struct Encoder {
-    group: (Vec<usize>, RowCodec),
-    order: (Vec<usize>, RowCodec),
-    row: (Vec<usize>, RowCodec),
+    group: Picked,
+    order: Picked,
+    row: Picked,
     expire: Option<Expiry>,
 }
 
@@ -100,16 +99,8 @@ impl Encoder {
         time: Time,
         diff: impl Fn(usize) -> Diff,
     ) -> Vec<Candidate> {
-        let one = |(columns, codec): &mut (Vec<usize>, RowCodec)| {
-            let columns: Vec<_> = columns.iter().map(|c| batch.column(*c).clone()).collect();
-            let mut rows = Vec::with_capacity(batch.num_rows());
-            codec
-                .encode(&columns, batch.num_rows(), |_, bytes| rows.push(Row::new(bytes)))
-                .expect(OF_SCHEMA);
-            rows
-        };
-        let (groups, orders) = (one(&mut self.group), one(&mut self.order));
-        let rows = one(&mut self.row);
+        let (groups, orders) = (self.group.rows(batch), self.order.rows(batch));
+        let rows = self.row.rows(batch);
         let times = self.expire.map(|e| (e, millis(batch.column(e.column))));
         let until = |row: usize| match &times {
             Some((expiry, times)) => expiry.at(Timestamp(times.value(row).max(0) as u64)).0,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use differential_dataflow::AsCollection;
 use schemas::row::Row;
 use schemas::row::RowCodec;
@@ -97,36 +98,66 @@ pub(crate) fn decode(
         .collect()
 }
 
+/// Encodes some of a batch's columns.
+pub(crate) struct Picked {
+    columns: Vec<usize>,
+    codec: RowCodec,
+}
+
+impl Picked {
+    /// These columns of `schema`.
+    pub(crate) fn new(
+        schema: &SchemaRef,
+        columns: &[usize],
+        node: &'static str,
+    ) -> Result<Picked, RenderError> {
+        Ok(Picked::with(columns.to_vec(), codec(&project(schema, columns), node)?))
+    }
+
+    /// These columns, by a codec over them.
+    pub(crate) fn with(columns: Vec<usize>, codec: RowCodec) -> Picked {
+        Picked { columns, codec }
+    }
+
+    /// The columns, by position in the batch.
+    pub(crate) fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
+    /// Calls `each` with the bytes of every row of the batch, in order.
+    pub(crate) fn each(&mut self, batch: &RecordBatch, each: impl FnMut(usize, &[u8])) {
+        let columns: Vec<_> = self.columns.iter().map(|c| batch.column(*c).clone()).collect();
+        self.codec.encode(&columns, batch.num_rows(), each).expect(OF_SCHEMA);
+    }
+
+    /// The rows of the batch.
+    pub(crate) fn rows(&mut self, batch: &RecordBatch) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(batch.num_rows());
+        self.each(batch, |_, bytes| rows.push(Row::new(bytes)));
+        rows
+    }
+}
+
 /// Encodes two sets of a batch's columns, such as key and value.
 pub(crate) struct Pair {
-    first: (Vec<usize>, RowCodec),
-    second: (Vec<usize>, RowCodec),
+    first: Picked,
+    second: Picked,
 }
 
 impl Pair {
     /// A pair of codecs over columns of `schema`.
     pub(crate) fn new(
-        schema: &arrow_schema::SchemaRef,
+        schema: &SchemaRef,
         first: &[usize],
         second: &[usize],
         node: &'static str,
     ) -> Result<Pair, RenderError> {
-        let one = |columns: &[usize]| {
-            Ok::<_, RenderError>((columns.to_vec(), codec(&project(schema, columns), node)?))
-        };
+        let one = |columns: &[usize]| Picked::new(schema, columns, node);
         Ok(Pair { first: one(first)?, second: one(second)? })
     }
 
     /// Both rows of every row of the batch.
     pub(crate) fn rows(&mut self, batch: &RecordBatch) -> (Vec<Row>, Vec<Row>) {
-        let one = |(columns, codec): &mut (Vec<usize>, RowCodec)| {
-            let columns: Vec<_> = columns.iter().map(|c| batch.column(*c).clone()).collect();
-            let mut rows = Vec::with_capacity(batch.num_rows());
-            codec
-                .encode(&columns, batch.num_rows(), |_, bytes| rows.push(Row::new(bytes)))
-                .expect(OF_SCHEMA);
-            rows
-        };
-        (one(&mut self.first), one(&mut self.second))
+        (self.first.rows(batch), self.second.rows(batch))
     }
 }

@@ -49,6 +49,11 @@ pub(crate) fn get<'s>(
         edge.schema = project(schema, &(0..columns.len()).collect::<Vec<_>>());
         return Ok(edge);
     }
+    picked(edge, columns)
+}
+
+/// These columns of an edge.
+pub(super) fn picked<'s>(mut edge: Edge<'s>, columns: &[usize]) -> Result<Edge<'s>, RenderError> {
     let whole = columns.iter().copied().eq(0..edge.schema.fields().len());
     if whole {
         return Ok(edge);
@@ -89,8 +94,8 @@ pub(crate) fn millis(column: &dyn Array) -> Int64Array {
     column.as_primitive::<TimestampMillisecondType>().reinterpret_cast()
 }
 
-/// Passes batches on and takes their rows away at the end of their retention.
-fn retain(
+/// Passes `columns` of batches on and takes their rows away at the end of their retention.
+pub(super) fn retain(
     batches: Batches<'_>,
     expiry: Expiry,
     columns: Vec<usize>,

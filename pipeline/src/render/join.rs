@@ -10,6 +10,7 @@
 //! One entry a row on each side, for as long as the row stands; of the right side of a semi, anti
 //! or mark join one count a key.
 
+pub(super) mod indexed;
 mod paste;
 mod state;
 mod values;

@@ -12,8 +12,9 @@
 //!
 //! # Bounds
 //!
-//! A view's rows; the changes of its last [`PAST_TICKS`] ticks, at most [`PAST_ROWS_MAX`]; what
-//! waits for each subscriber ([`subscribe`](super::subscribe)).
+//! A view's rows; the changes of its last [`PAST_TICKS`] ticks, or of the time that it says
+//! (`retain`), at most [`PAST_ROWS_MAX`]; what waits for each subscriber
+//! ([`subscribe`](super::subscribe)).
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -50,8 +51,12 @@ use crate::render::RenderError;
 use crate::render::codec;
 use crate::render::nullable;
 
-/// Ticks before the last one that can still be read: ten minutes of 5 s ticks.
+/// Ticks before the last one that can still be read of a view that says nothing else: ten minutes
+/// of 5 s ticks.
 pub const PAST_TICKS: usize = 120;
+
+/// Ticks before the last one that can be read of any view: a week of 5 s ticks.
+pub const PAST_TICKS_MAX: usize = 120_960;
 
 /// Changes kept for them, a view: a view that changes more can be read less far back.
 pub const PAST_ROWS_MAX: usize = 1_000_000;
@@ -90,6 +95,8 @@ struct View {
     /// What each of the last ticks changed.
     past: VecDeque<(Timestamp, Shifts)>,
     past_rows: usize,
+    /// How far back it can be read, where it says so.
+    retain_ms: Option<u64>,
     /// The first tick that can be read.
     since: Timestamp,
     subscribers: Vec<Subscriber>,
@@ -140,6 +147,7 @@ impl View {
             batch: None,
             past: VecDeque::new(),
             past_rows: 0,
+            retain_ms: plan.retain_ms,
             since: Timestamp(0),
             subscribers: Vec::new(),
         })
@@ -159,7 +167,14 @@ impl View {
         self.subscribers.retain_mut(|subscriber| subscriber.tell(&piece));
         self.past_rows += changes.len();
         self.past.push_back((tick, changes));
-        while self.past.len() > PAST_TICKS || self.past_rows > PAST_ROWS_MAX {
+        while let Some((first, _)) = self.past.front() {
+            let far = match self.retain_ms {
+                Some(ms) => first.plus(ms) <= tick || self.past.len() > PAST_TICKS_MAX,
+                None => self.past.len() > PAST_TICKS,
+            };
+            if !far && self.past_rows <= PAST_ROWS_MAX {
+                break;
+            }
             let Some((tick, changes)) = self.past.pop_front() else { break };
             self.past_rows -= changes.len();
             self.since = self.since.max(tick);
@@ -327,7 +342,7 @@ impl Views {
     }
 
     /// Applies what was published of the past of views that cannot be read yet.
-    pub(crate) fn absorb(&self, published: Vec<Published>) {
+    pub fn absorb(&self, published: Vec<Published>) {
         let mut shared = self.lock();
         for change in published {
             let Some(view) = shared.views.get_mut(&change.relation) else { continue };
@@ -360,14 +375,14 @@ impl Views {
     }
 
     /// The rows of a view at the last tick.
-    pub(crate) fn rows(&self, relation: usize) -> Vec<(Row, Diff)> {
+    pub fn rows(&self, relation: usize) -> Vec<(Row, Diff)> {
         let shared = self.lock();
         let view = shared.views.get(&relation);
         view.map_or_else(Vec::new, |v| v.rows.iter().map(|(r, n)| (r.clone(), *n)).collect())
     }
 
     /// What must change for the rows of `old` to become those of `new`.
-    pub(crate) fn difference(&self, old: usize, new: usize) -> Vec<(Row, Diff)> {
+    pub fn difference(&self, old: usize, new: usize) -> Vec<(Row, Diff)> {
         let shared = self.lock();
         match (shared.views.get(&old), shared.views.get(&new)) {
             (Some(old), Some(new)) => difference(&old.rows, &new.rows),

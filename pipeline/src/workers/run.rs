@@ -10,6 +10,7 @@
 //!
 //! Ticks that wait for an addition: as many as arrive while it works off its past.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,8 @@ use crate::flow::Flow;
 use crate::flow::Input1;
 use crate::flow::OwnInput;
 use crate::flow::ReadFrom;
+use crate::index::Imports;
+use crate::index::Index;
 use crate::views::publish::Heard;
 use crate::views::publish::Publisher;
 
@@ -150,7 +153,10 @@ impl Thread {
             }
             ToWorker::Add(addition) => {
                 let publisher = &self.publisher;
-                let added = worker.dataflow::<Time, _, _>(|scope| addition.build(scope, publisher));
+                let indexes = self.beside.iter_mut();
+                let mut indexes = indexes.filter_map(Beside::index).collect::<BTreeMap<_, _>>();
+                let added = worker
+                    .dataflow::<Time, _, _>(|scope| addition.build(scope, publisher, &mut indexes));
                 match added {
                     Ok(added) => self.beside.push(Beside::new(addition, added)),
                     Err(error) => {
@@ -184,8 +190,12 @@ impl Thread {
         while !rest.is_empty() {
             let unplaced: Vec<usize> = rest.iter().map(|b| b.addition.relation).collect();
             let reads_none = |b: &Beside| {
-                let heard = b.heard.iter().flatten();
-                !heard.map(Heard::relation).any(|relation| unplaced.contains(&relation))
+                let heard = b.heard.iter().flatten().map(Heard::relation);
+                let imported = b.addition.reads.iter().filter_map(|read| match read.from {
+                    ReadFrom::Index(index) => Some(index),
+                    _ => None,
+                });
+                !heard.chain(imported).any(|relation| unplaced.contains(&relation))
             };
             let next = rest.iter().position(reads_none).expect("views do not read in circles");
             self.beside.push(rest.remove(next));
@@ -226,6 +236,10 @@ struct Beside {
     probe: ProbeHandle<Time>,
     /// What this worker publishes of each view that it reads, by input.
     heard: Vec<Option<Heard>>,
+    /// What it arranges for others.
+    index: Option<Index>,
+    /// What it reads from indexes; it ends with this.
+    _imports: Imports,
 
     /// Parts of the past that were fed and are not done.
     past: VecDeque<Timestamp>,
@@ -242,12 +256,14 @@ struct Beside {
 
 impl Beside {
     fn new(addition: Arc<Addition>, added: Added) -> Beside {
-        let Added { inputs, heard, probe } = added;
+        let Added { inputs, heard, probe, index, imports } = added;
         Beside {
             addition,
             inputs,
             probe,
             heard,
+            index,
+            _imports: imports,
             past: VecDeque::new(),
             past_fed: false,
             waiting: VecDeque::new(),
@@ -255,6 +271,12 @@ impl Beside {
             passed: Timestamp(0),
             lives: false,
         }
+    }
+
+    /// The index that it is, by its number, if others may import it.
+    fn index(&mut self) -> Option<(usize, &mut Index)> {
+        let number = self.addition.relation;
+        self.index.as_mut().filter(|_| self.lives).map(|index| (number, index))
     }
 
     /// Whether there is work that nothing else would wake the worker for.
@@ -291,11 +313,17 @@ impl Beside {
     fn look(&mut self, tell: &Sender<FromWorker>) -> Result<(), Gone> {
         let relation = self.addition.relation;
         while self.past.front().is_some_and(|at| !self.probe.less_than(&(at.0 + 1))) {
-            self.past.pop_front();
+            let done = self.past.pop_front();
+            if let (Some(index), Some(done)) = (&mut self.index, done) {
+                index.compact(done.0);
+            }
             tell.send(FromWorker::PastDone(relation)).map_err(|_| Gone)?;
         }
         while self.fed.front().is_some_and(|at| !self.probe.less_than(&(at.0 + 1))) {
             self.passed = self.fed.pop_front().unwrap_or_default();
+            if let Some(index) = &mut self.index {
+                index.compact(self.passed.0);
+            }
         }
         let idle = self.past.is_empty() && self.waiting.is_empty() && self.fed.is_empty();
         if !self.lives && self.past_fed && idle {
@@ -327,6 +355,7 @@ impl Beside {
                             input.send((row, time, diff));
                         }
                     }
+                    (OwnInput::Imported, ..) => {}
                     _ => unreachable!("an input is of the form of what it reads"),
                 }
             }

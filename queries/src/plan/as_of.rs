@@ -35,6 +35,7 @@ use datafusion::logical_expr::Volatility;
 use datafusion::logical_expr::utils::find_valid_equijoin_key_pair;
 use datafusion::logical_expr::utils::split_conjunction;
 
+use super::lookup;
 use super::nodes::AsOf;
 use super::nodes::extension;
 use super::refuse::PlanError;
@@ -135,15 +136,16 @@ fn not_latest() -> DataFusionError {
     ))
 }
 
-/// The plan with our nodes in the place of AS OF joins, for those that are maintained.
+/// The plan with our nodes in the place of AS OF joins and lookups, for those that are maintained.
 ///
 /// # Errors
 /// A condition that the node does not have; wrapped, as DataFusion's walks want it.
 pub(crate) fn nodes(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|plan| match plan {
-        LogicalPlan::Join(join) => match parts(&join)? {
-            Some(parts) => Ok(Transformed::yes(extension(node(join, parts)?))),
-            None => Ok(Transformed::no(LogicalPlan::Join(join))),
+        LogicalPlan::Join(join) => match (lookup::node(&join)?, parts(&join)?) {
+            (Some(lookup), _) => Ok(Transformed::yes(extension(lookup))),
+            (None, Some(parts)) => Ok(Transformed::yes(extension(node(join, parts)?))),
+            (None, None) => Ok(Transformed::no(LogicalPlan::Join(join))),
         },
         other => Ok(Transformed::no(other)),
     })?;
@@ -151,24 +153,34 @@ pub(crate) fn nodes(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn node(join: Join, parts: Parts) -> Result<AsOf> {
-    let mut keys = join.on;
-    for condition in &parts.rest {
-        let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else {
-            return Err(not_equal());
-        };
-        let (left_schema, right_schema) = (join.left.schema(), join.right.schema());
-        let pair = find_valid_equijoin_key_pair(left, right, left_schema, right_schema)?;
-        keys.push(pair.ok_or_else(not_equal)?);
-    }
+    let keys = pairs(&join, &parts.rest)?.ok_or_else(not_equal)?;
     Ok(AsOf {
         left: std::sync::Arc::unwrap_or_clone(join.left),
         right: std::sync::Arc::unwrap_or_clone(join.right),
         keys,
-        times: (parts.left_time, parts.right_time),
+        times: Some((parts.left_time, parts.right_time)),
         before: parts.before,
         outer: join.join_type == JoinType::Left,
         schema: join.schema,
     })
+}
+
+/// What is equal in a join whose other conditions are these, of its left and of its right side;
+/// `None` if one of them is no equality of both.
+pub(super) fn pairs(join: &Join, conditions: &[Expr]) -> Result<Option<Vec<(Expr, Expr)>>> {
+    let mut keys = join.on.clone();
+    for condition in conditions {
+        let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else {
+            return Ok(None);
+        };
+        let (left_schema, right_schema) = (join.left.schema(), join.right.schema());
+        let pair = find_valid_equijoin_key_pair(left, right, left_schema, right_schema)?;
+        match pair {
+            Some(pair) => keys.push(pair),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(keys))
 }
 
 fn not_equal() -> DataFusionError {

@@ -26,13 +26,15 @@ use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::AggregateFunction;
 
 use super::as_of;
+use super::subquery;
 
 /// The plan of a query that is asked once: with total orders, and with AS OF joins as DataFusion
 /// can answer them.
 ///
 /// # Errors
-/// The plan cannot be rebuilt.
+/// The plan cannot be rebuilt, or would be answered wrongly.
 pub fn canonical(plan: LogicalPlan) -> Result<LogicalPlan> {
+    subquery::answerable(&plan)?;
     ordered(as_of::once(plan)?)
 }
 

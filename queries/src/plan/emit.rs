@@ -1,4 +1,7 @@
 //! The finished plan, handed to floor 0.
+//!
+//! Nothing is decided here any more but what follows from where a thing is forgotten: a node that
+//! computes below one that forgets must forget its failures by the same time.
 
 use std::sync::Arc;
 
@@ -16,6 +19,7 @@ use schemas::plan::WindowCall;
 use super::expr::shared;
 use super::rel::AsOfRel;
 use super::rel::Kind;
+use super::rel::LookupRel;
 use super::rel::Rel;
 use super::rel::RelOp;
 use super::rel::TopKRel;
@@ -79,6 +83,10 @@ fn node(rel: &Rel, catalog: &Catalog, on_error: OnError, above: Option<Expiry>) 
             windowed(window, below(&window.input, window.expire), &fields[window.input.width()..])
         }
         RelOp::AsOf(join) => latest(join, next(&join.left), next(&join.right)),
+        RelOp::Lookup(lookup) => {
+            let left = below(&lookup.left, lookup.expire.or(of_left(lookup, above)));
+            looked_up(lookup, left, next(&lookup.right))
+        }
         RelOp::Recursive { start, step } => Op::Recursive { start: next(start), step: next(step) },
         RelOp::Recurrence => Op::Recurrence,
         RelOp::Unnest { input, column } => Op::Unnest { input: next(input), column: *column },
@@ -130,6 +138,25 @@ fn latest(join: &AsOfRel, left: Box<Node>, right: Box<Node>) -> Op {
         ties: join.ties.clone(),
         outer: join.outer,
         outputs: join.outputs.clone(),
+    }
+}
+
+/// What is forgotten above a lookup by a column of its left side, by that column.
+fn of_left(lookup: &LookupRel, above: Option<Expiry>) -> Option<Expiry> {
+    let above = above?;
+    let output = lookup.outputs[above.column];
+    (output < lookup.left.width()).then(|| above.of(output))
+}
+
+fn looked_up(lookup: &LookupRel, left: Box<Node>, right: Box<Node>) -> Op {
+    Op::Lookup {
+        left,
+        right,
+        left_key: lookup.left_key.clone(),
+        right_key: lookup.right_key.clone(),
+        outer: lookup.outer,
+        outputs: lookup.outputs.clone(),
+        expire: lookup.expire,
     }
 }
 

@@ -48,15 +48,16 @@ pub(crate) struct Without {
     pub(crate) less: LogicalPlan,
 }
 
-/// Each left row with the latest right row of its key at or before its time.
+/// Each left row with the latest right row of its key at or before its time; or, without times,
+/// with the right rows of its key that are known when it comes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AsOf {
     pub(crate) left: LogicalPlan,
     pub(crate) right: LogicalPlan,
     /// What is equal, of the left and of the right side.
     pub(crate) keys: Vec<(Expr, Expr)>,
-    /// The times of the left and of the right side.
-    pub(crate) times: (Expr, Expr),
+    /// The times of the left and of the right side; of a lookup none.
+    pub(crate) times: Option<(Expr, Expr)>,
     /// A right row of the very time does not match.
     pub(crate) before: bool,
     /// Left rows without a match stay.
@@ -250,7 +251,8 @@ impl UserDefinedLogicalNodeCore for AsOf {
 
     fn expressions(&self) -> Vec<Expr> {
         let keys = self.keys.iter().flat_map(|(left, right)| [left, right]);
-        keys.chain([&self.times.0, &self.times.1]).cloned().collect()
+        let times = self.times.iter().flat_map(|(left, right)| [left, right]);
+        keys.chain(times).cloned().collect()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -265,7 +267,7 @@ impl UserDefinedLogicalNodeCore for AsOf {
         let mut exprs = exprs.into_iter();
         let mut pair = || Some((exprs.next()?, exprs.next()?));
         let keys: Vec<(Expr, Expr)> = (0..self.keys.len()).map_while(|_| pair()).collect();
-        let Some(times) = pair() else { return plan_err!("the node compares two times") };
+        let times = self.times.as_ref().and_then(|_| pair());
         Ok(AsOf { left, right, keys, times, ..self.clone() })
     }
 }

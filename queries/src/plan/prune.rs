@@ -19,6 +19,7 @@ use super::expr::columns_of;
 use super::expr::replace;
 use super::rel::AsOfRel;
 use super::rel::JoinRel;
+use super::rel::LookupRel;
 use super::rel::Rel;
 use super::rel::RelOp;
 use super::rel::SetsRel;
@@ -69,17 +70,8 @@ pub(crate) fn prune(rel: Rel, wanted: &[usize]) -> Rel {
         }
         RelOp::Window(window) => prune_window(window, &fields, wanted),
         RelOp::AsOf(join) => prune_as_of(join, wanted, picked),
-        RelOp::Recursive { start, step } => {
-            // Which rows there are depends on all columns.
-            let all: Vec<usize> = (0..fields.len()).collect();
-            let (start, step) = (prune(*start, &all), prune(*step, &all));
-            let op = RelOp::Recursive { start: Box::new(start), step: Box::new(step) };
-            fit(op, &fields, &all, wanted)
-        }
-        RelOp::Recurrence => {
-            let all: Vec<usize> = (0..fields.len()).collect();
-            fit(RelOp::Recurrence, &fields, &all, wanted)
-        }
+        RelOp::Lookup(lookup) => prune_lookup(lookup, wanted, picked),
+        op @ (RelOp::Recursive { .. } | RelOp::Recurrence) => recursive(op, &fields, wanted),
         RelOp::Union { inputs } => {
             let inputs = inputs.into_iter().map(|input| prune(input, wanted)).collect();
             Rel { fields: picked, op: RelOp::Union { inputs } }
@@ -96,6 +88,19 @@ pub(crate) fn prune(rel: Rel, wanted: &[usize]) -> Rel {
             Rel { fields: picked, op: RelOp::Constant { rows } }
         }
     }
+}
+
+/// A recursion, or its rows: which rows there are depends on all columns.
+fn recursive(op: RelOp, fields: &[FieldRef], wanted: &[usize]) -> Rel {
+    let all: Vec<usize> = (0..fields.len()).collect();
+    let op = match op {
+        RelOp::Recursive { start, step } => {
+            let whole = |part: Rel| Box::new(prune(part, &all));
+            RelOp::Recursive { start: whole(*start), step: whole(*step) }
+        }
+        op => op,
+    };
+    fit(op, fields, &all, wanted)
 }
 
 /// The input, groups and aggregates of a reduce, over the columns that they use.
@@ -192,6 +197,32 @@ fn prune_as_of(join: AsOfRel, wanted: &[usize], fields: Vec<FieldRef>) -> Rel {
         ..join
     };
     Rel { fields, op: RelOp::AsOf(op) }
+}
+
+fn prune_lookup(lookup: LookupRel, wanted: &[usize], fields: Vec<FieldRef>) -> Rel {
+    let outputs: Vec<usize> = wanted.iter().map(|i| lookup.outputs[*i]).collect();
+    let split = lookup.left.width();
+    let of_left = outputs.iter().copied().filter(|i| *i < split);
+    let of_left = of_left.chain(lookup.left_key.iter().copied()).chain(lookup.time);
+    let of_right = outputs.iter().filter_map(|i| i.checked_sub(split));
+    let of_right = of_right.chain(lookup.right_key.iter().copied());
+    let (left_need, right_need) = (Need::of(of_left), Need::of(of_right));
+    let left = prune(*lookup.left, &left_need.columns);
+    let right = prune(*lookup.right, &right_need.columns);
+    let output = |i: &usize| match i.checked_sub(split) {
+        None => left_need.at(*i),
+        Some(i) => left.width() + right_need.at(i),
+    };
+    let op = LookupRel {
+        outputs: outputs.iter().map(output).collect(),
+        left_key: lookup.left_key.iter().map(|i| left_need.at(*i)).collect(),
+        right_key: lookup.right_key.iter().map(|i| right_need.at(*i)).collect(),
+        time: lookup.time.map(|i| left_need.at(i)),
+        left: Box::new(left),
+        right: Box::new(right),
+        ..lookup
+    };
+    Rel { fields, op: RelOp::Lookup(op) }
 }
 
 fn prune_temporal(

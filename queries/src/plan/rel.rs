@@ -58,6 +58,7 @@ pub(crate) enum RelOp {
     TopK(TopKRel),
     Window(WindowRel),
     AsOf(AsOfRel),
+    Lookup(LookupRel),
     Recursive {
         start: Box<Rel>,
         step: Box<Rel>,
@@ -172,6 +173,20 @@ pub(crate) struct AsOfRel {
     pub(crate) outputs: Vec<usize>,
 }
 
+#[derive(Clone, Debug)]
+pub(crate) struct LookupRel {
+    pub(crate) left: Box<Rel>,
+    pub(crate) right: Box<Rel>,
+    pub(crate) left_key: Vec<usize>,
+    pub(crate) right_key: Vec<usize>,
+    pub(crate) outer: bool,
+    pub(crate) outputs: Vec<usize>,
+    /// The left column with the event time of the stream, if its rows grow old.
+    pub(crate) time: Option<usize>,
+    /// By a left column.
+    pub(crate) expire: Option<Expiry>,
+}
+
 impl Rel {
     /// The columns as a schema.
     pub(crate) fn schema(&self) -> SchemaRef {
@@ -253,6 +268,13 @@ impl Rel {
                 let outputs = picked.collect();
                 Rel { fields, op: RelOp::AsOf(AsOfRel { outputs, ..join }) }
             }
+            RelOp::Lookup(lookup)
+                if filters.is_empty() && outputs.iter().all(|e| as_column(e).is_some()) =>
+            {
+                let picked = outputs.iter().filter_map(as_column).map(|i| lookup.outputs[i]);
+                let outputs = picked.collect();
+                Rel { fields, op: RelOp::Lookup(LookupRel { outputs, ..lookup }) }
+            }
             op if identity && !matches!(op, RelOp::Get { .. } | RelOp::Mfp { .. }) => {
                 Rel { fields, op }
             }
@@ -287,6 +309,7 @@ impl Rel {
             RelOp::Window(window) => vec![&window.input],
             RelOp::Join(join) => vec![&join.left, &join.right],
             RelOp::AsOf(join) => vec![&join.left, &join.right],
+            RelOp::Lookup(lookup) => vec![&lookup.left, &lookup.right],
             RelOp::Recursive { start, step } => vec![start, step],
             RelOp::Union { inputs } => inputs.iter().collect(),
         }
@@ -307,6 +330,7 @@ impl Rel {
             RelOp::Window(window) => vec![&mut window.input],
             RelOp::Join(join) => vec![&mut join.left, &mut join.right],
             RelOp::AsOf(join) => vec![&mut join.left, &mut join.right],
+            RelOp::Lookup(lookup) => vec![&mut lookup.left, &mut lookup.right],
             RelOp::Recursive { start, step } => vec![start, step],
             RelOp::Union { inputs } => inputs.iter_mut().collect(),
         }

@@ -5,8 +5,8 @@
 //! GROUP BY over bins of event time that divide the hour can drop whole groups, because the rows of
 //! a bin expire together; the same holds for the first rows of such a bin, and for windows over it.
 //! Latest rows by event time can be dropped where they are kept, because everything they displaced
-//! is older. Only stateless nodes may lie between: a join has the rows in its arrangements, so they
-//! must be retracted before it.
+//! is older. Only stateless nodes may lie between, and lookups, which keep nothing of their left
+//! side: a join has the rows in its arrangements, so they must be retracted before it.
 //!
 //! Rows that fail on the way to such a node never reach it. They are forgotten where they fail, by
 //! the same time (`forget` of a MapFilterProject), so that errors stand as long as rows do.
@@ -16,6 +16,9 @@
 //!
 //! State over a stream that retains for ever is refused unless the view allows it.
 
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::FieldRef;
 use datafusion::common::ScalarValue;
 use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
@@ -71,6 +74,13 @@ fn aging(catalog: &Catalog, relation: &str) -> Option<Aging> {
     }
 }
 
+/// The column by which rows of a stream grow old, if they do and are only ever added.
+pub(crate) fn ages_by(catalog: &Catalog, relation: &str) -> Option<(usize, FieldRef)> {
+    let aging = aging(catalog, relation).filter(|aging| aging.retain_ms > 0)?;
+    let schema = &catalog.get(relation)?.schema;
+    Some((aging.event_time, Arc::clone(&schema.fields()[aging.event_time])))
+}
+
 /// Puts every expiry in its place.
 pub(crate) fn place(rel: &mut Rel, catalog: &Catalog) {
     match &mut rel.op {
@@ -116,6 +126,15 @@ pub(crate) fn place(rel: &mut Rel, catalog: &Catalog) {
                 return;
             }
         }
+        RelOp::Lookup(lookup) => {
+            lookup.expire = lookup.time.and_then(|time| {
+                let (aging, exact) = event_time(&lookup.left, time, catalog)?;
+                exact.then_some(aging.expiry(time, false))
+            });
+            if lookup.expire.is_some() {
+                return;
+            }
+        }
         _ => {}
     }
     for input in rel.inputs_mut() {
@@ -135,6 +154,11 @@ fn event_time(rel: &Rel, column: usize, catalog: &Catalog) -> Option<(Aging, boo
             let expr = &outputs[column];
             let (aging, exact) = event_time(input, aging_like(expr)?, catalog)?;
             Some((aging, exact && as_column(expr).is_some()))
+        }
+        // What it puts out of a left row goes with that row.
+        RelOp::Lookup(lookup) => {
+            let output = lookup.outputs[column];
+            (output < lookup.left.width()).then(|| event_time(&lookup.left, output, catalog))?
         }
         _ => None,
     }
@@ -188,6 +212,8 @@ pub(crate) fn only_grows(rel: &Rel, catalog: &Catalog) -> bool {
                 && only_grows(&join.left, catalog)
                 && only_grows(&join.right, catalog)
         }
+        // A change of the right side concerns no row that is there.
+        RelOp::Lookup(lookup) => lookup.expire.is_none() && only_grows(&lookup.left, catalog),
         RelOp::Temporal { input, until, .. } => until.is_none() && only_grows(input, catalog),
         RelOp::Reduce { .. }
         | RelOp::Sets(_)
@@ -250,6 +276,7 @@ pub(crate) fn grows_for_ever(rel: &Rel, catalog: &Catalog) -> Option<String> {
         }
         RelOp::Join(join) if join.asks() => grows_for_ever(&join.left, catalog),
         RelOp::AsOf(join) => grows_for_ever(&join.left, catalog),
+        RelOp::Lookup(lookup) => grows_for_ever(&lookup.left, catalog),
         // What shows until a moment is gone after it.
         RelOp::Temporal { until: Some(_), .. } => None,
         _ => rel.inputs().into_iter().find_map(|input| grows_for_ever(input, catalog)),

@@ -16,6 +16,8 @@ use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 use schemas::plan::OnError;
 
 use super::as_of;
+use super::lookup;
+use super::named_window;
 use super::refuse::Location;
 use super::refuse::PlanError;
 use super::refuse::nearest;
@@ -29,6 +31,8 @@ pub struct ViewStatement {
     pub on_error: OnError,
     /// Whether state may grow for ever.
     pub allow_unbounded_state: bool,
+    /// How far back it can be read, in milliseconds, where it says so.
+    pub retain_ms: Option<u64>,
     /// The query it maintains.
     pub query: Box<ast::Query>,
 }
@@ -63,6 +67,7 @@ pub fn view(sql: &str) -> Result<ViewStatement, PlanError> {
         name: plain_name(&create.name),
         on_error: OnError::default(),
         allow_unbounded_state: false,
+        retain_ms: None,
         query: create.query,
     };
     match create.options {
@@ -108,15 +113,17 @@ pub fn one(sql: &str) -> Result<ast::Statement, PlanError> {
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
     let tokens = tokens.map_err(|error| syntax(&ParserError::from(error)))?;
-    as_of::syntax::refuse_versions(&tokens)?;
+    let tokens = lookup::syntax::readable(as_of::syntax::readable(tokens))?;
     let mut statements = Parser::new(&dialect)
-        .with_tokens_with_locations(as_of::syntax::readable(tokens))
+        .with_tokens_with_locations(tokens)
         .parse_statements()
         .map_err(|error| syntax(&error))?;
     match statements.len() {
         1 => {
             let mut statement = statements.remove(0);
+            lookup::syntax::plain(&mut statement)?;
             as_of::syntax::plain(&mut statement)?;
+            named_window::replaced(&mut statement)?;
             Ok(statement)
         }
         n => Err(PlanError::Statement {
@@ -144,8 +151,29 @@ pub fn first_words(text: &str) -> String {
     text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
+/// The longest that a view's past is kept in memory: 7 days.
+const RETAIN_MS_MAX: u64 = 7 * 86_400_000;
+
+/// Units of a length of time, in milliseconds.
+const UNITS: [(&[&str], u64); 5] = [
+    (&["ms", "millisecond", "milliseconds"], 1),
+    (&["s", "sec", "second", "seconds"], 1_000),
+    (&["m", "min", "minute", "minutes"], 60_000),
+    (&["h", "hour", "hours"], 3_600_000),
+    (&["d", "day", "days"], 86_400_000),
+];
+
+/// A length of time such as `90 s` or `2 hours`, in milliseconds.
+pub(crate) fn millis(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let (n, unit) = (text[..end].parse::<u64>().ok()?, text[end..].trim().to_lowercase());
+    let (_, millis) = UNITS.iter().find(|(names, _)| names.contains(&unit.as_str()))?;
+    n.checked_mul(*millis)
+}
+
 /// The options of a view, in name order.
-const OPTIONS: [&str; 2] = ["allow_unbounded_state", "on_error"];
+const OPTIONS: [&str; 3] = ["allow_unbounded_state", "on_error", "retain"];
 
 fn set_option(statement: &mut ViewStatement, option: &ast::SqlOption) -> Result<(), PlanError> {
     let ast::SqlOption::KeyValue { key, value } = option else {
@@ -182,6 +210,11 @@ fn set_option(statement: &mut ViewStatement, option: &ast::SqlOption) -> Result<
                 "false" => false,
                 _ => return Err(wrong("true or false")),
             };
+        }
+        "retain" => {
+            let ms = millis(&text).filter(|ms| (1..=RETAIN_MS_MAX).contains(ms));
+            statement.retain_ms =
+                Some(ms.ok_or_else(|| wrong("'90 s' or '2 hours', up to 7 days"))?);
         }
         other => {
             return Err(PlanError::Option {
@@ -238,7 +271,7 @@ impl ast::Visitor for Relations<'_> {
 }
 
 /// A name without `public.`, and without a database before that, as PostgreSQL folds it.
-fn plain_name(name: &ast::ObjectName) -> String {
+pub(crate) fn plain_name(name: &ast::ObjectName) -> String {
     let parts: Vec<String> =
         name.0.iter().map(|part| part.as_ident().map_or_else(|| part.to_string(), fold)).collect();
     match parts.as_slice() {
@@ -248,8 +281,27 @@ fn plain_name(name: &ast::ObjectName) -> String {
 }
 
 /// An identifier as PostgreSQL reads it: lower case unless quoted.
-fn fold(ident: &ast::Ident) -> String {
+pub(crate) fn fold(ident: &ast::Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// A call of a function, as the parser would have read it.
+pub fn called(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
+    let argument = |expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr));
+    ast::Expr::Function(ast::Function {
+        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: ast::FunctionArguments::None,
+        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(argument).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// The start of a span, unless it is empty.

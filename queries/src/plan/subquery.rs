@@ -11,9 +11,9 @@
 
 use std::sync::Arc;
 
-use datafusion::common::DataFusionError;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::plan_err;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -37,6 +37,9 @@ use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use super::nodes::TopK;
 use super::refuse::PlanError;
 use super::temporal::external;
+
+/// What is refused where NULLs may be.
+const UNKNOWN: &str = "NOT IN (SELECT …) below OR, where NULLs may be,";
 
 /// The plan with joins in the place of queries.
 ///
@@ -128,20 +131,45 @@ fn refuse(plan: &LogicalPlan) -> Result<()> {
                 _ => Ok(TreeNodeRecursion::Continue),
             })
         })?;
-        if let LogicalPlan::Filter(filter) = plan {
-            for conjunct in split_conjunction(&filter.predicate) {
-                let direct = match conjunct {
-                    Expr::Not(inner) => matches!(inner.as_ref(), Expr::InSubquery(_)),
-                    other => matches!(other, Expr::InSubquery(_)),
-                };
-                if !direct {
-                    certain(conjunct, &filter.input)?;
-                }
-            }
+        if uncertain(plan)? {
+            return Err(external(PlanError::refused(
+                UNKNOWN,
+                "write NOT EXISTS (SELECT … WHERE inner_column = outer_column)",
+            )));
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// Refuses what the query engine would answer wrongly.
+///
+/// # Errors
+/// A NOT IN of which unknown would be taken for true.
+pub(crate) fn answerable(plan: &LogicalPlan) -> Result<()> {
+    plan.apply_with_subqueries(|plan| match uncertain(plan)? {
+        true => plan_err!(
+            "{UNKNOWN} is not answered: unknown would be taken for true; write NOT EXISTS \
+             (SELECT … WHERE inner_column = outer_column)"
+        ),
+        false => Ok(TreeNodeRecursion::Continue),
+    })?;
+    Ok(())
+}
+
+/// Whether a node filters by an IN of which unknown and false are not the same thing.
+fn uncertain(plan: &LogicalPlan) -> Result<bool> {
+    let LogicalPlan::Filter(filter) = plan else { return Ok(false) };
+    for conjunct in split_conjunction(&filter.predicate) {
+        let direct = match conjunct {
+            Expr::Not(inner) => matches!(inner.as_ref(), Expr::InSubquery(_)),
+            other => matches!(other, Expr::InSubquery(_)),
+        };
+        if !direct && !certain(conjunct, &filter.input)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a query never has a second row.
@@ -165,26 +193,16 @@ fn one_row(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// Refuses an IN of which unknown and false are not the same thing here.
-fn certain(expr: &Expr, input: &LogicalPlan) -> Result<()> {
+/// Whether unknown and false are the same thing here, of each IN.
+fn certain(expr: &Expr, input: &LogicalPlan) -> Result<bool> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
-            certain(left, input)?;
-            certain(right, input)
+            Ok(certain(left, input)? && certain(right, input)?)
         }
-        Expr::InSubquery(of) if !of.negated => Ok(()),
+        Expr::InSubquery(of) if !of.negated => Ok(true),
         other => {
-            let mut found = Ok(());
-            other.apply(|e| {
-                if let Expr::InSubquery(of) = e
-                    && may_be_unknown(of, input)
-                {
-                    found = Err(unknown());
-                    return Ok(TreeNodeRecursion::Stop);
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })?;
-            found
+            let unknown = |e: &Expr| matches!(e, Expr::InSubquery(of) if may_be_unknown(of, input));
+            Ok(!other.exists(|e| Ok(unknown(e)))?)
         }
     }
 }
@@ -192,11 +210,4 @@ fn certain(expr: &Expr, input: &LogicalPlan) -> Result<()> {
 fn may_be_unknown(of: &InSubquery, input: &LogicalPlan) -> bool {
     let outer = of.expr.nullable(input.schema()).unwrap_or(true);
     outer || of.subquery.subquery.schema().fields().iter().any(|f| f.is_nullable())
-}
-
-fn unknown() -> DataFusionError {
-    external(PlanError::refused(
-        "NOT IN (SELECT …) below OR, where NULLs may be,",
-        "write NOT EXISTS (SELECT … WHERE inner_column = outer_column)",
-    ))
 }

@@ -116,6 +116,7 @@ fn describe(node: &Node) -> (String, Vec<String>) {
         Op::Window { .. } => window(node),
         Op::Unnest { input, column } => (format!("Unnest {}", name(input, *column)), Vec::new()),
         Op::AsOf { .. } => as_of(node),
+        Op::Lookup { .. } => lookup(node),
         Op::Recursive { start, step } => {
             let (start, step) = (bound(start), bound(step));
             let rows = format!("keeps each row once, bound: what follows from {start}");
@@ -197,6 +198,24 @@ fn as_of(node: &Node) -> (String, Vec<String>) {
     (format!("AsOf {kind} latest {latest}{on}"), state)
 }
 
+/// The line of a lookup and the lines of what it keeps.
+fn lookup(node: &Node) -> (String, Vec<String>) {
+    let Op::Lookup { left, right, left_key, right_key, outer, expire, .. } = &node.op else {
+        unreachable!("the caller matched a lookup")
+    };
+    let kind = if *outer { "left" } else { "inner" };
+    let on: Vec<String> = (left_key.iter().zip(right_key))
+        .map(|(l, r)| format!("{} = {}", name(left, *l), name(right, *r)))
+        .collect();
+    let by = names(right, right_key.iter().copied());
+    let mut state =
+        vec![format!("arranges right by ({by}) on every worker{BOUND}{}", bound(right))];
+    state.extend(
+        expire.map(|e| format!("keeps what it put out{BOUND}{} of event time", hours(e.retain_ms))),
+    );
+    (format!("Lookup {kind} on {}", on.join(" AND ")), state)
+}
+
 /// The columns of an order.
 fn ordered(input: &Node, order: &[OrderBy]) -> String {
     let one = |o: &OrderBy| {
@@ -258,7 +277,9 @@ pub fn bound(node: &Node) -> String {
         Op::Join { left, right, left_key, .. } if left_key.is_empty() => {
             format!("{} × {}", bound(left), bound(right))
         }
-        Op::Join { left, right, .. } => format!("{} × matches in {}", bound(left), bound(right)),
+        Op::Join { left, right, .. } | Op::Lookup { left, right, .. } => {
+            format!("{} × matches in {}", bound(left), bound(right))
+        }
         Op::Temporal { input, until: Some(_), .. } => format!("{} until due", bound(input)),
         Op::Constant { rows } => format!("{} rows", rows.num_rows()),
         _ => {

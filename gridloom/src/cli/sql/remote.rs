@@ -4,8 +4,8 @@
 //! there. A subscription has no end, so its rows are written as they come, and so is what COPY
 //! gives. Ctrl-C cancels the statement and not the prompt.
 //!
-//! It speaks plain text only: a door with a certificate wants a client that can check it, psql for
-//! one.
+//! A door with a certificate is asked over TLS ([`tls`](super::tls)), and so is the one that
+//! cancels.
 
 use std::io::IsTerminal;
 use std::io::Write;
@@ -28,7 +28,6 @@ use tokio::sync::Notify;
 use tokio_postgres::AsyncMessage;
 use tokio_postgres::Client;
 use tokio_postgres::Config;
-use tokio_postgres::NoTls;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::SimpleQueryRow;
 use tokio_postgres::types::Type;
@@ -37,6 +36,8 @@ use super::Asks;
 use super::Listed;
 use super::Output;
 use super::print;
+use super::tls::Asked;
+use super::tls::Tls;
 use crate::exit::say;
 
 /// Where the password may stand, as with other clients of PostgreSQL.
@@ -54,6 +55,7 @@ const RELATIONS: &str = "SELECT table_schema, table_name, column_name, data_type
 pub(super) struct Remote {
     runtime: Runtime,
     client: Client,
+    tls: Tls,
     output: Output,
     /// Told by Ctrl-C.
     stop: Arc<Notify>,
@@ -63,11 +65,17 @@ impl Remote {
     /// Connects.
     ///
     /// # Errors
-    /// The address is none, nobody listens there, or nobody is let in with this password.
+    /// The address is none, nobody listens there or not whom we trust, or nobody is let in with
+    /// this password.
     pub(super) fn connect(url: &str, output: Output) -> anyhow::Result<Remote> {
-        let mut config: Config = url
+        let (plain, asked) = Asked::take(url);
+        let mut config: Config = plain
             .parse()
             .with_context(|| format!("{url} is no address: write postgresql://USER@HOST:PORT/"))?;
+        let (mode, tls) = asked.read()?;
+        if let Some(mode) = mode {
+            config.ssl_mode(mode);
+        }
         if config.get_dbname().is_none() {
             config.dbname(DATABASE);
         }
@@ -77,7 +85,7 @@ impl Remote {
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (client, mut connection) =
-            runtime.block_on(config.connect(NoTls)).map_err(|error| told(&error))?;
+            runtime.block_on(config.connect(tls.clone())).map_err(|error| told(&error))?;
         runtime.spawn(async move {
             let mut messages =
                 futures::stream::poll_fn(move |context| connection.poll_message(context));
@@ -90,7 +98,7 @@ impl Remote {
         let stop = Arc::new(Notify::new());
         let told = Arc::clone(&stop);
         ctrlc::set_handler(move || told.notify_one()).context("Ctrl-C cannot be heard")?;
-        Ok(Remote { runtime, client, output, stop })
+        Ok(Remote { runtime, client, tls, output, stop })
     }
 
     /// Does `work`; Ctrl-C cancels the statement, whose refusal then ends it.
@@ -101,7 +109,8 @@ impl Remote {
                 tokio::select! {
                     done = &mut work => return done,
                     () = self.stop.notified() => {
-                        let cancelled = self.client.cancel_token().cancel_query(NoTls).await;
+                        let token = self.client.cancel_token();
+                        let cancelled = token.cancel_query(self.tls.clone()).await;
                         cancelled.context("the statement cannot be cancelled")?;
                     }
                 }
@@ -279,7 +288,11 @@ fn object(row: &SimpleQueryRow, types: &[Type]) -> Map<String, Value> {
 /// A refusal as a sentence with a hint.
 fn told(error: &tokio_postgres::Error) -> Told {
     let Some(refused) = error.as_db_error() else {
-        let cause = std::error::Error::source(error).map_or(String::new(), |c| format!(": {c}"));
+        let cause = std::error::Error::source(error);
+        if let Some(told) = cause.and_then(|cause| cause.downcast_ref::<Told>()) {
+            return told.clone();
+        }
+        let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
         return Told { message: format!("{error}{cause}"), hint: None };
     };
     let code = refused.code().code();

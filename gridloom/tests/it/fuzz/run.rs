@@ -1,7 +1,12 @@
 //! Runs one case: maintained with some workers, and asked anew at every tick.
+//!
+//! What batch answers is asked once a case; each number of workers is held against it. What comes
+//! while they run is brought by [`midway`](super::midway), between two ticks.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::AddAssign;
+use std::ops::Range;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -11,14 +16,16 @@ use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Float64Type;
+use arrow::datatypes::SchemaRef;
 use arrow::datatypes::TimestampMillisecondType;
 use arrow::util::display::ArrayFormatter;
 use arrow::util::display::FormatOptions;
-use gridloom::wiring::views;
 use pipeline::delta::DeltaBatch;
 use pipeline::delta::Diffs;
+use pipeline::flow::Flow;
 use pipeline::views::store::Views;
 use pipeline::workers::TickInput;
+use pipeline::workers::TickOutput;
 use pipeline::workers::Workers;
 use queries::PlanError;
 use queries::Planner;
@@ -42,6 +49,10 @@ use super::data::RETAIN_MS;
 use super::data::Row;
 use super::data::STEP_MS;
 use super::data::Table;
+use super::midway::MADE;
+use super::midway::Making;
+use super::midway::Midway;
+use super::midway::Plans;
 use super::query::Query;
 
 /// Relations, what happens to them, and what is asked of them.
@@ -50,6 +61,8 @@ pub(super) struct Case {
     pub(super) tables: Vec<Table>,
     pub(super) ticks: Vec<Vec<Change>>,
     pub(super) queries: Vec<Query>,
+    /// Which of them becomes a view half-way, and what of it then.
+    pub(super) midway: Option<Midway>,
 }
 
 /// What a run has compared.
@@ -63,8 +76,24 @@ pub(super) struct Compared {
     pub(super) failed: usize,
     /// Answers compared.
     pub(super) answers: usize,
-    /// Rows in them.
+    /// Those of views that came half-way.
+    pub(super) midway: usize,
+    /// Views that took another's place.
+    pub(super) swapped: usize,
+    /// Rows in the answers.
     pub(super) rows: usize,
+}
+
+impl AddAssign for Compared {
+    fn add_assign(&mut self, other: Compared) {
+        self.queries += other.queries;
+        self.refused += other.refused;
+        self.failed += other.failed;
+        self.answers += other.answers;
+        self.midway += other.midway;
+        self.swapped += other.swapped;
+        self.rows += other.rows;
+    }
 }
 
 /// Where maintained and asked differ.
@@ -72,7 +101,15 @@ pub(super) struct Compared {
 pub(super) struct Difference {
     /// The query, by position.
     pub(super) query: usize,
+    /// Ticks after which it was seen.
+    pub(super) ticks: usize,
     what: String,
+}
+
+impl Difference {
+    pub(super) fn new(query: usize, ticks: usize, what: String) -> Difference {
+        Difference { query, ticks, what }
+    }
 }
 
 impl fmt::Display for Difference {
@@ -101,7 +138,123 @@ impl fmt::Display for Case {
         for query in &self.queries {
             writeln!(f, "{query}")?;
         }
-        Ok(())
+        self.midway.as_ref().map_or(Ok(()), |midway| writeln!(f, "{midway:?}"))
+    }
+}
+
+/// What the tables hold after a tick.
+pub(super) type Held = BTreeMap<String, Rows>;
+
+/// What is said where a worker is gone.
+pub(super) const PANICKED: &str = "a worker panicked";
+
+/// A view, and what batch answers to its query.
+pub(super) struct Planned {
+    /// The query, by position.
+    pub(super) query: usize,
+    pub(super) plan: ViewPlan,
+    /// By the number of ticks that are done.
+    asked: BTreeMap<usize, Result<RecordBatch, String>>,
+}
+
+impl Planned {
+    /// A view of this text, and what batch answers to it after these numbers of ticks.
+    pub(super) fn new(
+        query: usize,
+        plan: ViewPlan,
+        sql: &str,
+        held: &[Held],
+        ticks: Range<usize>,
+    ) -> Planned {
+        let ask = |done: usize| {
+            let asked = queries::batch::query(&held[done - 1], sql, now(done - 1));
+            (done, asked.map_err(|error| error.to_string()))
+        };
+        Planned { query, plan, asked: ticks.map(ask).collect() }
+    }
+}
+
+/// The plan of a view of this name and query; none if the query is refused by name, or if batch
+/// does not answer it either.
+pub(super) fn plan(
+    planner: &Planner,
+    (name, query): (&str, &str),
+    held: &[Held],
+    compared: &mut Compared,
+) -> Result<Option<ViewPlan>, String> {
+    match planner.view(&format!("CREATE MATERIALIZED VIEW {name} AS {query}")) {
+        Ok(plan) => Ok(Some(plan)),
+        Err(PlanError::Refused { .. }) => {
+            compared.refused += 1;
+            Ok(None)
+        }
+        Err(error) => {
+            let asked = held.first().map(|tables| queries::batch::query(tables, query, now(0)));
+            if asked.is_some_and(|asked| asked.is_ok()) {
+                return Err(format!("batch answers what cannot be planned: {error}\n{query}"));
+            }
+            compared.failed += 1;
+            Ok(None)
+        }
+    }
+}
+
+/// Compares what views show with what batch answers.
+pub(super) struct Watch<'a> {
+    pub(super) store: Views,
+    workers: usize,
+    /// The query to name where none is known.
+    query: usize,
+
+    compared: &'a mut Compared,
+}
+
+impl Watch<'_> {
+    /// What went wrong, and not with one query.
+    pub(super) fn failed(&self, done: usize, what: &str) -> Difference {
+        Difference::new(self.query, done, format!("{} workers, tick {done}: {what}", self.workers))
+    }
+
+    /// Notes that a view took another's place.
+    pub(super) fn swapped(&mut self) {
+        self.compared.swapped += 1;
+    }
+
+    /// Compares what a view shows after so many ticks with the answer that it stands for.
+    pub(super) fn compare(
+        &mut self,
+        view: &str,
+        of: &Planned,
+        done: usize,
+    ) -> Result<(), Difference> {
+        let Some(Ok(asked)) = of.asked.get(&done) else {
+            self.compared.failed += 1;
+            return Ok(());
+        };
+        let shown = self.store.snapshot(view).expect("it can be read");
+        let below = self.store.snapshot(&of.plan.name).expect("what is read can be read");
+        // Named and set aside: a value so large that its sum would not be exact.
+        let mut faults = shown.faults.iter().chain(&below.faults);
+        if faults.any(|fault| fault.message.ends_with("exactly")) {
+            self.compared.failed += 1;
+            return Ok(());
+        }
+        let (maintained, expected) = (comparable(&shown.rows), comparable(asked));
+        self.compared.answers += 1;
+        self.compared.midway += usize::from(of.plan.name == MADE);
+        self.compared.rows += expected.len();
+        if equal(&maintained, &expected) {
+            return Ok(());
+        }
+        let what = format!(
+            "{} workers, tick {done}, view {view}\nmaintained {maintained:?}\nasked      \
+             {expected:?}\nfaults {:?}\n{}\n{}",
+            self.workers,
+            shown.faults,
+            of.plan.sql,
+            of.plan.explain()
+        );
+        Err(Difference::new(of.query, done, what))
     }
 }
 
@@ -127,12 +280,12 @@ impl Case {
         catalog
     }
 
-    fn tick(n: usize) -> u64 {
+    pub(super) fn tick(n: usize) -> u64 {
         BEGIN_MS + (n as u64 + 1) * STEP_MS
     }
 
     /// What the tables hold after each tick.
-    fn held(&self) -> Vec<BTreeMap<String, Rows>> {
+    fn held(&self) -> Vec<Held> {
         let mut live: Vec<Vec<&Row>> = vec![Vec::new(); self.tables.len()];
         let mut after = Vec::new();
         for (n, changes) in self.ticks.iter().enumerate() {
@@ -175,34 +328,34 @@ impl Case {
     /// Runs it with each of these numbers of workers.
     pub(super) fn run(&self, workers: &[usize]) -> Result<Compared, Difference> {
         let (catalog, held) = (self.catalog(), self.held());
+        let mut planner = Planner::new(catalog.clone());
         let mut compared = Compared::default();
         let mut plans: Vec<(usize, ViewPlan)> = Vec::new();
         for (index, query) in self.queries.iter().enumerate() {
-            let sql = format!("CREATE MATERIALIZED VIEW v{index} AS {query}");
-            match Planner::new(catalog.clone()).view(&sql) {
-                Ok(plan) => plans.push((index, plan)),
-                Err(PlanError::Refused { .. }) => compared.refused += 1,
-                Err(error) => {
-                    let asked = queries::batch::query(&held[0], &query.to_string(), now(0));
-                    if asked.is_ok() {
-                        let what = format!("batch answers what cannot be planned: {error}");
-                        return Err(Difference { query: index, what });
-                    }
-                    compared.failed += 1;
-                }
-            }
+            let (name, sql) = (format!("v{index}"), query.to_string());
+            let plan = plan(&planner, (&name, &sql), &held, &mut compared);
+            let plan = plan.map_err(|what| Difference::new(index, self.ticks.len(), what))?;
+            plans.extend(plan.map(|plan| (index, plan)));
         }
         compared.queries = plans.len();
-        let mut asked = Vec::new();
-        for (n, tables) in held.iter().enumerate() {
-            let one = |(index, _): &(usize, ViewPlan)| {
-                let sql = self.queries[*index].to_string();
-                queries::batch::query(tables, &sql, now(n)).map_err(|e| e.to_string())
-            };
-            asked.push(plans.iter().map(one).collect::<Vec<_>>());
-        }
+        let midway = match self.midway.as_ref().filter(|_| !plans.is_empty()) {
+            None => None,
+            Some(midway) => {
+                let left_out = plans.remove(midway.left_out(&plans));
+                let asked = (held.as_slice(), &mut compared);
+                Some(Plans::new(self, midway, left_out, &mut planner, asked)?)
+            }
+        };
+        let ask = |(query, plan): (usize, ViewPlan)| {
+            let sql = self.queries[query].to_string();
+            Planned::new(query, plan, &sql, &held, 1..held.len() + 1)
+        };
+        let planned: Vec<Planned> = plans.into_iter().map(ask).collect();
+        let step = Step::from_millis(STEP_MS).unwrap();
+        let maintained = planned.iter().map(|planned| planned.plan.clone()).collect();
+        let flow = Flow::over(&catalog, maintained, None, step);
         for workers in workers {
-            self.maintained(*workers, &catalog, &plans, &asked, &mut compared)?;
+            self.maintained(*workers, &flow, (&planned, midway.as_ref()), &mut compared)?;
         }
         Ok(compared)
     }
@@ -210,68 +363,66 @@ impl Case {
     fn maintained(
         &self,
         workers: usize,
-        catalog: &Catalog,
-        plans: &[(usize, ViewPlan)],
-        asked: &[Vec<Result<RecordBatch, String>>],
+        flow: &Flow,
+        (planned, midway): (&[Planned], Option<&Plans>),
         compared: &mut Compared,
     ) -> Result<(), Difference> {
-        let Some((first, _)) = plans.first() else { return Ok(()) };
-        let step = Step::from_millis(STEP_MS).unwrap();
-        let flow = views::flow(catalog, plans.iter().map(|(_, p)| p.clone()).collect(), None, step);
-        let failed = |what: String| Difference { query: *first, what };
+        let first = planned.first().map(|planned| planned.query);
+        let Some(query) = first.or(midway.map(Plans::query)) else { return Ok(()) };
+        let failed = |what: String| Difference::new(query, self.ticks.len(), what);
         let store = Views::new(&flow.views).map_err(|e| failed(format!("{e:?}")))?;
-        let running = Workers::start(&flow, workers);
+        let running = Workers::start(flow, workers);
         let mut running = running.map_err(|e| failed(format!("it cannot be rendered: {e:?}")))?;
+        let mut watch = Watch { store, workers, query, compared };
+        let watched = self.watched(flow, (planned, midway), &mut running, &mut watch);
+        if watched.is_err() && running.listen().is_err() {
+            // Its siblings wait for the worker that is gone for ever.
+            std::mem::forget(running);
+        }
+        watched
+    }
+
+    fn watched(
+        &self,
+        flow: &Flow,
+        (planned, midway): (&[Planned], Option<&Plans>),
+        running: &mut Workers,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Difference> {
+        let mut making = midway.map(|plans| Making::new(self, plans, flow));
         for (n, changes) in self.ticks.iter().enumerate() {
             let tick = Timestamp(Case::tick(n));
             let deltas = self.deltas(changes, &flow.inputs, tick);
-            running.submit(TickInput { tick, deltas }).unwrap();
-            let begun = Instant::now();
-            let output = loop {
-                let Ok(output) = running.finished(Duration::from_secs(1)) else {
-                    // Its siblings wait for the worker that is gone for ever.
-                    std::mem::forget(running);
-                    return Err(failed("a worker panicked".to_owned()));
-                };
-                if let Some(output) = output {
-                    break output;
-                }
-                assert!(begun.elapsed() < Duration::from_secs(60), "a tick does not end:\n{self}");
-            };
-            store.apply(output.tick, output.published);
-            for ((index, plan), asked) in plans.iter().zip(&asked[n]) {
-                let Ok(asked) = asked else {
-                    compared.failed += 1;
-                    continue;
-                };
-                let shown = store.snapshot(&plan.name).unwrap();
-                // Named and set aside: a value so large that its sum would not be exact.
-                if shown.faults.iter().any(|fault| fault.message.ends_with("exactly")) {
-                    compared.failed += 1;
-                    continue;
-                }
-                let (maintained, expected) = (comparable(&shown.rows), comparable(asked));
-                compared.answers += 1;
-                compared.rows += expected.len();
-                if !equal(&maintained, &expected) {
-                    let what = format!(
-                        "{workers} workers, tick {}\nmaintained {maintained:?}\nasked      \
-                         {expected:?}\nfaults {:?}\n{}",
-                        n + 1,
-                        shown.faults,
-                        plan.explain()
-                    );
-                    return Err(Difference { query: *index, what });
-                }
+            let submitted = running.submit(TickInput { tick, deltas });
+            submitted.map_err(|_| watch.failed(n + 1, PANICKED))?;
+            let output = self.finished(running).map_err(|what| watch.failed(n + 1, &what))?;
+            watch.store.apply(output.tick, output.published);
+            for planned in planned {
+                watch.compare(&planned.plan.name, planned, n + 1)?;
+            }
+            if let Some(making) = &mut making {
+                making.turn(n + 1, running, watch)?;
             }
         }
         Ok(())
     }
 
+    /// The tick that is on its way.
+    fn finished(&self, running: &mut Workers) -> Result<TickOutput, String> {
+        let begun = Instant::now();
+        loop {
+            let output = running.finished(Duration::from_secs(1));
+            if let Some(output) = output.map_err(|_| PANICKED.to_owned())? {
+                return Ok(output);
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "a tick does not end:\n{self}");
+        }
+    }
+
     fn deltas(
         &self,
         changes: &[Change],
-        inputs: &[(String, arrow::datatypes::SchemaRef)],
+        inputs: &[(String, SchemaRef)],
         tick: Timestamp,
     ) -> Vec<(usize, DeltaBatch)> {
         let mut deltas = Vec::new();
@@ -284,6 +435,31 @@ impl Case {
             deltas.push((input, DeltaBatch { time: tick.0, batch: table.batch(&rows), diffs }));
         }
         deltas
+    }
+
+    /// Whether a tick changes a table, which is no stream, among these relations.
+    pub(super) fn brings_table(&self, names: &[String], n: usize) -> bool {
+        let table = |index: usize| Some(&self.tables[index]).filter(|table| !table.stream);
+        let mut changed = self.ticks[n].iter().filter_map(|change| table(change.table));
+        changed.any(|table| names.contains(&table.name))
+    }
+
+    /// What the log holds of a relation in these ticks, as it is: what goes, then what comes.
+    pub(super) fn logged(&self, name: &str, ticks: Range<usize>) -> Vec<DeltaBatch> {
+        let index = self.tables.iter().position(|table| table.name == name);
+        let index = index.expect("views read tables and streams");
+        let changes = self.ticks[ticks].iter().flatten().filter(|c| c.table == index);
+        let changes: Vec<&Change> = changes.collect();
+        let mut logged = Vec::new();
+        for diff in [-1, 1] {
+            let of = changes.iter().filter(|c| c.diff == diff);
+            let rows: Vec<&Row> = of.map(|c| &c.row).collect();
+            if !rows.is_empty() {
+                let (batch, diffs) = (self.tables[index].batch(&rows), Diffs::All(diff));
+                logged.push(DeltaBatch { time: 0, batch, diffs });
+            }
+        }
+        logged
     }
 }
 

@@ -1,11 +1,14 @@
-//! Makes a failing case smaller: less queries, ticks, rows and clauses, as long as it still fails.
+//! Makes a failing case smaller: less queries, ticks, rows, columns and clauses, as long as it
+//! still fails, and most of all one that can be written as a file of `tests/slt`.
 
 use super::data::Change;
+use super::midway::Midway;
 use super::run::Case;
 use super::run::Difference;
+use super::slt;
 
 /// Attempts at most; each is a run of the whole case.
-const ATTEMPTS_MAX: usize = 600;
+const ATTEMPTS_MAX: usize = 800;
 
 /// The smallest failing case that is found by leaving things out one at a time.
 pub(super) fn shrunk(case: Case, difference: Difference) -> (Case, Difference) {
@@ -13,8 +16,11 @@ pub(super) fn shrunk(case: Case, difference: Difference) -> (Case, Difference) {
     // A worker that panics does not say over which query.
     let suspected = case.queries[difference.query].clone();
     let alone = std::iter::once(&suspected).chain(&case.queries).find_map(|query| {
-        let alone = Case { queries: vec![query.clone()], ..case.clone() };
-        alone.run(&workers).err().map(|why| (alone, why))
+        let midway = case.midway.as_ref().map(|midway| Some(midway.alone()));
+        std::iter::once(None).chain(midway).find_map(|midway| {
+            let alone = Case { queries: vec![query.clone()], midway, ..case.clone() };
+            alone.run(&workers).err().map(|why| (alone, why))
+        })
     });
     let Some((mut best, mut why)) = alone else { return (case, difference) };
     let mut attempts = 0;
@@ -39,12 +45,63 @@ fn show(change: &Change) -> String {
 /// Cases with a little less, the boldest first.
 fn candidates(case: &Case) -> Vec<Case> {
     let mut all = Vec::new();
+    for midway in case.midway.iter().flat_map(Midway::smaller) {
+        all.push(Case { midway: Some(midway), ..case.clone() });
+    }
+    let plain = slt::plain(case);
+    if case.midway.is_none() && plain.to_string() != case.to_string() {
+        all.push(plain);
+    }
     for from in 1..case.ticks.len() {
         all.push(Case { ticks: case.ticks[..from].to_vec(), ..case.clone() });
     }
     for query in case.queries[0].smaller() {
         all.push(Case { queries: vec![query], ..case.clone() });
     }
+    all.extend(fewer_tables(case));
+    all.extend(fewer_columns(case));
+    all.extend(fewer_changes(case));
+    all
+}
+
+/// The case without one of its tables.
+fn fewer_tables(case: &Case) -> Vec<Case> {
+    let without = |index: usize| {
+        let mut one = case.clone();
+        one.tables.remove(index);
+        for changes in &mut one.ticks {
+            changes.retain(|change| change.table != index);
+            let behind = changes.iter_mut().filter(|change| change.table > index);
+            behind.for_each(|change| change.table -= 1);
+        }
+        one
+    };
+    (0..case.tables.len()).filter(|_| case.tables.len() > 1).map(without).collect()
+}
+
+/// The case without one of its columns.
+fn fewer_columns(case: &Case) -> Vec<Case> {
+    let mut all = Vec::new();
+    for (index, table) in case.tables.iter().enumerate() {
+        // The last one of a stream is its event time; of a table one must be left.
+        for column in (0..table.columns.len()).filter(|_| table.columns.len() > 1) {
+            if table.stream && column + 1 == table.columns.len() {
+                continue;
+            }
+            let mut one = case.clone();
+            one.tables[index].columns.remove(column);
+            for change in one.ticks.iter_mut().flatten().filter(|change| change.table == index) {
+                change.row.remove(column);
+            }
+            all.push(one);
+        }
+    }
+    all
+}
+
+/// The case without one of its changes, or all of a tick.
+fn fewer_changes(case: &Case) -> Vec<Case> {
+    let mut all = Vec::new();
     for (tick, changes) in case.ticks.iter().enumerate() {
         if !changes.is_empty() {
             let mut ticks = case.ticks.clone();

@@ -1,10 +1,11 @@
 //! Windows of time over a stream whose rows come late: hopping ones, sessions, and AS OF joins,
-//! each written as the documentation writes it.
+//! each written as the documentation writes it, and each once made a view half-way.
 
 use super::data;
 use super::data::Column;
 use super::data::Table;
 use super::data::Type;
+use super::midway::Midway;
 use super::query::Query;
 use super::random::Random;
 use super::run::Case;
@@ -64,15 +65,19 @@ fn tables() -> Vec<Table> {
 
 #[test]
 fn windows_of_time_equal_batch_16_ticks_3_workers() {
-    for seed in 1..=4 {
-        let mut random = Random(seed);
+    for late in 0..QUERIES.len() {
+        let mut random = Random(late as u64 + 1);
         let tables = tables();
         let ticks = data::history(&mut random, &tables, TICKS);
         let queries = QUERIES.map(Query::Text).to_vec();
-        let case = Case { tables, ticks, queries };
+        let midway = Midway::random(&mut random, QUERIES.len(), TICKS).without(late);
+        let case = Case { tables, ticks, queries, midway: Some(midway) };
         let compared = case.run(&[1, 2, 3]);
         let compared = compared.unwrap_or_else(|difference| panic!("{difference}\n{case}"));
-        assert_eq!(compared.answers, QUERIES.len() * 3 * TICKS, "{compared:?}");
+        let from_the_start = compared.answers - compared.midway;
+        assert_eq!(from_the_start, (QUERIES.len() - 1) * 3 * TICKS, "{compared:?}");
+        assert_eq!(compared.swapped, 3, "{compared:?}");
+        assert!(compared.midway > 3 * TICKS / 2, "{compared:?}");
         assert!(compared.rows > compared.answers * 2, "{compared:?}");
     }
 }

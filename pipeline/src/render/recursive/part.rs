@@ -32,6 +32,7 @@ use crate::render::RenderError;
 use crate::render::codec;
 use crate::render::convert::OF_SCHEMA;
 use crate::render::convert::to_rows;
+use crate::render::key::Key;
 use crate::render::layout;
 use crate::render::map_filter::Evaluator;
 use crate::render::nullable;
@@ -68,15 +69,6 @@ pub(super) struct Asked {
     splice: Splice,
     /// Those whose key is not there.
     not: bool,
-}
-
-/// What tells which rows of one side match.
-#[derive(Clone)]
-struct Key {
-    layout: Layout,
-    columns: Vec<usize>,
-    splice: Splice,
-    null_keys: bool,
 }
 
 impl<'s> Part<'s> {
@@ -258,27 +250,5 @@ impl Asked {
             false => keyed.semijoin(there).map(|(_, row)| row),
         };
         rows.map(move |row| splice.row(&[row.as_bytes()]))
-    }
-}
-
-impl Key {
-    fn new(layout: Layout, columns: &[usize], null_keys: bool) -> Key {
-        let splice = Splice::new(vec![layout.clone()], columns);
-        Key { layout, columns: columns.to_vec(), splice, null_keys }
-    }
-
-    /// The key of a row; none if it never matches.
-    fn row(&mut self, row: &Row) -> Option<Row> {
-        let bytes = row.as_bytes();
-        if !self.null_keys {
-            let mut ends = Vec::with_capacity(self.layout.columns());
-            self.layout.ends(bytes, &mut ends);
-            let start = |column: usize| if column == 0 { 0 } else { ends[column - 1] };
-            // arrow-row marks NULL with a 0 in a column's first byte.
-            if self.columns.iter().any(|column| bytes[start(*column)] == 0) {
-                return None;
-            }
-        }
-        Some(self.splice.row(&[bytes]))
     }
 }

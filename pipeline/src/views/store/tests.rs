@@ -21,6 +21,7 @@ fn plan(name: &str, on_error: OnError, reads: &[&str]) -> ViewPlan {
         sql: String::new(),
         root: Node { schema, append_only: false, op },
         on_error,
+        retain_ms: None,
         reads: reads.iter().map(|read| (*read).to_owned()).collect(),
     }
 }

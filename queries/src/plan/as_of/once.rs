@@ -19,8 +19,9 @@ use datafusion::logical_expr::lit;
 
 use super::Parts;
 use super::parts;
+use crate::plan::lookup;
 
-/// The plan with plain joins in the place of AS OF joins.
+/// The plan with plain joins in the place of AS OF joins and lookups.
 ///
 /// # Errors
 /// The condition compares something else than a time of either side.
@@ -32,7 +33,7 @@ pub(crate) fn once(plan: LogicalPlan) -> Result<LogicalPlan> {
                 count += 1;
                 Ok(Transformed::yes(numbered(join, parts, count)?))
             }
-            None => Ok(Transformed::no(LogicalPlan::Join(join))),
+            None => Ok(Transformed::yes(lookup::plain(join))),
         },
         other => Ok(Transformed::no(other)),
     })?;

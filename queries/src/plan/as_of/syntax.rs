@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 
 use super::LATEST;
 use crate::plan::refuse::PlanError;
+use crate::plan::statement::called;
 use crate::plan::statement::place;
 
 /// What the condition of a left join is called until its join is read.
@@ -67,27 +68,7 @@ pub(crate) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     readable
 }
 
-/// Refuses a table as it was at some time, which the parser would not know.
-///
-/// # Errors
-/// `FOR SYSTEM_TIME` stands anywhere.
-pub(crate) fn refuse_versions(tokens: &[TokenWithSpan]) -> Result<(), PlanError> {
-    let of_time = |at: usize| {
-        let next = behind(tokens, at).next();
-        next.is_some_and(|(_, token)| word(token) == Some(Keyword::SYSTEM_TIME))
-    };
-    let begins =
-        |(at, token): &(usize, &TokenWithSpan)| word(token) == Some(Keyword::FOR) && of_time(*at);
-    let Some((_, token)) = tokens.iter().enumerate().find(begins) else { return Ok(()) };
-    let clause = "a lookup as of arrival (FOR SYSTEM_TIME AS OF)".to_owned();
-    let hint =
-        "a view shows what its rows say, not when they came: join the table as it is, or keep \
-                its changes with their times and use ASOF JOIN"
-            .to_owned();
-    Err(PlanError::Refused { clause, hint, at: place(token.span) })
-}
-
-fn word(token: &TokenWithSpan) -> Option<Keyword> {
+pub(in crate::plan) fn word(token: &TokenWithSpan) -> Option<Keyword> {
     match &token.token {
         Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
         _ => None,
@@ -95,7 +76,10 @@ fn word(token: &TokenWithSpan) -> Option<Keyword> {
 }
 
 /// The tokens behind one, without space, with their places.
-fn behind(tokens: &[TokenWithSpan], at: usize) -> impl Iterator<Item = (usize, &TokenWithSpan)> {
+pub(in crate::plan) fn behind(
+    tokens: &[TokenWithSpan],
+    at: usize,
+) -> impl Iterator<Item = (usize, &TokenWithSpan)> {
     let space = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_));
     tokens.iter().enumerate().skip(at + 1).filter(move |(_, token)| !space(token))
 }
@@ -139,19 +123,50 @@ fn brackets(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, usize)> {
 /// # Errors
 /// One of them has no ON but USING, or says NATURAL.
 pub(crate) fn plain(statement: &mut ast::Statement) -> Result<(), PlanError> {
-    match ast::VisitMut::visit(statement, &mut Joins) {
+    each_join(statement, as_plain)
+}
+
+/// Changes every join of a statement, wherever it stands.
+///
+/// # Errors
+/// What `each` says of the first join that it cannot change.
+pub(in crate::plan) fn each_join(
+    statement: &mut ast::Statement,
+    each: impl FnMut(&mut ast::Join) -> Result<(), PlanError>,
+) -> Result<(), PlanError> {
+    match ast::VisitMut::visit(statement, &mut Joins(each)) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(*error),
     }
 }
 
-struct Joins;
+struct Joins<F>(F);
 
-impl ast::VisitorMut for Joins {
+impl<F: FnMut(&mut ast::Join) -> Result<(), PlanError>> Joins<F> {
+    fn selects(&mut self, set: &mut ast::SetExpr) -> ControlFlow<Box<PlanError>> {
+        match set {
+            ast::SetExpr::Select(select) => select.from.iter_mut().try_for_each(|t| self.joins(t)),
+            ast::SetExpr::SetOperation { left, right, .. } => {
+                self.selects(left)?;
+                self.selects(right)
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn joins(&mut self, table: &mut ast::TableWithJoins) -> ControlFlow<Box<PlanError>> {
+        match table.joins.iter_mut().try_for_each(&mut self.0) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Box::new(error)),
+        }
+    }
+}
+
+impl<F: FnMut(&mut ast::Join) -> Result<(), PlanError>> ast::VisitorMut for Joins<F> {
     type Break = Box<PlanError>;
 
     fn pre_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<Self::Break> {
-        selects(&mut query.body)
+        self.selects(&mut query.body)
     }
 
     fn pre_visit_table_factor(
@@ -159,49 +174,40 @@ impl ast::VisitorMut for Joins {
         factor: &mut ast::TableFactor,
     ) -> ControlFlow<Self::Break> {
         match factor {
-            ast::TableFactor::NestedJoin { table_with_joins, .. } => joins(table_with_joins),
+            ast::TableFactor::NestedJoin { table_with_joins, .. } => self.joins(table_with_joins),
             _ => ControlFlow::Continue(()),
         }
     }
 }
 
-fn selects(set: &mut ast::SetExpr) -> ControlFlow<Box<PlanError>> {
-    match set {
-        ast::SetExpr::Select(select) => select.from.iter_mut().try_for_each(joins),
-        ast::SetExpr::SetOperation { left, right, .. } => {
-            selects(left)?;
-            selects(right)
+fn as_plain(join: &mut ast::Join) -> Result<(), PlanError> {
+    let at = place(join.relation.span());
+    let JoinOperator::AsOf { match_condition, constraint } = &join.join_operator else {
+        return Ok(());
+    };
+    let (condition, left) = unwrapped(match_condition);
+    let latest = called(LATEST, vec![condition.clone()]);
+    let on = match constraint {
+        JoinConstraint::None => latest,
+        JoinConstraint::On(on) => also(on, latest),
+        JoinConstraint::Using(_) | JoinConstraint::Natural => {
+            let clause = "ASOF JOIN without ON".to_owned();
+            let hint = "write ON left.key = right.key".to_owned();
+            return Err(PlanError::Refused { clause, hint, at });
         }
-        _ => ControlFlow::Continue(()),
-    }
+    };
+    let on = JoinConstraint::On(on);
+    join.join_operator = if left { JoinOperator::LeftOuter(on) } else { JoinOperator::Inner(on) };
+    Ok(())
 }
 
-fn joins(table: &mut ast::TableWithJoins) -> ControlFlow<Box<PlanError>> {
-    for join in &mut table.joins {
-        let at = place(join.relation.span());
-        let JoinOperator::AsOf { match_condition, constraint } = &join.join_operator else {
-            continue;
-        };
-        let (condition, left) = unwrapped(match_condition);
-        let latest = called(LATEST, condition.clone());
-        let on = match constraint {
-            JoinConstraint::None => latest,
-            JoinConstraint::On(on) => ast::Expr::BinaryOp {
-                left: Box::new(ast::Expr::Nested(Box::new(on.clone()))),
-                op: BinaryOperator::And,
-                right: Box::new(latest),
-            },
-            JoinConstraint::Using(_) | JoinConstraint::Natural => {
-                let clause = "ASOF JOIN without ON".to_owned();
-                let hint = "write ON left.key = right.key".to_owned();
-                return ControlFlow::Break(Box::new(PlanError::Refused { clause, hint, at }));
-            }
-        };
-        let on = JoinConstraint::On(on);
-        join.join_operator =
-            if left { JoinOperator::LeftOuter(on) } else { JoinOperator::Inner(on) };
+/// Both conditions.
+pub(in crate::plan) fn also(condition: &ast::Expr, other: ast::Expr) -> ast::Expr {
+    ast::Expr::BinaryOp {
+        left: Box::new(ast::Expr::Nested(Box::new(condition.clone()))),
+        op: BinaryOperator::And,
+        right: Box::new(other),
     }
-    ControlFlow::Continue(())
 }
 
 /// The condition as it was written, and whether its join is a left one.
@@ -214,22 +220,4 @@ fn unwrapped(condition: &ast::Expr) -> (&ast::Expr, bool) {
         return (inner, true);
     }
     (condition, false)
-}
-
-fn called(name: &str, argument: ast::Expr) -> ast::Expr {
-    let argument = ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(argument));
-    ast::Expr::Function(ast::Function {
-        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: ast::FunctionArguments::None,
-        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }

@@ -87,6 +87,7 @@ fn refused(op: &RelOp) -> Result<Option<&'static str>> {
         RelOp::TopK(_) => "ORDER BY … LIMIT or DISTINCT ON",
         RelOp::Window(_) => "a window function",
         RelOp::AsOf(_) => "an ASOF JOIN",
+        RelOp::Lookup(_) => "a lookup",
         RelOp::Unnest { .. } => "unnest",
         RelOp::Negate { .. } => "OFFSET",
         RelOp::Temporal { .. } => "a comparison with now()",
