@@ -67,7 +67,7 @@ pub(crate) type Imported<'s> = Arranged<'s, TraceFrontier<Trace>>;
 pub(crate) type EndOfImport = ShutdownButton<CapabilitySet<Time>>;
 
 /// What is arranged of a row.
-type Change = ((Row, Row), Time, Diff);
+pub(crate) type Change = ((Row, Row), Time, Diff);
 
 /// The imports of a dataflow, which end with it: by themselves they would go on as long as their
 /// indexes do.
@@ -136,11 +136,17 @@ fn joins_by(node: &Node, index: &IndexPlan) -> bool {
     let mut sides = [(left, left_key), (right, right_key)].into_iter();
     sides.any(|(side, key)| match &side.op {
         Op::Get { relation, columns, .. } if *relation == index.relation => {
-            let key: Vec<usize> = key.iter().map(|column| columns[*column]).collect();
-            key.len() == index.key.len() && index.key.iter().all(|column| key.contains(column))
+            places(&index.key, columns, key).is_some()
         }
         _ => false,
     })
+}
+
+/// Where each column of an index stands in a join's key over these columns of the relation, if the
+/// join is by just the key of the index.
+pub(crate) fn places(index: &[usize], columns: &[usize], key: &[usize]) -> Option<Vec<usize>> {
+    let place = |of: &usize| key.iter().position(|column| columns[*column] == *of);
+    (index.len() == key.len()).then(|| index.iter().map(place).collect())?
 }
 
 /// An index on one worker.

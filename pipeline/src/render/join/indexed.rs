@@ -7,26 +7,22 @@ use arrow_schema::SchemaRef;
 use schemas::plan::JoinKind;
 use schemas::plan::Node;
 use schemas::plan::Op;
-use schemas::row::Row;
 use schemas::row::Splice;
 
-use crate::delta::Diff;
 use crate::delta::Edge;
 use crate::delta::Oks;
-use crate::delta::Time;
 use crate::gauge::Gauge;
 use crate::gauge::Kept;
+use crate::index::Change;
 use crate::index::Import;
 use crate::index::by_key;
+use crate::index::places;
 use crate::render::Context;
 use crate::render::RenderError;
 use crate::render::convert::to_rows;
 use crate::render::key::Key;
 use crate::render::layout;
 use crate::render::nullable;
-
-/// What is arranged of a row.
-type Change = ((Row, Row), Time, Diff);
 
 /// A join, one side of which is an index.
 pub(in crate::render) struct Indexed<'a, 's> {
@@ -56,13 +52,8 @@ impl<'a, 's> Indexed<'a, 's> {
         let side = |here: &'a Node, key: &[usize], other: &'a Node, by: &[usize], on_right| {
             let Op::Get { relation, columns, .. } = &here.op else { return None };
             let import = context.imported.get(relation)?;
-            let of_relation: Vec<usize> = key.iter().map(|column| columns[*column]).collect();
-            if of_relation.len() != import.key().len() {
-                return None;
-            }
-            let place = |column: &usize| of_relation.iter().position(|of| of == column);
-            let places: Option<Vec<usize>> = import.key().iter().map(place).collect();
-            let key = places?.into_iter().map(|place| by[place]).collect();
+            let places = places(import.key(), columns, key)?;
+            let key = places.into_iter().map(|place| by[place]).collect();
             Some(Indexed { import, columns, other, key, on_right })
         };
         side(right, right_key, left, left_key, true)
