@@ -5,6 +5,7 @@
 //! Memory is live heap, counted by the allocator. No number leaves without workload, seed, cores
 //! and memory.
 
+pub mod extremes;
 pub mod feeder_cost;
 pub mod live;
 pub mod meter;

@@ -3,11 +3,12 @@
 //! There are two families. In a *record* format ([`json`], [`csv`], [`avro`]) one record is a run
 //! of bytes, and a [`Decoder`] takes in record after record and gives a batch: typed rows, and
 //! beside them every record that is not one. In a *column* format ([`arrow_ipc`], [`parquet`])
-//! whole batches are read and fitted to the stream's columns. Both give a [`Decoded`].
+//! whole batches are read and fitted to the stream's columns. Both give a [`Decoded`]. A record may
+//! also be a batch in itself: a message that holds a whole Arrow IPC stream.
 //!
-//! **Invariant:** every record pushed is either a row or refused, never both, never neither; rows
-//! never hold what the schema forbids. Nothing is rounded to fit: a number that a column cannot
-//! hold exactly as an integer is refused.
+//! **Invariant:** every record pushed is either a row or refused, never both, never neither, and so
+//! is every row of a batch; rows never hold what the schema forbids. Nothing is rounded to fit: a
+//! number that a column cannot hold exactly as an integer is refused.
 //!
 //! What a record's columns are is matched by name. Fields that the stream does not have are
 //! ignored, except [`ARRIVED_AT`] where the medium does not know ([`Arrival`]).
@@ -20,6 +21,9 @@ pub(crate) mod instant;
 pub mod json;
 pub mod parquet;
 pub(crate) mod rows;
+
+#[cfg(test)]
+pub(crate) mod example;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -111,18 +115,19 @@ impl Decoder {
         Ok(Decoder::new(Rows::new(schema)?, Box::new(format), record_bytes_max))
     }
 
-    /// A decoder of CSV records under this header line. Only files are CSV, so a record's own
-    /// arrival counts.
+    /// A decoder of CSV records under this header line; without one, they have the stream's
+    /// columns in their order.
     ///
     /// # Errors
     /// A column's type is not one that streams have, or the header lacks a column that must have a
     /// value.
     pub fn csv(
         schema: &SchemaRef,
-        header: &[u8],
+        header: Option<&[u8]>,
         record_bytes_max: usize,
+        arrival: Arrival,
     ) -> Result<Decoder, String> {
-        let format = csv::Csv::under(header, schema)?;
+        let format = csv::Csv::under(header, schema, arrival)?;
         Ok(Decoder::new(Rows::new(schema)?, Box::new(format), record_bytes_max))
     }
 
@@ -185,12 +190,7 @@ impl Decoder {
     }
 
     fn read(&mut self, record: &[u8]) -> Result<Option<Timestamp>, Refusal> {
-        if record.is_empty() {
-            return Err(Refusal::new(Reason::Empty, "the record has no bytes"));
-        }
-        if record.len() > self.record_bytes_max {
-            return Err(too_long(self.record_bytes_max));
-        }
+        of_a_length(record, self.record_bytes_max)?;
         self.rows.begin();
         let arrived_at = self.format.read(record, &mut self.rows)?;
         self.rows.commit()?;
@@ -227,6 +227,15 @@ impl Decoder {
 impl Refusal {
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Refusal {
         Refusal { reason, detail: detail.into() }
+    }
+}
+
+/// Refuses a record that has no bytes, or more than it may.
+fn of_a_length(record: &[u8], record_bytes_max: usize) -> Result<(), Refusal> {
+    match record.len() {
+        0 => Err(Refusal::new(Reason::Empty, "the record has no bytes")),
+        length if length > record_bytes_max => Err(too_long(record_bytes_max)),
+        _ => Ok(()),
     }
 }
 

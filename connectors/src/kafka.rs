@@ -1,4 +1,4 @@
-//! The Kafka door: topics of JSON or Avro records, read by offset; topics of JSON, written
+//! The Kafka door: topics of JSON, CSV, Avro or Arrow IPC, read by offset; topics of JSON, written
 //! idempotently.
 //!
 //! A source reads all partitions of one topic. It takes no part in consumer groups and commits no
@@ -22,6 +22,7 @@ pub mod admin;
 mod client;
 pub mod config;
 mod deletion;
+mod payload;
 mod read;
 pub mod sink;
 pub mod source;

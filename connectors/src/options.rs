@@ -35,6 +35,11 @@ impl<'a> Options<'a> {
         self.values.get(key)
     }
 
+    /// Whether something is said of it, right or wrong.
+    pub(crate) fn given(&mut self, key: &'static str) -> bool {
+        self.get(key).is_some()
+    }
+
     fn wrong(&mut self, key: &str, expected: &str, found: &Value) {
         self.find(Finding::at(key, format!("expected {expected}, found {found}")));
     }

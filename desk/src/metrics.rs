@@ -119,7 +119,7 @@ fn of_sources(
 }
 
 /// Every metric, in the order in which they are given.
-const ALL: [Metric; 22] = [
+const ALL: [Metric; 23] = [
     Metric {
         name: "gridloom_tick_seconds",
         kind: Type::Gauge,
@@ -245,6 +245,13 @@ const ALL: [Metric; 22] = [
         labels: &["source", "partition"],
         help: "Ticks that were closed without a source's partition.",
         read: |status, _| of_sources(status, |source| Some(source.missed as f64)),
+    },
+    Metric {
+        name: "gridloom_source_broken",
+        kind: Type::Gauge,
+        labels: &["source", "partition"],
+        help: "Whether a source's door is broken (1); why stands in gridloom.sources.",
+        read: |status, _| of_sources(status, |source| Some(f64::from(source.error.is_some()))),
     },
     Metric {
         name: "gridloom_desk_statements",

@@ -96,6 +96,8 @@ pub(crate) fn list(catalog: &Catalog, tables: &dyn Tables) -> Vec<Listed> {
             RelationKind::Table => (Shown::Table, "reference table"),
             RelationKind::View => (Shown::MaterializedView, "maintained view"),
             RelationKind::Decision { .. } => (Shown::Table, "what an agent decided"),
+            // The binary brings them as tables.
+            RelationKind::Audit(_) => continue,
         };
         let key = match &info.kind {
             RelationKind::Stream(s) if s.def.envelope == schemas::event::Envelope::Upsert => {

@@ -141,6 +141,8 @@ relation! {
         pub missed_ticks: i64,
         /// Nothing follows.
         pub ended: bool,
+        /// Why its door is broken, and how to mend it; NULL while it is open.
+        pub error: Option<String>,
     }
 }
 
@@ -214,6 +216,7 @@ fn relations(catalog: &Catalog) -> Vec<Listed> {
             RelationKind::Table => ("table", None),
             RelationKind::View => ("view", None),
             RelationKind::Decision { .. } => ("decision", None),
+            RelationKind::Audit(_) => ("audit", None),
         };
         Listed {
             name: name.to_owned(),
@@ -271,7 +274,8 @@ fn frontiers(status: &Status) -> Vec<Frontier> {
         at: Some(view.tick),
         lag_ms: Some(lag(view.tick)),
     });
-    let sources = status.sources.iter().map(|source| Frontier {
+    let partitions = status.sources.iter().filter(|source| !source.partition.is_empty());
+    let sources = partitions.map(|source| Frontier {
         name: format!("{}/{}", source.source, source.partition),
         kind: "source".to_owned(),
         at: source.watermark,
@@ -288,6 +292,7 @@ fn sources(status: &Status) -> Vec<Source> {
         watermark_at: source.watermark,
         missed_ticks: count(source.missed),
         ended: source.ended,
+        error: source.error.clone(),
     });
     sources.collect()
 }

@@ -9,7 +9,6 @@
 //! A read of a stream holds its retained rows, at most [`STREAM_ROWS_MAX`].
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -43,6 +42,7 @@ mod history;
 pub(crate) use self::history::kind_of;
 use crate::gauge::Gauges;
 use crate::index::serves;
+use crate::instance::reader::Positions;
 use crate::views::store::Views;
 
 /// Rows of a stream that one read gives at most: what is larger wants a view.
@@ -64,8 +64,9 @@ pub(crate) enum Wish {
     RemoveSource { source: String, by: String },
 }
 
-/// Opens the door of a source that comes while the instance runs.
-pub type Opener = Arc<dyn Fn(&SourcePlan) -> Result<Box<dyn Source>, ConnectorError> + Send + Sync>;
+/// Opens the door of a source that comes by a statement, to go on at these positions.
+pub type Opener =
+    Arc<dyn Fn(&SourcePlan, &Positions) -> Result<Box<dyn Source>, ConnectorError> + Send + Sync>;
 
 /// A view, as far as changes of it are concerned.
 #[derive(Clone, Debug)]
@@ -79,6 +80,8 @@ pub(crate) struct Standing {
     pub(crate) hydrating: Option<u8>,
     /// The indexes from which it reads.
     pub(crate) uses: Vec<String>,
+    /// What it takes the place of, until it can be read.
+    pub(crate) before: Option<Box<Standing>>,
 }
 
 /// An index, as far as others are concerned.
@@ -100,8 +103,9 @@ pub(crate) struct Desk {
     pub(crate) agents_read: Vec<String>,
     pub(crate) status: Status,
     pub(crate) tables: BTreeMap<String, RecordBatch>,
-    /// Sources that came by a statement.
-    pub(crate) sources: BTreeSet<String>,
+    /// Sources that came by a statement, each with the first tick whose rows are its own: what the
+    /// log holds before that is another's of its name.
+    pub(crate) sources: BTreeMap<String, Timestamp>,
     /// Opens doors, if sources may come.
     pub(crate) opener: Option<Opener>,
 }
@@ -180,7 +184,10 @@ impl Desk {
 
     /// The views that read from an index.
     fn users(&self, index: &str) -> Vec<String> {
-        let uses = |(_, standing): &(&String, &Standing)| standing.uses.iter().any(|u| u == index);
+        let uses = |(_, standing): &(&String, &Standing)| {
+            let before = standing.before.iter().flat_map(|before| &before.uses);
+            standing.uses.iter().chain(before).any(|used| used == index)
+        };
         self.standing.iter().filter(uses).map(|(name, _)| name.clone()).collect()
     }
 
@@ -280,7 +287,7 @@ impl Desk {
 
     fn may_remove_source(&self, source: &str) -> Result<(), ChangeError> {
         let name = source.to_owned();
-        if !self.sources.contains(source) {
+        if !self.sources.contains_key(source) {
             return Err(ChangeError::NoSource { name });
         }
         match self.readers_and_indexes(source) {
@@ -340,7 +347,7 @@ impl Engine for Handle {
     }
 
     fn read(&self, names: &[&str], at: Option<Timestamp>) -> Result<Vec<Snapshot>, ReadError> {
-        let (catalog, tables) = {
+        let (catalog, tables, sources) = {
             let desk = self.desk();
             for name in names {
                 if let Some(percent) = desk.standing.get(*name).and_then(|s| s.hydrating)
@@ -349,7 +356,7 @@ impl Engine for Handle {
                     return Err(ReadError::Hydrating { name: (*name).to_owned(), percent });
                 }
             }
-            (desk.catalog.clone(), desk.tables.clone())
+            (desk.catalog.clone(), desk.tables.clone(), desk.sources.clone())
         };
         let kind = |name: &str| catalog.get(name).map(|info| &info.kind);
         let of_views = |name: &&&str| kind(name) == Some(&RelationKind::View);
@@ -367,7 +374,10 @@ impl Engine for Handle {
                     let empty = || RecordBatch::new_empty(info.schema.clone());
                     Ok(snapshot(tables.get(*name).cloned().unwrap_or_else(empty)))
                 }
-                _ => self.history(name, info, tick).map(snapshot),
+                _ => {
+                    let since = sources.get(*name).copied().unwrap_or_default();
+                    self.history(name, info, (since, tick)).map(snapshot)
+                }
             }
         };
         names.iter().map(one).collect()
@@ -387,9 +397,8 @@ impl Engine for Handle {
         let name = plan.name.clone();
         let mut desk = self.desk();
         desk.may_create(&plan, replace)?;
-        let mut uses = desk.serving(&plan);
-        // What it replaces goes on until it can be read.
-        uses.extend(desk.standing.get(&name).into_iter().flat_map(|old| old.uses.clone()));
+        let uses = desk.serving(&plan);
+        let before = desk.standing.remove(&name).map(Box::new);
         let (schema, kind) = (plan.root.schema.clone(), RelationKind::View);
         desk.catalog.add(&name, RelationInfo { schema, kind });
         let standing = Standing {
@@ -398,6 +407,7 @@ impl Engine for Handle {
             in_flow: false,
             hydrating: Some(0),
             uses,
+            before,
         };
         desk.standing.insert(name.clone(), standing);
         drop(desk);
@@ -435,14 +445,15 @@ impl Engine for Handle {
         let name = plan.settings.def.name.clone();
         let opener = self.desk().may_create_source(&name)?;
         // Nobody waits at the desk while a door opens.
-        let source = opener(&plan).map_err(|error| {
+        let source = opener(&plan, &Positions::new()).map_err(|error| {
             let findings: Vec<String> = error.findings().iter().map(ToString::to_string).collect();
             ChangeError::Door { name: name.clone(), message: findings.join("; ") }
         })?;
         let mut desk = self.desk();
         desk.may_create_source(&name)?;
         desk.catalog.add_stream(plan.settings.clone());
-        desk.sources.insert(name.clone());
+        // Nothing that the log holds by now is its own.
+        desk.sources.insert(name.clone(), Timestamp(u64::MAX));
         drop(desk);
         let (plan, by) = (Box::new(plan), by.to_owned());
         self.wish(&name, Wish::CreateSource { plan, source, by })

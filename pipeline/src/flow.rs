@@ -15,6 +15,7 @@ use operators::control::ControlOutputs;
 use operators::error::HostError;
 use operators::host::HostInput;
 use operators::settings::Settings;
+use schemas::audit::Kind;
 use schemas::catalog::Catalog;
 use schemas::catalog::RelationKind;
 use schemas::decision::Action;
@@ -84,6 +85,23 @@ impl Flow {
             .collect();
         Flow { step, inputs, views, agents }
     }
+
+    /// Takes out the views that read the audit log, directly or through others: the records of a
+    /// tick are known once the flow is done with it, so these follow in dataflows of their own.
+    pub fn take_followers(&mut self, catalog: &Catalog) -> Vec<ViewPlan> {
+        let mut follow: BTreeSet<String> = BTreeSet::new();
+        let audit = |read: &String| {
+            catalog.get(read).is_some_and(|info| matches!(info.kind, RelationKind::Audit(_)))
+        };
+        let follows = |view: &mut ViewPlan| {
+            let follows = view.reads.iter().any(|read| audit(read) || follow.contains(read));
+            if follows {
+                follow.insert(view.name.clone());
+            }
+            follows
+        };
+        self.views.extract_if(.., follows).collect()
+    }
 }
 
 /// A worker's end of an input.
@@ -124,6 +142,8 @@ pub enum ReadFrom {
     Inside(usize),
     /// From the index of that number.
     Index(usize),
+    /// The audit records of that kind, which follow a tick once it is committed.
+    Audit(Kind),
 }
 
 /// A worker's end of an input of rows.
@@ -164,6 +184,8 @@ pub struct Added {
     pub index: Option<Index>,
     /// What ends its imports.
     pub(crate) imports: Imports,
+    /// What says how late it is.
+    pub clock: RowsInput,
 }
 
 impl Addition {
@@ -177,23 +199,25 @@ impl Addition {
         publisher: &Publisher,
         indexes: &mut BTreeMap<usize, &mut Index>,
     ) -> Result<Added, RenderError> {
-        let mut house = House::new(scope, publisher);
+        let (clock, time) = scope.new_input();
+        let mut house = House::new(scope, publisher, time);
         let (mut inputs, mut heard) = (Vec::new(), Vec::new());
         let mut imports = Imports::default();
+        let probe = ProbeHandle::new();
         for read in &self.reads {
             let schema = crate::render::nullable(&read.schema);
             let oks = match read.from {
                 ReadFrom::Index(number) => {
                     let missing = || RenderError::Relation { relation: read.name.clone() };
                     let index = indexes.get_mut(&number).ok_or_else(missing)?;
-                    let (import, end) = index.import(scope);
+                    let (import, end) = index.import(scope, &self.view, &probe);
                     house.imported.insert(read.name.clone(), import);
                     inputs.push(OwnInput::Imported);
                     heard.push(None);
                     imports.push(end);
                     continue;
                 }
-                ReadFrom::Outside(_) => {
+                ReadFrom::Outside(_) | ReadFrom::Audit(_) => {
                     let (input, batches) = scope.new_input();
                     inputs.push(OwnInput::Batches(input));
                     heard.push(None);
@@ -208,7 +232,6 @@ impl Addition {
             };
             house.relations.insert(read.name.clone(), Edge { schema, oks, faults: Vec::new() });
         }
-        let probe = ProbeHandle::new();
         let index = match &self.index {
             Some(key) => Some(house.index(self, key, &probe)?),
             None => {
@@ -217,7 +240,7 @@ impl Addition {
                 None
             }
         };
-        Ok(Added { inputs, heard, probe, index, imports })
+        Ok(Added { inputs, heard, probe, index, imports, clock })
     }
 }
 
@@ -225,6 +248,8 @@ impl Addition {
 pub struct Built {
     /// One input a relation, in the order of [`Flow::inputs`].
     pub inputs: Vec<Input1>,
+    /// What says how late it is: it is given no rows, and advanced with the inputs.
+    pub clock: RowsInput,
     /// Where the published output stands.
     pub probe: ProbeHandle<Time>,
 }
@@ -247,7 +272,8 @@ impl Flow {
         publisher: &Publisher,
     ) -> Result<Built, RenderError> {
         let mut inputs = Vec::new();
-        let mut house = House::new(scope, publisher);
+        let (clock, time) = scope.new_input();
+        let mut house = House::new(scope, publisher, time);
         for (name, schema) in &self.inputs {
             let (handle, batches) = scope.new_input();
             inputs.push(handle);
@@ -277,7 +303,7 @@ impl Flow {
         }
         let probe = ProbeHandle::new();
         scope.concatenate(house.published).probe_with(&probe);
-        Ok(Built { inputs, probe })
+        Ok(Built { inputs, clock, probe })
     }
 
     /// The views that read what agents say, directly or through others.
@@ -317,6 +343,7 @@ impl Flow {
 struct House<'a, 's> {
     scope: Scope<'s, Time>,
     publisher: &'a Publisher,
+    clock: StreamVec<'s, Time, (Row, Time, Diff)>,
 
     relations: BTreeMap<String, Edge<'s>>,
     imported: BTreeMap<String, Import<'s>>,
@@ -325,16 +352,20 @@ struct House<'a, 's> {
 }
 
 impl<'a, 's> House<'a, 's> {
-    fn new(scope: Scope<'s, Time>, publisher: &'a Publisher) -> House<'a, 's> {
+    fn new(
+        scope: Scope<'s, Time>,
+        publisher: &'a Publisher,
+        clock: StreamVec<'s, Time, (Row, Time, Diff)>,
+    ) -> House<'a, 's> {
         let (relations, imported) = (BTreeMap::new(), BTreeMap::new());
         let (shared, published) = (Shared::default(), Vec::new());
-        House { scope, publisher, relations, imported, shared, published }
+        House { scope, publisher, clock, relations, imported, shared, published }
     }
 
     fn rendered(&self, view: &ViewPlan, step: Step) -> Result<Edge<'s>, RenderError> {
-        let House { scope, relations, imported, shared, .. } = self;
+        let House { scope, clock, relations, imported, shared, .. } = self;
         let (scope, on_error) = (*scope, view.on_error);
-        Context { scope, relations, imported, shared, step, on_error }.render(&view.root)
+        Context { scope, relations, imported, shared, clock, step, on_error }.render(&view.root)
     }
 
     /// Renders an index, which publishes nothing.

@@ -12,13 +12,33 @@
 //! pause, when no tick is on its way, so what it imports is as of exactly that tick, and after it
 //! tick by tick.
 //!
+//! Operators take a tick in one step, so a past that came at one tick would be one step, however
+//! long. It comes in pieces instead, each at a millisecond of its own: one of the [`PIECES`] that
+//! end with the tick. Nobody sees the view before it is done with the tick, and what it shows there
+//! is a function of the rows that there are, not of when they came ([`serves`] leaves out lookups,
+//! for which that is not so); a part of the log that comes before, between or behind the pieces is
+//! as good as one at the same time. The pieces stand right before the tick, and not at the
+//! beginning of time, so that a row which a comparison with `now()` has ended by then does not show
+//! first and go after. Those of two imports of a view begin together and go side by side.
+//!
+//! A piece is given once all but the one before it are worked off, on every worker, and so is what
+//! the log has of earlier ticks. Batches of later ticks wait behind the last one.
+//!
+//! Two things stay whole. A join that reads the arrangement in place finds all of it at the tick,
+//! so its output is of the tick, whenever the rows of its other side came. And a view is given its
+//! past at the tick if one of its operators looks at more than what changed ([`in_steps`]): it
+//! would look at all of that once a piece.
+//!
 //! # Bounds
 //!
-//! Each row that the relation retains, with its key; while batches merge, up to twice that.
+//! Each row that the relation retains, with its key; while batches merge, up to twice that. Of an
+//! import two pieces, each of [`PIECE`] rows, or of as many as make [`PIECES`] of the whole; of one
+//! that is given at once, the whole.
 
 use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 use differential_dataflow::AsCollection;
@@ -29,8 +49,10 @@ use differential_dataflow::trace::Cursor;
 use differential_dataflow::trace::Navigable;
 use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::implementations::ValSpine;
+use differential_dataflow::trace::implementations::spine_fueled::SpineBatch;
 use differential_dataflow::trace::wrappers::frontier::TraceFrontier;
 use schemas::contract::IndexPlan;
+use schemas::plan::AggregateFunction;
 use schemas::plan::JoinKind;
 use schemas::plan::Node;
 use schemas::plan::Op;
@@ -38,6 +60,7 @@ use schemas::plan::ViewPlan;
 use schemas::row::Row;
 use schemas::row::Splice;
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::ProbeHandle;
 use timely::dataflow::Scope;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
@@ -57,6 +80,14 @@ use crate::render::layout;
 
 /// Rows of an import between which a worker does other work: some ten milliseconds of it.
 const PIECE: usize = 16_384;
+
+/// Pieces of a past at most: beyond 16 M rows on a worker they are longer. More would cost more
+/// where a group or a key is touched by many of them, and at ticks of a second would come before
+/// the tick before.
+const PIECES: usize = 1_000;
+
+/// How soon to look again whether the pieces that were given are worked off.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 type Trace = TraceAgent<ValSpine<Row, Row, Time, Diff>>;
 
@@ -92,9 +123,9 @@ type Batch = <TraceFrontier<Trace> as TraceReader>::Batch;
 /// Whether a view can read a relation from an index; `Some(true)` if it also joins by its key.
 ///
 /// The rows of an index go when the stream forgets them. A view that forgets in another place, as a
-/// GROUP BY over bins of time does, would see them go twice. And they come all at once, where a
+/// GROUP BY over bins of time does, would see them go twice. And they come as of one tick, where a
 /// lookup wants to know which were there when.
-pub(crate) fn serves(index: &IndexPlan, view: &ViewPlan) -> Option<bool> {
+pub fn serves(index: &IndexPlan, view: &ViewPlan) -> Option<bool> {
     let Op::Get { expire: until, .. } = &index.view.root.op else { return None };
     let mut reads = 0;
     let mut alike = true;
@@ -112,6 +143,26 @@ pub(crate) fn serves(index: &IndexPlan, view: &ViewPlan) -> Option<bool> {
         looked_up |= matches!(node.op, Op::Lookup { .. }) && reads_from(node, &index.relation);
     });
     (reads > 0 && alike && !looked_up).then_some(by_key)
+}
+
+/// Whether what each operator of a view does at a tick is of the size of what changed there, so
+/// that a past in many steps costs about what it costs in one.
+///
+/// Windows and AS OF joins compute the surroundings of a change anew, an aggregate that is not
+/// accumulable or ordered sees all values of its group, and a recursion may reach everything from
+/// one row.
+fn in_steps(view: &ViewPlan) -> bool {
+    let mut in_steps = true;
+    each_node(&view.root, &mut |node| {
+        in_steps &= match &node.op {
+            Op::Window { .. } | Op::AsOf { .. } | Op::Recursive { .. } => false,
+            Op::Reduce { aggregates, .. } => {
+                !aggregates.iter().any(|a| matches!(a.function, AggregateFunction::Basic(_)))
+            }
+            _ => true,
+        };
+    });
+    in_steps
 }
 
 /// Whether a node reads a relation, itself or below.
@@ -191,12 +242,21 @@ impl Index {
         self.trace.set_physical_compaction(AntichainRef::new(&[done]));
     }
 
-    /// The index in another dataflow of the worker.
-    pub(crate) fn import<'s>(&mut self, scope: Scope<'s, Time>) -> (Import<'s>, EndOfImport) {
+    /// The index in the dataflow of a view on the same worker, whose output stands where `probe`
+    /// says.
+    pub(crate) fn import<'s>(
+        &mut self,
+        scope: Scope<'s, Time>,
+        view: &ViewPlan,
+        probe: &ProbeHandle<Time>,
+    ) -> (Import<'s>, EndOfImport) {
+        let at = self.trace.get_logical_compaction().first().copied().unwrap_or_default();
+        let course = Course::new(at, in_steps(view));
         let (arranged, end) = self.trace.import_frontier(scope, "Import");
         let (key, schema) = (self.key.clone(), self.schema.clone());
-        let gauge = Arc::clone(&self.gauge);
-        (Import { scope, arranged, key, schema, gauge, rows: OnceCell::new() }, end)
+        let (gauge, probe) = (Arc::clone(&self.gauge), probe.clone());
+        let rows = OnceCell::new();
+        (Import { scope, arranged, key, schema, gauge, course, probe, rows }, end)
     }
 }
 
@@ -216,6 +276,9 @@ pub struct Import<'s> {
     key: Vec<usize>,
     schema: SchemaRef,
     gauge: Arc<Gauge>,
+    course: Course,
+    /// Where the output of the dataflow stands.
+    probe: ProbeHandle<Time>,
     /// Its rows, if somebody asked for them.
     rows: OnceCell<Edge<'s>>,
 }
@@ -253,33 +316,31 @@ impl<'s> Import<'s> {
     /// The rows of its batches, piece by piece.
     fn unpacked(&self) -> Rows<'s> {
         let (scope, stream) = (self.scope, self.arranged.stream.clone());
-        let rows = stream.unary::<CapacityContainerBuilder<Vec<(Row, Time, Diff)>>, _, _, _>(
+        let mut unpacking = Unpacking::new(self.course, self.probe.clone());
+        let rows = stream.unary_frontier::<CapacityContainerBuilder<Vec<Given>>, _, _, _>(
             Pipeline,
             "Unpack",
             move |_, info| {
                 let activator = scope.activator_for(info.address);
-                let mut waiting: VecDeque<Waiting> = VecDeque::new();
-                move |input, output| {
+                move |(input, frontier), output| {
                     input.for_each(|cap, spans| {
                         let Some(cap) = cap.retain_least(0) else { return };
                         let batches = spans.drain(..).filter_map(|span| span.inner);
-                        waiting.extend(batches.map(|batch| Waiting::new(cap.clone(), batch)));
+                        batches.for_each(|batch| unpacking.take(cap.clone(), batch));
                     });
-                    let mut room = PIECE;
-                    while let Some(Waiting { cap, rest }) = waiting.front_mut() {
-                        let mut session = output.session(&*cap);
-                        while room > 0
-                            && let Some(changes) = rest.next()
-                        {
-                            room -= 1;
-                            session.give_iterator(changes.into_iter());
-                        }
-                        drop(session);
-                        if room == 0 {
-                            activator.activate();
-                            return;
-                        }
-                        waiting.pop_front();
+                    if frontier.is_empty() {
+                        // The view was taken away, or everything ends.
+                        unpacking.forget();
+                        return;
+                    }
+                    let ready = unpacking.ready();
+                    if ready && let Some((cap, mut rows)) = unpacking.piece() {
+                        output.session(&cap).give_container(&mut rows);
+                    }
+                    match unpacking.over() {
+                        true => {}
+                        false if ready => activator.activate(),
+                        false => activator.activate_after(LOOK_AGAIN),
                     }
                 }
             },
@@ -288,28 +349,135 @@ impl<'s> Import<'s> {
     }
 }
 
-/// A batch that is being unpacked.
-struct Waiting {
-    cap: Capability<Time>,
-    rest: Rest,
+/// A change of a row, as it comes out.
+type Given = (Row, Time, Diff);
+
+/// When the pieces of a past come.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    /// The tick as of which the past is.
+    at: Time,
+    /// When the next piece comes.
+    next: Time,
 }
 
-impl Waiting {
-    fn new(cap: Capability<Time>, batch: Batch) -> Waiting {
-        let cursor = batch.cursor();
-        Waiting { cap, rest: Rest { batch, cursor } }
+impl Course {
+    /// The course of a past as of a tick: in steps before it, or all of it there.
+    fn new(at: Time, in_steps: bool) -> Course {
+        let first = at.saturating_sub(PIECES as Time) + 1;
+        Course { at, next: if in_steps { at.min(first) } else { at } }
+    }
+
+    /// Goes on to the next piece; what is left behind the last one comes with it.
+    fn pass(&mut self) {
+        self.next = self.at.min(self.next + 1);
     }
 }
 
-/// What was not unpacked yet.
+/// An import that is being unpacked.
+struct Unpacking {
+    course: Course,
+    probe: ProbeHandle<Time>,
+
+    /// What is left of the past, and the capability of its next piece.
+    past: VecDeque<Rest>,
+    held: Option<Capability<Time>>,
+    /// Changes of the past, given or not.
+    changes: usize,
+    /// What is left of batches that came since, in order.
+    since: VecDeque<(Capability<Time>, Rest)>,
+}
+
+impl Unpacking {
+    fn new(course: Course, probe: ProbeHandle<Time>) -> Unpacking {
+        let (past, since) = (VecDeque::new(), VecDeque::new());
+        Unpacking { course, probe, past, held: None, changes: 0, since }
+    }
+
+    /// Takes a batch. Those of the past come as if from the beginning of time.
+    fn take(&mut self, cap: Capability<Time>, batch: Batch) {
+        let Course { at, next } = self.course;
+        if *cap.time() >= at {
+            self.since.push_back((cap, Rest::new(batch)));
+            return;
+        }
+        self.held.get_or_insert_with(|| cap.delayed(&next));
+        self.changes += batch.inner().len();
+        self.past.push_back(Rest::new(batch));
+    }
+
+    /// Whether the next piece may be given: all but the one before it are worked off.
+    fn ready(&self) -> bool {
+        let Course { at, next } = self.course;
+        self.held.is_none() || next == at || !self.probe.less_than(&(next - 1))
+    }
+
+    /// Whether there is nothing left.
+    fn over(&self) -> bool {
+        self.held.is_none() && self.since.is_empty()
+    }
+
+    /// Lets go of everything.
+    fn forget(&mut self) {
+        self.past.clear();
+        self.since.clear();
+        self.held = None;
+    }
+
+    /// The next piece, if there is one.
+    fn piece(&mut self) -> Option<(Capability<Time>, Vec<Given>)> {
+        let Some(held) = &mut self.held else { return self.piece_since() };
+        let cap = held.clone();
+        let mut rows = Vec::new();
+        for _ in 0..PIECE.max(self.changes.div_ceil(PIECES)) {
+            let Some(rest) = self.past.front_mut() else { break };
+            // All of it is of one tick.
+            let mut sum: Diff = 0;
+            match rest.next(|_, diff| sum += diff) {
+                Some(row) if sum != 0 => rows.push((row, *cap.time(), sum)),
+                Some(_) => {}
+                None => drop(self.past.pop_front()),
+            }
+        }
+        if self.past.is_empty() {
+            self.held = None;
+        } else {
+            self.course.pass();
+            held.downgrade(&self.course.next);
+        }
+        Some((cap, rows))
+    }
+
+    /// The next piece of what came since.
+    fn piece_since(&mut self) -> Option<(Capability<Time>, Vec<Given>)> {
+        let (cap, rest) = self.since.front_mut()?;
+        let cap = cap.clone();
+        let (mut rows, mut changes) = (Vec::new(), Vec::new());
+        for _ in 0..PIECE {
+            let Some(row) = rest.next(|time, diff| changes.push((time, diff))) else {
+                self.since.pop_front();
+                break;
+            };
+            rows.extend(changes.drain(..).map(|(time, diff)| (row.clone(), time, diff)));
+        }
+        Some((cap, rows))
+    }
+}
+
+/// What was not unpacked yet of a batch.
 struct Rest {
     batch: Batch,
     cursor: <Batch as Navigable>::Cursor,
 }
 
 impl Rest {
-    /// The changes of the next row, unless there is none.
-    fn next(&mut self) -> Option<Vec<(Row, Time, Diff)>> {
+    fn new(batch: Batch) -> Rest {
+        let cursor = batch.cursor();
+        Rest { batch, cursor }
+    }
+
+    /// The next row, unless there is none; its changes are told to `each`.
+    fn next(&mut self, mut each: impl FnMut(Time, Diff)) -> Option<Row> {
         let Rest { batch, cursor } = self;
         loop {
             cursor.get_key(batch)?;
@@ -317,10 +485,9 @@ impl Rest {
                 cursor.step_key(batch);
                 continue;
             };
-            let mut changes = Vec::new();
-            cursor.map_times(batch, |time, diff| changes.push((row.clone(), *time, *diff)));
+            cursor.map_times(batch, |time, diff| each(*time, *diff));
             cursor.step_val(batch);
-            return Some(changes);
+            return Some(row);
         }
     }
 }

@@ -8,7 +8,10 @@
 //!
 //! **Invariant:** without `patience`, a reading's tick is a function of its partition's prefix
 //! alone. Two runs over the same partitions make the same ticks, however the partitions interleave,
-//! and so does a run that was interrupted anywhere.
+//! and so does a run that was interrupted anywhere. A partition that joins while ticks close has
+//! its say from its first reading on, and one whose door is broken has none until it opens: what
+//! comes late by that enters the open tick. Which tick that was is in the log, and a replay asks
+//! nothing else.
 //!
 //! **Invariant:** where rows replace each other by key, no row enters an earlier tick than the row
 //! before it in its partition: order of arrival decides, not event time.

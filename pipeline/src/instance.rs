@@ -36,7 +36,9 @@ use connectors::source::PartitionId;
 use connectors::source::Polled;
 use connectors::source::Position;
 use crossbeam_channel::Receiver;
+use operators::control;
 use schemas::audit::Kind;
+use schemas::audit::table;
 use schemas::catalog::Catalog;
 use schemas::contract::IndexPlan;
 use schemas::decision::Action;
@@ -45,6 +47,7 @@ use schemas::decision::Forecast;
 use schemas::event::Command;
 use schemas::event::Envelope;
 use schemas::event::Setpoint;
+use schemas::plan::ViewPlan;
 use schemas::relation::Relation;
 use schemas::row::Row;
 use schemas::time::Clock;
@@ -84,6 +87,7 @@ use crate::views::store::Views;
 use crate::views::tell::tell;
 use crate::workers::TickInput;
 use crate::workers::TickOutput;
+use crate::workers::TickRecords;
 use crate::workers::Workers;
 use crate::workers::WorkersError;
 
@@ -144,6 +148,15 @@ pub enum InstanceError {
         kind: Kind,
         /// The settings and views that are not as they were, or the program.
         changed: String,
+    },
+    /// An agent would have to know a record before it is made.
+    #[error(
+        "the agents read {view}, and {view} reads the audit log: what is decided at a tick cannot \
+         depend on the record of it. Make {view} of streams, and another view of the audit log"
+    )]
+    Follows {
+        /// The view.
+        view: String,
     },
     /// A commit does not say what a commit must.
     #[error("the log's tick {tick} cannot be replayed: {message}")]
@@ -258,8 +271,8 @@ pub struct Parts {
     pub catalog: Catalog,
     /// The reference tables' rows.
     pub tables: Vec<(String, RecordBatch)>,
-    /// The sources' partitions, each with how far out of order its readings may be, in
-    /// milliseconds.
+    /// The partitions of the sources in the configuration, each with how far out of order its
+    /// readings may be, in milliseconds.
     pub partitions: Vec<(PartitionId, u64)>,
     /// Which of the flow's views, and which streams, came by a statement while the instance ran.
     pub stated: BTreeMap<String, Defined>,
@@ -269,6 +282,33 @@ pub struct Parts {
     pub outbox: Option<Outbox>,
     /// What a test hangs in.
     pub hook: Option<Hook>,
+}
+
+/// The session of an instance that begins.
+fn session(
+    settings: &InstanceSettings,
+    catalog: &Catalog,
+    tables: &[(String, RecordBatch)],
+    partitions: Vec<(PartitionId, u64)>,
+) -> Session {
+    let mut session = Session::new(settings.ingest.clone(), catalog.streams());
+    for (stream, column, table, key) in REFERENCES {
+        let rows = tables.iter().find(|(name, _)| name == table);
+        if let Some(known) = rows.and_then(|(_, rows)| tables::names(rows, key)) {
+            session.expect_known(stream, column, known);
+        }
+    }
+    for (partition, out_of_order_ms) in partitions {
+        session.add_partition(partition, out_of_order_ms);
+    }
+    session
+}
+
+/// The first of these views that the agents of a flow read.
+fn agents_follow(flow: &Flow, followers: &[ViewPlan]) -> Option<String> {
+    let read = |view: &&ViewPlan| control::READS.contains(&view.name.as_str());
+    let first = followers.iter().find(read).filter(|_| flow.agents.is_some());
+    first.map(|view| view.name.clone())
 }
 
 /// Streams whose rows must name something known: stream, column, table, its column.
@@ -288,28 +328,23 @@ impl Instance {
     /// The folder is not this instance's, a plan cannot be rendered, the replay diverges, the sink
     /// is broken.
     pub fn open(settings: InstanceSettings, parts: Parts) -> Result<Instance, InstanceError> {
-        let Parts { flow, catalog, tables, partitions, stated, indexes, outbox, hook } = parts;
+        let Parts { mut flow, catalog, tables, partitions, stated, indexes, outbox, hook } = parts;
+        let followers = flow.take_followers(&catalog);
+        if let Some(view) = agents_follow(&flow, &followers) {
+            return Err(InstanceError::Follows { view });
+        }
         let audit = settings.data_dir.join("audit");
         let (log, recovered) = Log::open(&audit, &settings.instance, settings.log.clone())?;
-        let mut session = Session::new(settings.ingest.clone(), catalog.streams());
-        for (stream, column, table, key) in REFERENCES {
-            let rows = tables.iter().find(|(name, _)| name == table);
-            if let Some(known) = rows.and_then(|(_, rows)| tables::names(rows, key)) {
-                session.expect_known(stream, column, known);
-            }
-        }
-        for (partition, out_of_order_ms) in partitions {
-            session.add_partition(partition, out_of_order_ms);
-        }
+        let session = session(&settings, &catalog, &tables, partitions);
         let workers = Workers::start(&flow, settings.workers)?;
         let views = Arc::new(Views::new(&flow.views)?);
-        let (handle, wished) =
-            handle(&settings, &flow, &catalog, (&stated, &indexes), &views, workers.gauges());
+        let defs = (&followers[..], &stated, &indexes[..]);
+        let (handle, wished) = handle(&settings, &flow, &catalog, defs, &views, workers.gauges());
         let upserts = (catalog.streams().filter(|s| s.def.envelope == Envelope::Upsert))
             .map(|s| Upsert::new(s).map(|upsert| (s.def.name.clone(), upsert)))
             .collect::<Result<_, _>>()
             .map_err(|e| RenderError::Type { node: "upsert", source: Some(e) })?;
-        let in_files = (flow.views.iter())
+        let in_files = (flow.views.iter().chain(&followers))
             .filter(|view| !stated.contains_key(&view.name))
             .map(|view| (view.name.clone(), Defined::in_file(&view.sql)));
         let defined = stated.clone().into_iter().chain(in_files);
@@ -333,7 +368,7 @@ impl Instance {
             handle,
             wished,
             additions: Additions::default(),
-            doors: Doors::default(),
+            doors: Doors::of(&stated),
             measured: Measured::default(),
             ticks: 0,
             snapshot_at: None,
@@ -349,6 +384,7 @@ impl Instance {
                 tracing::info!(sent, %tick, "sent what a crash had kept from leaving");
             }
         }
+        instance.follow(followers)?;
         for index in indexes {
             let by = stated.get(&index.name).map_or(OPERATOR, |defined| &defined.by);
             instance.create_index(index, by)?;
@@ -393,9 +429,10 @@ impl Instance {
         self.workers.in_flight() < self.settings.ticks_in_flight
     }
 
-    /// Whether every source has ended and every tick is durable.
+    /// Whether every source has ended and every tick is durable. One whose door is broken has not
+    /// ended.
     pub fn finished(&self) -> bool {
-        self.session.finished() && self.submitted.is_empty()
+        self.session.finished() && self.submitted.is_empty() && self.doors.broken().is_empty()
     }
 
     /// Takes what a source gave.
@@ -459,10 +496,8 @@ impl Instance {
         for (name, batch) in streams {
             let stream = name.strip_prefix(DELETED).unwrap_or(name);
             // A source that was taken away left rows in the log; another may have its name now.
-            let Some(input) = self.input(stream).filter(|input| self.fits(*input, name, batch))
-            else {
-                continue;
-            };
+            let fits = |input: &usize| self.fits(*input, tick, name, batch);
+            let Some(input) = self.input(stream).filter(fits) else { continue };
             let changes = match self.upserts.get_mut(stream) {
                 None => Ok(Some((batch.clone(), Diffs::All(1)))),
                 Some(upsert) => upsert.apply(tick, stream, (name, batch)),
@@ -486,6 +521,7 @@ impl Instance {
     fn commit(&mut self, finished: Vec<(TickOutput, Instant)>) -> Result<Vec<Done>, InstanceError> {
         let mut done = Vec::new();
         let mut visible = Vec::new();
+        let follows = !self.additions.of_audit.is_empty();
         for (output, at) in finished {
             let submitted = self.submitted.pop_front().expect("ticks finish in order");
             assert_eq!(submitted.closed.tick, output.tick, "ticks finish in order");
@@ -493,7 +529,10 @@ impl Instance {
             let Submitted { closed, tables, at: began } = submitted;
             let rows = closed.streams.iter().map(|(_, batch)| batch.num_rows()).sum();
             let refused = closed.quarantine.len();
-            self.append(&closed, tables, &said)?;
+            let records = self.append(&closed, tables, &said)?;
+            if follows {
+                self.workers.records(as_rows(output.tick, &records)?)?;
+            }
             let latency = at - began;
             let tick = output.tick;
             done.push((Done { tick, rows, refused, said, latency, durable: latency }, began));
@@ -503,7 +542,10 @@ impl Instance {
             return Ok(Vec::new());
         }
         self.log.sync()?;
-        for (tick, published) in visible {
+        for (tick, mut published) in visible {
+            if follows {
+                published.extend(self.workers.followed(tick)?);
+            }
             self.views.apply(tick, published);
             self.ticks += 1;
             if self.ticks.is_multiple_of(self.settings.snapshot_every) {
@@ -534,15 +576,17 @@ impl Instance {
         Ok(())
     }
 
+    /// Writes a tick's commit; its records as they are linked.
     fn append(
         &mut self,
         closed: &ClosedTick,
         tables: Vec<(String, RecordBatch)>,
         said: &Said,
-    ) -> Result<(), InstanceError> {
+    ) -> Result<Vec<(Kind, RecordBatch)>, InstanceError> {
         let tick = closed.tick;
         let failed = |message: String| InstanceError::Replay { tick, message };
-        let missing: Vec<String> = closed.missing.iter().map(ToString::to_string).collect();
+        let missing = closed.missing.iter().map(|p| (p.to_string(), closed.broken.contains(p)));
+        let missing: Vec<(String, bool)> = missing.collect();
         let mut commit = TickCommit::new(tick);
         commit.inputs = tables;
         commit.inputs.extend(closed.streams.iter().cloned());
@@ -555,10 +599,11 @@ impl Instance {
         let (configs, views) = self.logged.changes_to(&self.defined, tick);
         let changes = of_changes(tick, &commands, &configs, &views);
         commit.audit.extend(changes.map_err(|e| failed(e.to_string()))?);
-        self.log.append(&commit)?;
+        let appended = self.log.append(&commit)?;
         self.logged.logged(configs, views);
+        self.defined.recorded();
         self.reached(Point::Appended, tick);
-        Ok(())
+        Ok(appended.audit)
     }
 
     fn reached(&mut self, point: Point, tick: Timestamp) {
@@ -606,6 +651,16 @@ impl Instance {
         drop(self.workers);
         Ok(self.log.close()?)
     }
+}
+
+/// The records of a tick as rows of their kinds' tables.
+fn as_rows(tick: Timestamp, records: &[(Kind, RecordBatch)]) -> Result<TickRecords, InstanceError> {
+    let rows = records.iter().map(|(kind, records)| {
+        let batch = table::rows(*kind, records);
+        let batch = batch.map_err(|e| InstanceError::Replay { tick, message: e.to_string() })?;
+        Ok((*kind, DeltaBatch { time: tick.0, batch, diffs: Diffs::All(1) }))
+    });
+    Ok(TickRecords { tick, records: rows.collect::<Result<_, InstanceError>>()? })
 }
 
 /// Rows of a relation back as what they are.

@@ -39,14 +39,18 @@ use schemas::plan::OnError;
 use schemas::plan::Op;
 use schemas::plan::ViewPlan;
 use schemas::plan::explain;
+use schemas::row::Row;
 use schemas::row::RowCodec;
 use schemas::row::RowError;
 use schemas::time::Step;
 use timely::dataflow::Scope;
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::ToStream;
 
 use self::join::indexed::Indexed;
 use self::map_filter::Evaluator;
+use crate::delta::Diff;
 use crate::delta::Edge;
 use crate::delta::Oks;
 use crate::delta::Time;
@@ -114,6 +118,8 @@ pub struct Context<'a, 's> {
     pub imported: &'a BTreeMap<String, Import<'s>>,
     /// What other views rendered already.
     pub shared: &'a Shared<'s>,
+    /// Nothing, tick by tick: whose frontier says how late it is where nothing else does.
+    pub clock: &'a StreamVec<'s, Time, (Row, Time, Diff)>,
     /// The length of a tick.
     pub step: Step,
     /// What becomes of rows that cannot be computed.
@@ -302,8 +308,10 @@ impl<'s> Context<'_, 's> {
         let rows = if first { codec.rows(rows) } else { Ok(Vec::new()) };
         let rows =
             rows.map_err(|source| RenderError::Type { node: "Constant", source: Some(source) })?;
-        let oks = rows.into_iter().map(|row| (row, 0, 1)).to_stream(self.scope).as_collection();
-        Ok(Edge { schema, oks: Oks::Rows(oks), faults: Vec::new() })
+        // Rows that come once are over at once, and what waits for a time would never be woken.
+        let rows = rows.into_iter().map(|row| (row, 0, 1)).to_stream(self.scope);
+        let oks = Oks::Rows(rows.concat(self.clock.clone()).as_collection());
+        Ok(Edge { schema, oks, faults: Vec::new() })
     }
 }
 

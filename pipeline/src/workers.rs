@@ -18,6 +18,7 @@ use crossbeam_channel::Receiver;
 use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::Sender;
 use crossbeam_channel::unbounded;
+use schemas::audit::Kind;
 use schemas::time::Timestamp;
 use timely::CommunicationConfig;
 use timely::WorkerConfig;
@@ -36,6 +37,9 @@ use schemas::row::Row;
 
 mod run;
 
+/// How often to look whether the workers are alive while they are waited for.
+const ALIVE_EVERY: Duration = Duration::from_secs(1);
+
 /// One tick's input, shared by all workers.
 #[derive(Clone, Debug)]
 pub struct TickInput {
@@ -43,6 +47,15 @@ pub struct TickInput {
     pub tick: Timestamp,
     /// Changes by input, numbered as in [`Flow::inputs`].
     pub deltas: Vec<(usize, DeltaBatch)>,
+}
+
+/// The audit records of a tick, shared by all workers.
+#[derive(Clone, Debug)]
+pub struct TickRecords {
+    /// The tick.
+    pub tick: Timestamp,
+    /// The records, linked, as rows of their kinds' tables.
+    pub records: Vec<(Kind, DeltaBatch)>,
 }
 
 /// Everything that was published of a tick.
@@ -78,6 +91,8 @@ pub enum WorkersError {
 enum ToWorker {
     /// A tick's input.
     Tick(Arc<TickInput>),
+    /// The audit records of a tick that is done: what reads them follows.
+    Records(Arc<TickRecords>),
     /// Build one more dataflow; it lives on ticks after the last one handed over.
     Add(Arc<Addition>),
     /// A part of the past of an addition.
@@ -128,6 +143,8 @@ enum FromWorker {
     /// This addition cannot be rendered.
     Unbuilt(usize, String),
     Done(Timestamp),
+    /// What reads the audit log is done with this tick.
+    Followed(Timestamp),
     /// A part of the past of this addition is worked off.
     PastDone(usize),
     /// This addition has worked off its past and every tick so far, and lives with the others.
@@ -157,6 +174,8 @@ pub struct Workers {
 
     /// How many workers have finished each open tick.
     done: BTreeMap<Timestamp, usize>,
+    /// How many workers have finished each tick with its records.
+    followed: BTreeMap<Timestamp, usize>,
     /// What was published of ticks that are not done.
     waiting: BTreeMap<Time, Vec<Published>>,
     /// Additions that have not caught up yet.
@@ -200,6 +219,7 @@ impl Workers {
             guards: Some(guards),
             gauges,
             done: BTreeMap::new(),
+            followed: BTreeMap::new(),
             waiting: BTreeMap::new(),
             catching: BTreeMap::new(),
         };
@@ -222,6 +242,33 @@ impl Workers {
         self.done.insert(input.tick, 0);
         input.deltas.iter_mut().for_each(|(_, delta)| make_canonical(delta));
         self.tell(&ToWorker::Tick(Arc::new(input)))
+    }
+
+    /// Hands over the audit records of a tick that is done, for what reads them; ticks are handed
+    /// over in order, and each is waited for with [`Workers::followed`].
+    ///
+    /// # Errors
+    /// A worker is gone.
+    pub fn records(&mut self, mut records: TickRecords) -> Result<(), WorkersError> {
+        self.followed.insert(records.tick, 0);
+        records.records.iter_mut().for_each(|(_, delta)| make_canonical(delta));
+        self.tell(&ToWorker::Records(Arc::new(records)))
+    }
+
+    /// Waits until what reads the audit log is done with a tick; what was published of it then.
+    ///
+    /// # Errors
+    /// A worker is gone.
+    pub fn followed(&mut self, tick: Timestamp) -> Result<Vec<Published>, WorkersError> {
+        while self.followed.get(&tick).is_some_and(|done| *done < self.inputs.len()) {
+            match self.told.recv_timeout(ALIVE_EVERY) {
+                Ok(told) => self.hear(told)?,
+                Err(RecvTimeoutError::Timeout) if self.alive() => {}
+                Err(_) => return Err(WorkersError::Died),
+            }
+        }
+        self.followed.remove(&tick);
+        Ok(self.take_past(tick.plus(1)))
     }
 
     /// Builds one more dataflow beside what runs. Its past follows in parts ([`Workers::past`]).
@@ -332,6 +379,7 @@ impl Workers {
     fn hear(&mut self, told: FromWorker) -> Result<(), WorkersError> {
         match told {
             FromWorker::Done(tick) => *self.done.entry(tick).or_default() += 1,
+            FromWorker::Followed(tick) => *self.followed.entry(tick).or_default() += 1,
             FromWorker::PastDone(relation) => self.of(relation, |catching| catching.parts += 1),
             FromWorker::CaughtUp(relation) => self.of(relation, |catching| catching.caught_up += 1),
             FromWorker::Unbuilt(relation, why) => {

@@ -15,6 +15,7 @@
 pub mod batch;
 mod date_bin;
 mod extreme;
+mod held;
 mod hop;
 pub mod index;
 pub mod plan;

@@ -53,6 +53,11 @@ pub fn state() -> SessionState {
     for function in ours {
         state.register_udf(Arc::new(function)).expect("a new session takes any function");
     }
+    for name in crate::held::NAMES {
+        let inner = Arc::clone(&state.scalar_functions()[name]);
+        let ours = ScalarUDF::from(crate::held::Held { inner });
+        state.register_udf(Arc::new(ours)).expect("a new session takes any function");
+    }
     for function in crate::extreme::functions() {
         state.register_udaf(Arc::new(function)).expect("a new session takes any function");
     }

@@ -20,6 +20,7 @@
 pub mod canonical;
 pub mod chain;
 pub mod check;
+pub mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use arrow_schema::SchemaRef;
 
+use crate::audit;
+use crate::audit::Kind;
 use crate::event::Price;
 use crate::event::StreamDef;
 use crate::event::SwitchPosition;
@@ -41,6 +43,8 @@ pub enum RelationKind {
         /// The timestamp column its retention goes by.
         event_time: usize,
     },
+    /// The audit records of a kind, linked. They stand for ever.
+    Audit(Kind),
 }
 
 /// A stream and how long its rows matter.
@@ -73,7 +77,7 @@ const STANDING: [&str; 2] = [Price::NAME, SwitchPosition::NAME];
 const _: () = assert!(DEFAULT_RETAIN_MS >= DEFAULT_LATENESS_MS);
 
 impl Catalog {
-    /// The built-in streams, reference tables and decisions.
+    /// The built-in streams, reference tables and decisions, and the audit log.
     pub fn built_in() -> Catalog {
         let mut catalog = Catalog::default();
         for def in streams() {
@@ -91,6 +95,13 @@ impl Catalog {
         catalog.add_decision::<crate::decision::Forecast>("issued_at");
         catalog.add_decision::<crate::decision::Alarm>("tick_at");
         catalog.add_decision::<crate::decision::Action>("tick_at");
+        for kind in Kind::ALL {
+            let info = RelationInfo {
+                schema: audit::table::columns(kind),
+                kind: RelationKind::Audit(kind),
+            };
+            catalog.add(&audit::table::name(kind), info);
+        }
         catalog
     }
 

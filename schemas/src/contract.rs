@@ -436,7 +436,8 @@ pub struct ArrangementStatus {
     pub shared_with: Vec<String>,
 }
 
-/// How one partition of a source stands.
+/// How one partition of a source stands. A source that is broken and has given nothing yet stands
+/// once, without a partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceStatus {
     /// The source.
@@ -451,4 +452,6 @@ pub struct SourceStatus {
     pub missed: u64,
     /// Nothing follows.
     pub ended: bool,
+    /// Why its door is broken, and how to mend it; ticks do not wait for it then.
+    pub error: Option<String>,
 }

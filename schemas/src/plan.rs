@@ -27,6 +27,7 @@ pub use self::expr::EvalError;
 pub use self::expr::ExprRef;
 pub use self::expr::ScalarExpr;
 pub use self::window::PartitionFunction;
+pub use self::window::Reach;
 pub use self::window::WindowCall;
 
 use crate::time::HOUR_MS;
@@ -173,8 +174,9 @@ pub enum Op {
     },
     /// Adds to each row what functions say of its place among the rows of its partition.
     ///
-    /// Costs every row twice, in order, with its values; a partition that changes is computed anew,
-    /// and what differs comes out. Without partition columns there is one partition, on one worker.
+    /// Costs every row twice, in order, with its values; of a partition that changes, what a call
+    /// can reach from there is computed anew, and what differs comes out. Without partition columns
+    /// there is one partition, on one worker.
     Window {
         /// What it reads.
         input: Box<Node>,

@@ -46,7 +46,7 @@ pub fn run(workload: Workload, sql: &str) -> Measured {
         let (publish, published) = crossbeam_channel::unbounded();
         let publisher = Publisher::new(publish);
         let built = worker.dataflow(|scope| flow.build(scope, &publisher));
-        let Built { mut inputs, probe } = built.expect("the plan can be rendered");
+        let Built { mut inputs, mut clock, probe } = built.expect("the plan can be rendered");
         let index = |name: &str| {
             flow.inputs.iter().position(|(input, _)| input == name).expect("an input of the flow")
         };
@@ -60,6 +60,7 @@ pub fn run(workload: Workload, sql: &str) -> Measured {
             let begin = cpu_seconds();
             let time = BEGIN_MS + (tick + 1) * workload.variant.step_ms;
             inputs.iter_mut().for_each(|input| input.advance_to(time));
+            clock.advance_to(time + workload.variant.step_ms);
             let mut send = |relation: usize, batch: RecordBatch, diff: i64| {
                 let diffs = Diffs::All(diff);
                 inputs[of[relation]].send(DeltaBatch { time, batch, diffs });

@@ -104,7 +104,7 @@ fn maintained(
     timely::execute_directly(move |worker| {
         let (publish, published) = crossbeam_channel::unbounded();
         let built = worker.dataflow(|scope| flow.build(scope, &Publisher::new(publish)));
-        let Built { mut inputs, probe } = built.expect("the plan can be rendered");
+        let Built { mut inputs, mut clock, probe } = built.expect("the plan can be rendered");
         let mut measured = Measured::default();
         let (mut costs, mut asked_costs, mut changed) = (Vec::new(), Vec::new(), 0);
         for n in 0..=batches {
@@ -113,6 +113,7 @@ fn maintained(
             let rows: usize = changes.iter().map(|(_, rows, _)| rows.num_rows()).sum();
             let begin = cpu_seconds();
             feed(&mut inputs, changes, time);
+            clock.advance_to(time + STEP_MS);
             while probe.less_than(&(time + STEP_MS)) {
                 worker.step();
             }

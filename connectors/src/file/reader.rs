@@ -96,7 +96,7 @@ impl Opening<'_> {
                 Some(RawRecord::TooLong(_)) => return Err(self.unreadable(&"no header line")),
                 None => return Err(self.unreadable(&"the file is empty; expected a header line")),
             };
-            Decoder::csv(self.schema, header, self.record_bytes_max)
+            Decoder::csv(self.schema, Some(header), self.record_bytes_max, Arrival::OfRecord)
         } else {
             Decoder::json(self.schema, self.record_bytes_max, Arrival::OfRecord)
         };
@@ -113,7 +113,8 @@ impl Opening<'_> {
 
     fn open_parquet(&self, file: File, at: Position) -> Result<Box<dyn Reader>, ConnectorError> {
         let file = ParquetFile::open(file).map_err(|error| self.unreadable(&error))?;
-        columns::fits(&file.schema(), self.schema).map_err(|detail| self.unreadable(&detail))?;
+        columns::fits(&file.schema(), self.schema)
+            .map_err(|refusal| self.unreadable(&refusal.detail))?;
         if at > file.rows() {
             return Err(self.gone(at, file.rows()));
         }
@@ -124,7 +125,8 @@ impl Opening<'_> {
 
     fn open_arrow_ipc(&self, file: File, at: Position) -> Result<Box<dyn Reader>, ConnectorError> {
         let batches = ArrowIpc::open(file).map_err(|error| self.unreadable(&error))?;
-        columns::fits(&batches.schema(), self.schema).map_err(|detail| self.unreadable(&detail))?;
+        columns::fits(&batches.schema(), self.schema)
+            .map_err(|refusal| self.unreadable(&refusal.detail))?;
         let mut reader = self.columns(batches, 0);
         while reader.position < at {
             let missing = (at - reader.position) as usize;

@@ -1,5 +1,12 @@
 //! Arrow IPC: the file format (with a footer) and the stream format (without), told apart by the
 //! first bytes.
+//!
+//! Files are read by Arrow's own reader. A message of a topic is a whole stream (the module
+//! `batches`), and is anybody's: it is read here, by `stream` and `column`.
+
+pub(crate) mod batches;
+mod column;
+mod stream;
 
 use std::fs::File;
 use std::io::BufReader;
@@ -54,3 +61,6 @@ impl Iterator for ArrowIpc {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Batches from elsewhere, fitted to a stream: columns by name, types without loss, bad rows set
 //! aside.
 //!
-//! A file may hold 32-bit numbers, other text layouts, or instants in other units and of no zone
+//! They may hold 32-bit numbers, other text layouts, or instants in other units and of no zone
 //! (read as UTC); those are widened. What would lose something (a double into a whole number, text
 //! into a number) is refused before the first row, since it concerns them all. Instants finer than
 //! a millisecond are cut, as everywhere.
@@ -40,26 +40,33 @@ use crate::source::Reason;
 use crate::source::Refusal;
 use crate::source::Refused;
 
-/// Whether a file's columns can be a stream's; says why not.
-pub(crate) fn fits(found: &Schema, wanted: &SchemaRef) -> Result<(), String> {
+/// Whether these columns can be a stream's; says why not.
+pub(crate) fn fits(found: &Schema, wanted: &SchemaRef) -> Result<(), Refusal> {
     for field in wanted.fields() {
         match found.column_with_name(field.name()) {
             None if field.is_nullable() => {}
-            None => return Err(format!("column {} is missing", field.name())),
-            Some((_, column)) if widens(column.data_type(), field.data_type()) => {}
-            Some((_, column)) => {
-                let (name, found) = (field.name(), column.data_type());
-                let wanted = field.data_type();
-                return Err(format!("column {name} is {found}, which is no {wanted} without loss"));
+            None => {
+                let detail = format!("column {} is missing", field.name());
+                return Err(Refusal::new(Reason::MissingColumn, detail));
             }
+            Some((_, column)) if widens(column.data_type(), field.data_type()) => {}
+            Some((_, column)) => return Err(lossy(field, column.data_type())),
         }
     }
     match found.column_with_name(ARRIVED_AT) {
         Some((_, column)) if !matches!(column.data_type(), DataType::Timestamp(..)) => {
-            Err(format!("column {ARRIVED_AT} is {}, not a timestamp", column.data_type()))
+            let detail = format!("column {ARRIVED_AT} is {}, not a timestamp", column.data_type());
+            Err(Refusal::new(Reason::WrongType, detail))
         }
         _ => Ok(()),
     }
+}
+
+/// Says of a column that it is none of the stream's.
+pub(crate) fn lossy(wanted: &Field, found: impl std::fmt::Display) -> Refusal {
+    let (name, kind) = (wanted.name(), wanted.data_type());
+    let detail = format!("column {name} is {found}, which is no {kind} without loss");
+    Refusal::new(Reason::WrongType, detail)
 }
 
 /// Whether every value of one type is a value of the other.
@@ -83,7 +90,7 @@ fn widens(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-/// The rows of a batch whose schema [`fits`]; the first row's record is at `first`.
+/// The rows of a batch whose schema [`fits`]; the first row is at `first`.
 pub(crate) fn fit(
     batch: &RecordBatch,
     wanted: &SchemaRef,
@@ -285,9 +292,11 @@ mod tests {
         let second = DataType::Timestamp(TimeUnit::Second, None);
         assert!(fits(&schema(second.clone(), DataType::LargeUtf8), &wanted).is_ok());
         let why = fits(&schema(DataType::Int64, DataType::Utf8), &wanted).unwrap_err();
-        assert!(why.starts_with("column changed_at is Int64"), "{why}");
+        assert_eq!(why.reason, Reason::WrongType);
+        assert!(why.detail.starts_with("column changed_at is Int64"), "{}", why.detail);
         let why =
             fits(&Schema::new(schema(second, DataType::Utf8).fields()[..2].to_vec()), &wanted);
-        assert_eq!(why.unwrap_err(), "column position is missing");
+        let missing = Refusal::new(Reason::MissingColumn, "column position is missing");
+        assert_eq!(why.unwrap_err(), missing);
     }
 }

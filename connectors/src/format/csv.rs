@@ -1,5 +1,9 @@
-//! CSV as in RFC 4180: a header line with column names, then one record a line; fields may be
+//! CSV as in RFC 4180: one record a line under a header line with column names; fields may be
 //! quoted.
+//!
+//! A file begins with its header. A topic's records come one a message, and their header is said
+//! with the source: by default the stream's columns in their order. A line end after the record is
+//! not part of it; a second line is refused, since half a message must not count.
 //!
 //! Columns are matched by the header's names. An empty field is NULL where the column may be, `""`
 //! is the empty text; an empty field of a text column that may not be NULL is the empty text too.
@@ -10,6 +14,7 @@ use arrow_schema::SchemaRef;
 use schemas::time::Timestamp;
 
 use crate::format::ARRIVED_AT;
+use crate::format::Arrival;
 use crate::format::RecordFormat;
 use crate::format::instant;
 use crate::format::rows::Kind;
@@ -20,6 +25,10 @@ use crate::source::Refusal;
 
 /// Integers up to here are exactly representable as doubles.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// What is said of a line end outside of quotes.
+const SECOND_LINE: &str =
+    "there is more than one line; a message is one record, and its header is not in it";
 
 /// The format under one header.
 #[derive(Debug)]
@@ -48,15 +57,19 @@ struct Field {
 }
 
 impl Csv {
-    /// The format of records under this header line.
-    pub(crate) fn under(header: &[u8], schema: &SchemaRef) -> Result<Csv, String> {
-        let (mut fields, mut text) = (Vec::new(), Vec::new());
-        split(header, &mut fields, &mut text).map_err(|detail| format!("the header: {detail}"))?;
-        let text = String::from_utf8(text).map_err(|_| "the header is not UTF-8".to_owned())?;
-        let names: Vec<&str> =
-            fields.iter().map(|field: &Field| text[field.start..field.end].trim()).collect();
+    /// The format of records under this header line, or of records that have the columns in their
+    /// order.
+    pub(crate) fn under(
+        header: Option<&[u8]>,
+        schema: &SchemaRef,
+        arrival: Arrival,
+    ) -> Result<Csv, String> {
+        let names = match header {
+            Some(header) => names(header).map_err(|detail| format!("the header: {detail}"))?,
+            None => schema.fields().iter().map(|field| field.name().clone()).collect(),
+        };
         for field in schema.fields() {
-            let count = names.iter().filter(|name| **name == field.name()).count();
+            let count = names.iter().filter(|name| *name == field.name()).count();
             if count > 1 {
                 return Err(format!("the header names column {} {count} times", field.name()));
             }
@@ -65,9 +78,9 @@ impl Csv {
                 return Err(format!("the header lacks column {} (it has: {has})", field.name()));
             }
         }
-        let target = |name: &&str| match schema.index_of(name) {
+        let target = |name: &String| match schema.index_of(name) {
             Ok(column) => Target::Column(column),
-            Err(_) if *name == ARRIVED_AT => Target::ArrivedAt,
+            Err(_) if arrival == Arrival::OfRecord && name == ARRIVED_AT => Target::ArrivedAt,
             Err(_) => Target::Nowhere,
         };
         let targets = names.iter().map(target).collect();
@@ -75,9 +88,23 @@ impl Csv {
     }
 }
 
+/// The names in a header line.
+pub(crate) fn names(header: &[u8]) -> Result<Vec<String>, String> {
+    let (mut fields, mut text) = (Vec::new(), Vec::new());
+    split(header, &mut fields, &mut text)?;
+    let text = String::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
+    let name = |field: &Field| text[field.start..field.end].trim().to_owned();
+    Ok(fields.iter().map(name).collect())
+}
+
 impl RecordFormat for Csv {
     fn read(&mut self, record: &[u8], rows: &mut Rows) -> Result<Option<Timestamp>, Refusal> {
         let malformed = |detail: String| Refusal::new(Reason::Malformed, detail);
+        let line = record.strip_suffix(b"\n");
+        let record = line.map_or(record, |line| line.strip_suffix(b"\r").unwrap_or(line));
+        if record.is_empty() {
+            return Err(Refusal::new(Reason::Empty, "the record is an empty line"));
+        }
         split(record, &mut self.fields, &mut self.text).map_err(malformed)?;
         if self.fields.len() != self.targets.len() {
             let (found, expected) = (self.fields.len(), self.targets.len());
@@ -166,7 +193,10 @@ fn split(record: &[u8], fields: &mut Vec<Field>, text: &mut Vec<u8>) -> Result<(
         if quoted {
             rest = unquote(&rest[1..], text)?;
         }
-        let end = rest.iter().position(|b| *b == b',').unwrap_or(rest.len());
+        let end = rest.iter().position(|b| matches!(b, b',' | b'\n')).unwrap_or(rest.len());
+        if rest.get(end) == Some(&b'\n') {
+            return Err(SECOND_LINE.to_owned());
+        }
         if quoted && end > 0 {
             return Err("something follows a closing quote".to_owned());
         }

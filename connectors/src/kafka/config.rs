@@ -22,6 +22,7 @@ use crate::format::RECORD_BYTES_MAX;
 use crate::format::avro::AvroConfig;
 use crate::format::avro::AvroSchema;
 use crate::format::avro::Framing;
+use crate::format::csv;
 use crate::kafka::client;
 use crate::options::Options;
 use crate::options::nearest;
@@ -65,6 +66,32 @@ const COMMON: [&str; 16] = [
     "queued.max.messages.kbytes",
     "compression.type",
     "linger.ms",
+];
+
+/// A format as it is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    Json,
+    Csv,
+    Avro,
+    ArrowIpc,
+}
+
+/// The formats by their names, which are those of files.
+const FORMATS: [(&str, Named); 4] = [
+    ("json", Named::Json),
+    ("csv", Named::Csv),
+    ("avro", Named::Avro),
+    ("arrow-ipc", Named::ArrowIpc),
+];
+
+/// Options that go with one format alone: with which, what is said where it is another, and how
+/// that is mended.
+const OF_FORMAT: [(&str, Named, &str, &str); 4] = [
+    ("header", Named::Csv, "is for CSV records", "say format = \"csv\""),
+    ("avro_schema", Named::Avro, "is for Avro records", "say format = \"avro\""),
+    ("avro_framing", Named::Avro, "is for Avro records", "say format = \"avro\""),
+    ("avro_schema_id", Named::Avro, "is for Avro records", "say format = \"avro\""),
 ];
 
 /// Where a topic is.
@@ -134,8 +161,15 @@ fn mistakes(table: &BTreeMap<String, String>) -> Vec<Finding> {
 pub enum KafkaFormat {
     /// One JSON object.
     Json,
+    /// One line.
+    Csv {
+        /// The columns' names as a header line; without it, they are the stream's in their order.
+        header: Option<String>,
+    },
     /// One Avro datum.
     Avro(AvroConfig),
+    /// A whole Arrow IPC stream, whose rows are all taken.
+    ArrowIpc,
 }
 
 /// What the configuration says of a Kafka source.
@@ -180,14 +214,24 @@ impl KafkaSourceConfig {
 
 impl KafkaFormat {
     fn take(options: &mut Options<'_>, base: &Path) -> KafkaFormat {
-        let avro = options.choice("format", &[("json", false), ("avro", true)]);
-        if !avro.unwrap_or(false) {
-            if options.text("avro_schema").is_some() {
-                let finding = Finding::at("avro_schema", "is for Avro records".to_owned());
-                options.find(finding.hint("say format = \"avro\"".to_owned()));
+        let chosen = options.choice("format", &FORMATS);
+        // Of a format that there is not nothing is known that goes with it.
+        let unknown = chosen.is_none() && options.given("format");
+        let format = chosen.unwrap_or(Named::Json);
+        for (key, of, message, hint) in OF_FORMAT {
+            if options.given(key) && of != format && !unknown {
+                options.find(Finding::at(key, message.to_owned()).hint(hint.to_owned()));
             }
-            return KafkaFormat::Json;
         }
+        match format {
+            Named::Json => KafkaFormat::Json,
+            Named::Csv => KafkaFormat::Csv { header: header(options) },
+            Named::Avro => KafkaFormat::avro(options, base),
+            Named::ArrowIpc => KafkaFormat::ArrowIpc,
+        }
+    }
+
+    fn avro(options: &mut Options<'_>, base: &Path) -> KafkaFormat {
         let what = "the schema of the records, as a path of a file or as its JSON";
         let given = options.required_text("avro_schema", what);
         let framing = framing(options);
@@ -202,6 +246,15 @@ impl KafkaFormat {
             }
         }
     }
+}
+
+/// The header line that records have in mind.
+fn header(options: &mut Options<'_>) -> Option<String> {
+    let header = options.text("header")?;
+    if let Err(message) = csv::names(header.as_bytes()) {
+        options.find(Finding::at("header", message));
+    }
+    Some(header)
 }
 
 /// What stands before each datum.

@@ -1,5 +1,5 @@
 //! A topic as a source: each of its partitions is one of ours, named by its number; a position is
-//! an offset.
+//! an offset, or a row of the message at one (the module `payload` says how).
 //!
 //! The partitions are those that the topic had when it was opened; ones added later are read from
 //! the next start on. A record's arrival is the message's timestamp, whatever the record says. A
@@ -18,15 +18,13 @@ use schemas::time::Timestamp;
 
 use crate::error::ConnectorError;
 use crate::error::Finding;
-use crate::format::Arrival;
 use crate::format::Decoded;
-use crate::format::Decoder;
 use crate::format::PIECE_BYTES_MAX;
 use crate::kafka::client;
 use crate::kafka::client::Ear;
-use crate::kafka::config::KafkaFormat;
 use crate::kafka::config::KafkaSourceConfig;
 use crate::kafka::deletion::Keys;
+use crate::kafka::payload::Payloads;
 use crate::kafka::read::Raw;
 use crate::kafka::read::Reading;
 use crate::source::Fetched;
@@ -36,7 +34,6 @@ use crate::source::Polled;
 use crate::source::Position;
 use crate::source::Reason;
 use crate::source::Refusal;
-use crate::source::Refused;
 use crate::source::Source;
 
 /// A source that reads one topic.
@@ -49,11 +46,13 @@ pub struct KafkaSource {
     /// Asked for offsets and metadata; reads nothing.
     consumer: BaseConsumer<Ear>,
 
-    decoder: Decoder,
+    payloads: Payloads,
     /// Where keys can be deleted.
     keys: Option<Keys>,
     /// `None` until the first poll or resume.
     reading: Option<Reading>,
+    /// Where each partition was to go on: it may be amid the rows of a message.
+    from: Vec<Position>,
     held: Vec<bool>,
     /// What follows the piece that a partition gave: a mark ends a piece, and so does an error.
     follows: Vec<Option<Result<Polled, ConnectorError>>>,
@@ -77,9 +76,13 @@ impl KafkaSource {
         stream: &StreamDef,
         config: KafkaSourceConfig,
     ) -> Result<KafkaSource, ConnectorError> {
-        let (decoder, keys) = decoders(stream, &config).map_err(|finding| {
-            ConnectorError::Config { connector: name.to_owned(), findings: vec![finding] }
-        })?;
+        let wrong = |finding: Finding| ConnectorError::Config {
+            connector: name.to_owned(),
+            findings: vec![finding],
+        };
+        let payloads = Payloads::of(stream, &config).map_err(wrong)?;
+        let keys = Keys::of(stream, config.record_bytes_max)
+            .map_err(|message| wrong(Finding::at("stream", message)))?;
         let consumer = client::consumer(name, &config.kafka)?;
         let serve = |wait| client::serve(&consumer, wait);
         let partitions = client::partitions(name, &config.kafka, consumer.client(), serve)?;
@@ -91,9 +94,10 @@ impl KafkaSource {
             config,
             partitions,
             consumer,
-            decoder: decoder.keeping_records(),
+            payloads,
             keys,
             reading: None,
+            from: vec![0; held.len()],
             held,
             follows,
             turn: 0,
@@ -117,23 +121,39 @@ impl KafkaSource {
                 hint: "the topic was made anew; start with an empty data folder".to_owned(),
             });
         }
-        let mut from = Vec::new();
+        let (mut from, mut offsets) = (Vec::new(), Vec::new());
         for (id, partition) in known.iter().zip(&self.partitions) {
-            let (first, next) =
-                client::bounds(&self.name, &self.config.kafka, &self.consumer, *partition)?;
+            let (first, next) = self.bounds(*partition)?;
             let wanted = positions.get(id).copied().unwrap_or(first);
             if !(first..=next).contains(&wanted) {
                 let (connector, partition) = (self.name.clone(), partition.to_string());
                 return Err(ConnectorError::Gone { connector, partition, wanted, first, next });
             }
-            from.push((*partition, wanted));
+            from.push(wanted);
+            offsets.push((*partition, wanted / self.payloads.span()));
         }
         self.reading = None;
-        self.reading = Some(Reading::assign(&self.name, &self.config.kafka, &from)?);
+        self.reading = Some(Reading::assign(&self.name, &self.config.kafka, &offsets)?);
+        self.from = from;
         self.follows.fill_with(|| None);
-        drop(self.decoder.finish());
+        drop(self.payloads.finish());
         drop(self.keys.as_mut().map(Keys::finish));
         Ok(())
+    }
+
+    /// The position at which a partition begins, and that of its next record.
+    fn bounds(&self, partition: i32) -> Result<(Position, Position), ConnectorError> {
+        let kafka = &self.config.kafka;
+        let (first, next) = client::bounds(&self.name, kafka, &self.consumer, partition)?;
+        let span = self.payloads.span();
+        if next > Position::MAX / 2 / span {
+            return Err(ConnectorError::Unreadable {
+                connector: self.name.clone(),
+                place: format!("partition {partition} of topic {:?}", kafka.topic),
+                detail: format!("its offsets have come to {next}, and positions end before"),
+            });
+        }
+        Ok((first * span, next * span))
     }
 
     /// The next piece of one partition, if anything of it is here.
@@ -143,12 +163,13 @@ impl KafkaSource {
         }
         let partition = self.id(part);
         let reading = self.reading.as_mut().expect("poll starts the reading");
-        let (decoder, keys, mut bytes) = (&mut self.decoder, &mut self.keys, 0);
-        let records = |decoder: &Decoder, keys: &Option<Keys>| {
-            decoder.records() + keys.as_ref().map_or(0, Keys::records)
+        let (payloads, keys, mut bytes) = (&mut self.payloads, &mut self.keys, 0);
+        let (span, from) = (payloads.span(), self.from[part]);
+        let records = |payloads: &Payloads, keys: &Option<Keys>| {
+            payloads.records() + keys.as_ref().map_or(0, Keys::records)
         };
-        while records(decoder, keys) < self.config.batch_rows && bytes < PIECE_BYTES_MAX {
-            let took = reading.take(part, |raw| take(decoder, keys.as_mut(), raw));
+        while records(payloads, keys) < self.config.batch_rows && bytes < PIECE_BYTES_MAX {
+            let took = reading.take(part, |raw| take(payloads, keys.as_mut(), raw, from));
             let follows = match took {
                 Ok(None) => break,
                 Ok(Some(Took::Record(length))) => {
@@ -156,30 +177,30 @@ impl KafkaSource {
                     continue;
                 }
                 Ok(Some(Took::Mark(at))) => {
-                    let position = reading.next_offset(part);
+                    let position = reading.next_offset(part) * span;
                     Ok(Polled::Mark { partition: partition.clone(), at, position })
                 }
-                Err(error) => Err(error),
+                Err(error) => Err(in_positions(error, span)),
             };
-            if records(decoder, keys) == 0 {
+            if records(payloads, keys) == 0 {
                 return follows.map(Some);
             }
             self.follows[part] = Some(follows);
             break;
         }
-        if records(decoder, keys) == 0 {
+        if records(payloads, keys) == 0 {
             return Ok(None);
         }
         let next = match &self.follows[part] {
-            Some(Ok(Polled::Mark { position, .. })) => position - 1,
-            _ => reading.next_offset(part),
+            Some(Ok(Polled::Mark { position, .. })) => position - span,
+            _ => reading.next_offset(part) * span,
         };
         Ok(Some(Polled::Batch(self.finish(partition, next))))
     }
 
     /// What was taken in, as a piece.
     fn finish(&mut self, partition: PartitionId, next: Position) -> Fetched {
-        let Decoded { rows, positions, arrived_at, raw, mut refused } = self.decoder.finish();
+        let Decoded { rows, positions, arrived_at, raw, mut refused } = self.payloads.finish();
         let (deleted, nameless) = self.keys.as_mut().map(Keys::finish).unwrap_or_default();
         refused.extend(nameless);
         refused.sort_by_key(|refused| refused.position);
@@ -188,49 +209,45 @@ impl KafkaSource {
     }
 }
 
-/// What reads payloads, and what reads the keys of records that delete.
-fn decoders(
-    stream: &StreamDef,
-    config: &KafkaSourceConfig,
-) -> Result<(Decoder, Option<Keys>), Finding> {
-    let (longest, arrival) = (config.record_bytes_max, Arrival::OfMedium);
-    let (key, decoder) = match &config.format {
-        KafkaFormat::Json => ("stream", Decoder::json(&stream.schema, longest, arrival)),
-        KafkaFormat::Avro(avro) => {
-            ("avro_schema", Decoder::avro(&stream.schema, avro.clone(), longest, arrival))
-        }
-    };
-    let decoder = decoder.map_err(|message| Finding::at(key, message))?;
-    let keys = Keys::of(stream, longest).map_err(|message| Finding::at("stream", message))?;
-    Ok((decoder, keys))
-}
-
-/// Takes in one record of the topic; `keys` where one without payload deletes.
-fn take(decoder: &mut Decoder, keys: Option<&mut Keys>, raw: &Raw<'_>) -> Took {
+/// Takes in one record of the topic, and of it what is not before `from`; `keys` where one without
+/// payload deletes.
+fn take(payloads: &mut Payloads, keys: Option<&mut Keys>, raw: &Raw<'_>, from: Position) -> Took {
+    let first = raw.offset * payloads.span();
     let payload = raw.payload.unwrap_or_default();
     let Some(mark) = raw.mark else {
         match (raw.payload, keys) {
-            (Some(payload), _) => decoder.push(raw.offset, raw.arrived_at, payload),
-            (None, Some(keys)) => keys.push(raw.offset, raw.key),
+            (Some(payload), _) => return Took::Record(payloads.push(raw, payload, from)),
+            (None, _) if first < from => {}
+            (None, Some(keys)) => keys.push(first, raw.key),
             (None, None) => {
                 let detail = "the record has no payload; only in a stream with `envelope = \
                               \"upsert\"` does that delete its key";
-                let refusal = Refusal::new(Reason::Empty, detail);
-                decoder.refuse(Refused::new(raw.offset, refusal, payload));
+                payloads.refuse(first, Refusal::new(Reason::Empty, detail), payload);
             }
         }
         return Took::Record(payload.len());
     };
     let at = std::str::from_utf8(mark).ok().and_then(|text| text.trim().parse().ok());
     match at {
-        Some(at) if payload.is_empty() => Took::Mark(Timestamp(at)),
+        Some(at) if payload.is_empty() => return Took::Mark(Timestamp(at)),
+        _ if first < from => {}
         _ => {
             let detail = "a mark's header must hold milliseconds since the epoch, and a mark has \
                           no payload";
-            let refusal = Refusal::new(Reason::Malformed, detail);
-            decoder.refuse(Refused::new(raw.offset, refusal, payload));
-            Took::Record(payload.len())
+            payloads.refuse(first, Refusal::new(Reason::Malformed, detail), payload);
         }
+    }
+    Took::Record(payload.len())
+}
+
+/// What went wrong at an offset, told of the positions that the engine knows.
+fn in_positions(error: ConnectorError, span: Position) -> ConnectorError {
+    match error {
+        ConnectorError::Gone { connector, partition, wanted, first, next } => {
+            let (wanted, first, next) = (wanted * span, first * span, next * span);
+            ConnectorError::Gone { connector, partition, wanted, first, next }
+        }
+        other => other,
     }
 }
 

@@ -4,6 +4,7 @@
 //! prints the variables for use by hand. Without a broker these tests fail: what was not tried does
 //! not work.
 
+mod formats;
 mod outage;
 
 use std::collections::BTreeMap;

@@ -64,6 +64,29 @@ fn a_used_index_stays() {
 }
 
 #[test]
+fn plans_say_which_indexes_there_are() {
+    let open = Open::new();
+    ask(&open, &[BY_FEEDER, "CREATE MATERIALIZED VIEW small AS SELECT * FROM meters"]);
+    let said = ask(&open, &["EXPLAIN VIEW small"]);
+    assert!(said.contains("reads meters from the index by_feeder (feeder_id)"), "{said}");
+    // Made before the index, it reads the meters themselves.
+    let said = ask(&open, &["EXPLAIN ANALYZE VIEW feeder_kw"]);
+    assert!(!said.contains("index"), "{said}");
+    let select = "SELECT meter_id FROM meters";
+    let create = format!("EXPLAIN CREATE MATERIALIZED VIEW v AS {select}");
+    let there = "meters has the index by_feeder (feeder_id)";
+    for sql in [create, format!("EXPLAIN MAINTAINED {select}")] {
+        let said = ask(&open, &[&sql]);
+        assert!(said.contains(there), "{said}");
+    }
+    open.engine.hydrating("by_feeder", 43);
+    let said = ask(&open, &[&format!("EXPLAIN MAINTAINED {select}")]);
+    assert!(said.contains(&format!("{there}, 43 % of its history worked off")), "{said}");
+    let said = ask(&open, &["EXPLAIN MAINTAINED SELECT kw FROM readings"]);
+    assert!(!said.contains("index"), "{said}");
+}
+
+#[test]
 fn what_is_no_index_here_is_refused() {
     let open = Open::new();
     for (sql, said) in [

@@ -1,7 +1,8 @@
 //! `gridloom run`: an instance from its configuration, until told to stop.
 //!
 //! Files end; brokers do not. An instance whose sources have all ended stops by itself, cleanly, as
-//! one does that is told to (Ctrl-C, SIGTERM). One that was killed goes on where its log ends.
+//! one does that is told to (Ctrl-C, SIGTERM). One that was killed goes on where its log ends. A
+//! source that breaks on the way stops nothing: it is tried again until it mends.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,14 +66,14 @@ impl Run {
         let name = config.instance.name.clone();
         let hook = abort_hook()?;
         let sealer = Sealer::start(&config, seal_hook()?).context("the sealer")?;
-        let (mut instance, sources) = open::open(&config, &catalog, plans, tables, hook)?;
+        let (mut instance, feeds) = open::open(&config, &catalog, plans, tables, hook)?;
         tracing::info!(instance = %name, tick = %instance.tick(), "running");
         let data_dir = &config.instance.data_dir;
         let served = serve::open(instance.handle(), data_dir, &config.desk)?;
         for line in served.iter().flat_map(|served| served.lines()) {
             say(&line);
         }
-        let mut readers = Readers::start(sources).context("source threads cannot be started")?;
+        let mut readers = Readers::start(feeds).context("source threads cannot be started")?;
         let last = keep_on(&mut instance, &mut readers, &stop)?;
         drop((readers, served));
         let tick = instance.tick();
@@ -109,8 +110,8 @@ fn keep_on(
         busy = false;
         if instance.wants_input() {
             for _ in 0..PIECES {
-                let Some(piece) = readers.next(wait)? else { break };
-                instance.take(piece);
+                let Some(heard) = readers.next(wait) else { break };
+                instance.hear(heard);
                 (busy, wait) = (true, Duration::ZERO);
             }
             readers.hold(instance.held());
@@ -122,10 +123,10 @@ fn keep_on(
             served.refused += done.refused;
             served.sent += done.said.setpoints.len();
         }
-        for source in instance.opened() {
-            readers.add(source).context("a source thread cannot be started")?;
-        }
         instance.closed().iter().for_each(|source| readers.remove(source));
+        for feed in instance.opened() {
+            readers.add(feed).context("a source thread cannot be started")?;
+        }
         if noted.elapsed() >= NOTE_EVERY {
             noted = Instant::now();
             instance.note_status();

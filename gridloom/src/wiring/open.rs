@@ -23,6 +23,8 @@ use pipeline::instance::Instance;
 use pipeline::instance::InstanceError;
 use pipeline::instance::InstanceSettings;
 use pipeline::instance::Parts;
+use pipeline::instance::reader::Feed;
+use pipeline::instance::reader::Positions;
 use pipeline::log::LogError;
 use pipeline::log::Options;
 use queries::Planner;
@@ -181,15 +183,16 @@ fn open_stated(
 
 /// Lets sources come by statements while the instance runs.
 pub fn take_sources(instance: &mut Instance, around: Surroundings) {
-    instance.take_sources_with(Arc::new(move |plan| {
+    instance.take_sources_with(Arc::new(move |plan, positions| {
         let mut source = open_stated(plan, &around)?;
-        // It has no past here: it begins where its kind begins.
-        source.resume(&BTreeMap::new())?;
+        // One that has no past here begins where its kind begins.
+        source.resume(positions)?;
         Ok(source)
     }));
 }
 
-/// Opens what a configuration describes.
+/// Opens what a configuration describes. Sources that came by statements are among those that the
+/// instance has [opened](Instance::opened): one whose door does not open is no reason not to start.
 ///
 /// # Errors
 /// A connector is broken, the data folder is not the instance's, or the log cannot be replayed.
@@ -199,7 +202,7 @@ pub fn open(
     plans: Vec<ViewPlan>,
     tables: Vec<(String, RecordBatch)>,
     hook: Option<Hook>,
-) -> Result<(Instance, Vec<Box<dyn Source>>), OpenError> {
+) -> Result<(Instance, Vec<Feed>), OpenError> {
     let around = bundled::surroundings(config.base(), config.instance.name.as_str());
     let mut sources = Vec::new();
     let mut partitions = Vec::new();
@@ -213,12 +216,7 @@ pub fn open(
     }
     let mut stated = stated_in(&config.instance.data_dir.join("audit"))?;
     let mut catalog = catalog.clone();
-    for plan in stated_sources(&mut catalog, &stated)? {
-        let opened = open_stated(&plan, &around)?;
-        let of = opened.partitions().into_iter();
-        partitions.extend(of.map(|partition| (partition, plan.out_of_order_ms)));
-        sources.push(opened);
-    }
+    let own = stated_sources(&mut catalog, &stated)?;
     let outbox = match &config.setpoints {
         Some(door) => {
             let sink = registry::open_sink(&door.registry(), &Setpoint::schema(), &around)?;
@@ -242,10 +240,14 @@ pub fn open(
     let parts = Parts { flow, catalog, tables, partitions, stated, indexes, outbox, hook };
     let mut instance = Instance::open(settings, parts)?;
     take_sources(&mut instance, around);
+    instance.reopen_sources(own);
     let positions = instance.positions();
-    for source in &mut sources {
-        let own = positions.iter().filter(|(partition, _)| partition.source == source.name());
-        source.resume(&own.map(|(partition, at)| (partition.clone(), *at)).collect())?;
+    let mut feeds = Vec::new();
+    for mut source in sources {
+        let of = positions.iter().filter(|(partition, _)| partition.source == source.name());
+        let of: Positions = of.map(|(partition, at)| (partition.clone(), *at)).collect();
+        source.resume(&of)?;
+        feeds.push(Feed::new(source, of));
     }
-    Ok((instance, sources))
+    Ok((instance, feeds))
 }

@@ -1,18 +1,37 @@
 //! Indexes that come and go while the instance runs, and what reads from them.
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::AsArray;
+use connectors::source::Fetched;
+use connectors::source::PartitionId;
+use connectors::source::Polled;
+use connectors::source::Position;
+use desk::Desk;
+use desk::Limits;
+use desk::Principal;
+use desk::Role;
+use desk::Users;
+use desk::session::Outcome;
+use desk::tables::NoTables;
+use expect_test::expect;
 use pipeline::engine::Handle;
 use pipeline::instance::Instance;
 use schemas::contract::ChangeError;
 use schemas::contract::Engine;
 use schemas::contract::IndexStatus;
+use schemas::event::MeterReading;
+use schemas::relation::Relation;
 use schemas::time::Timestamp;
 
 use crate::live::create;
 use crate::live::settle;
 use crate::live::text;
+use crate::restart::BEGIN;
+use crate::restart::STEP;
 use crate::restart::notes;
 use crate::restart::tick;
 use crate::restart::with_workers;
@@ -135,6 +154,54 @@ fn an_index_is_kept_once_and_counted() {
     assert_eq!(told.shared_with, ["again", "remarks_of"]);
 }
 
+/// What EXPLAIN says of this.
+fn explained(desk: &Arc<Desk>, what: &str) -> String {
+    let session = desk.session(Principal::new("anna", Role::Viewer));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let batches = runtime.block_on(async {
+        match session.ask(&format!("EXPLAIN {what}")).await.unwrap() {
+            Outcome::Rows(answer) => answer.rows.collect().await.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    });
+    let lines = batches.iter().flat_map(|rows| rows.column(0).as_string::<i32>().iter().flatten());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn explain_names_the_index_that_a_join_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut instance = instance(folder.path(), 2);
+    let handle = instance.handle();
+    (0..3).for_each(|n| tick(&mut instance, n));
+    create(&handle, COUNTS, false).unwrap();
+    settle(&mut instance);
+    index(&handle, INDEXES[0]).unwrap();
+    settle_indexes(&mut instance);
+    let doors = tempfile::tempdir().unwrap();
+    let (users, _) = Users::open(doors.path()).unwrap();
+    let (engine, users) = (Arc::new(handle.clone()), Arc::new(users));
+    let desk = Desk::new(engine, Arc::new(NoTables), users, Limits::default()).unwrap();
+    let text = explained(&desk, TOLD);
+    assert!(text.ends_with("\nremarks has the index remarks_of (meter_id)"), "{text}");
+    create(&handle, TOLD, false).unwrap();
+    settle(&mut instance);
+    tick(&mut instance, 3);
+    expect![[r#"
+        view told (on_error = quarantine)
+          Join inner on meter_id = meter_id
+          · arranges left by (meter_id), bound: rows of counts
+          · arranges right by (meter_id), bound: rows of remarks, now: in the index remarks_of
+            Get counts (meter_id, n)
+            Get remarks (meter_id, measured_at, remark)
+        reads remarks from the index remarks_of (meter_id)"#]]
+    .assert_eq(&explained(&desk, "VIEW told"));
+    let text = explained(&desk, "ANALYZE VIEW told");
+    for part in ["rows of remarks, now: 8 rows, ", " bytes, in the index remarks_of\n"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
 #[test]
 fn an_index_that_is_used_stays_and_one_that_is_not_goes() {
     let folder = tempfile::tempdir().unwrap();
@@ -243,4 +310,139 @@ fn a_replaced_view_turns_from_its_index_and_readers_of_it_follow() {
     handle.remove_index("on_counts", "anna").unwrap();
     tick(&mut instance, 4);
     assert_eq!(text(&handle, "told", None).matches(" 7 ").count(), 2);
+}
+
+/// Readings of each worker: more than two pieces of an import, which are of 16,384 rows.
+const MANY: u64 = 36_000;
+const METERS: u64 = 50;
+
+/// Views over an index that comes in pieces, but for those with a window or a TopK, which take it
+/// at once.
+const OVER_MANY: [(&str, &str); 8] = [
+    (
+        "sums",
+        "SELECT meter_id, count(*) AS n, sum(active_power_kw) AS kw, min(measured_at) AS first_at,
+             max(active_power_kw) AS peak_kw FROM meter_readings GROUP BY meter_id",
+    ),
+    ("total", "SELECT count(*) AS n, sum(active_power_kw) AS kw FROM meter_readings"),
+    (
+        "highest",
+        "SELECT DISTINCT ON (meter_id) meter_id, active_power_kw, measured_at FROM meter_readings
+         ORDER BY meter_id, active_power_kw DESC, measured_at",
+    ),
+    (
+        "falls",
+        "SELECT meter_id, measured_at, fall_kw FROM (SELECT meter_id, measured_at,
+             lag(active_power_kw) OVER (PARTITION BY meter_id ORDER BY measured_at)
+                 - active_power_kw AS fall_kw FROM meter_readings) f WHERE fall_kw > 0",
+    ),
+    // Of the readings that are there when it is made some are too old, and some grow so after.
+    (
+        "lately",
+        "SELECT meter_id, count(*) AS n, max(measured_at) AS last_at FROM meter_readings
+         WHERE measured_at > now() - INTERVAL '12 seconds' GROUP BY meter_id",
+    ),
+    // One side in pieces, the other in place.
+    (
+        "selves",
+        "SELECT a.meter_id, count(*) AS n, sum(b.active_power_kw) AS kw FROM meter_readings a
+         JOIN meter_readings b ON b.meter_id = a.meter_id AND b.measured_at = a.measured_at
+         GROUP BY a.meter_id",
+    ),
+    // Both sides in pieces, and half of the left rows without a match.
+    (
+        "follows",
+        "SELECT a.meter_id, count(*) AS n, count(b.meter_id) AS met FROM meter_readings a
+         LEFT JOIN meter_readings b
+             ON b.meter_id = a.meter_id AND b.energy_import_kwh = a.active_power_kw
+         GROUP BY a.meter_id",
+    ),
+    // One side in pieces, the other from the log.
+    (
+        "noted",
+        "SELECT n.remark, count(*) AS times, sum(r.active_power_kw) AS kw FROM meter_readings r
+         JOIN notes n USING (meter_id) GROUP BY n.remark",
+    ),
+];
+
+/// A tick with the readings of these numbers: of each meter in turn, its power rising by steps and
+/// falling back, and every second time with the power of the next one.
+fn readings(instance: &mut Instance, tick: u64, numbers: Range<u64>) {
+    let kw = |nth: u64| (nth % 400) as f64 / 8.0;
+    let reading = |number: u64| {
+        let nth = number / METERS;
+        MeterReading {
+            meter_id: format!("m-{}", number % METERS),
+            measured_at: Timestamp(BEGIN + tick * STEP + nth % STEP),
+            active_power_kw: kw(nth),
+            energy_import_kwh: nth.is_multiple_of(2).then(|| kw(nth + 1)),
+            energy_export_kwh: None,
+            quality: "good".to_owned(),
+            revision: 0,
+        }
+    };
+    let rows = MeterReading::to_batch(&numbers.map(reading).collect::<Vec<_>>());
+    let (partition, position) = (PartitionId::new("meters", 0), tick as Position * 1_000_000);
+    let fetched = Fetched::of_rows(partition.clone(), MeterReading::NAME, rows, position);
+    let (next, at) = (fetched.next, Timestamp(BEGIN + (tick + 1) * STEP));
+    instance.take(Polled::Batch(fetched));
+    instance.take(Polled::Mark { partition, at, position: next + 1 });
+    while instance.tick() < at {
+        instance.turn(Duration::from_millis(100)).unwrap();
+    }
+}
+
+/// Turns the instance until everything has worked off its past, however much that is.
+fn work_off(instance: &mut Instance) {
+    for _ in 0..60_000 {
+        instance.turn(Duration::from_millis(5)).unwrap();
+        instance.note_status();
+        let status = instance.handle().status();
+        let views = status.views.iter().all(|view| view.hydrated == 100);
+        if views && status.indexes.iter().all(|index| index.hydrated == 100) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("still hydrating: {:?}", instance.handle().status().views);
+}
+
+#[test]
+fn views_over_an_index_of_many_pieces_are_as_views_over_the_log() {
+    for workers in 1..=3 {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [mut plain, mut indexed] = [0, 1].map(|i| instance(folders[i].path(), workers));
+        let each = MANY * workers as u64 / 4;
+        for number in 0..4 {
+            readings(&mut plain, number, number * each..(number + 1) * each);
+            readings(&mut indexed, number, number * each..(number + 1) * each);
+        }
+        index(&indexed.handle(), INDEXES[1]).unwrap();
+        work_off(&mut indexed);
+        for instance in [&mut plain, &mut indexed] {
+            for (view, select) in OVER_MANY {
+                let sql = format!("CREATE MATERIALIZED VIEW {view} AS {select}");
+                create(&instance.handle(), &sql, false).unwrap();
+            }
+            // A tick that comes while they work off their past.
+            readings(instance, 4, 4 * each..4 * each + 60);
+            work_off(instance);
+        }
+        // The last tick is when the stream has forgotten all that was before.
+        for number in [5, 6, 7, 45_000] {
+            let numbers = 4 * each + number..4 * each + number + 1;
+            readings(&mut plain, number, numbers.clone());
+            readings(&mut indexed, number, numbers);
+            let (a, b) = (plain.handle(), indexed.handle());
+            for (view, _) in OVER_MANY {
+                let what = format!("{view} at {number}, {workers} workers");
+                assert_eq!(text(&a, view, None), text(&b, view, None), "{what}");
+            }
+        }
+        let status = indexed.handle().status();
+        let used = &named(&status.indexes, "readings_of").used_by;
+        let mut made = OVER_MANY.map(|(view, _)| view);
+        made.sort_unstable();
+        assert_eq!(*used, made, "none of them reads the log");
+    }
 }

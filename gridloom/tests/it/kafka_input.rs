@@ -1,12 +1,26 @@
 //! Records as anybody may write them to a broker: bad ones among good, a device that vouches for
-//! its own clock, values by key that are replaced and deleted, and a kill on the way.
+//! its own clock, values by key that are replaced and deleted, many rows in one message, and a kill
+//! on the way.
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
 
+use arrow::array::ArrayRef;
+use arrow::array::Float64Array;
+use arrow::array::RecordBatch;
+use arrow::array::StringArray;
+use arrow::array::TimestampMillisecondArray;
+use arrow::ipc::writer::StreamWriter;
 use connectors::kafka::KafkaConfig;
 use connectors::kafka::admin;
 use connectors::kafka::admin::Plain;
+use connectors::source::Polled;
+use pipeline::instance::Instance;
+use pipeline::instance::reader::Heard;
+use pipeline::instance::reader::Readers;
 use schemas::time::Timestamp;
 
 use crate::bad_input;
@@ -15,6 +29,8 @@ use crate::bad_input::ask;
 use crate::kafka::Process;
 use crate::kafka::brokers;
 use crate::recovery;
+use crate::restart;
+use crate::sources;
 
 /// 1 January 2026, 00:00.
 const BEGIN: u64 = 1_767_225_600_000;
@@ -145,4 +161,132 @@ fn keys_on_a_broker_are_replaced_and_deleted_also_after_a_kill() {
     let sql = "SELECT charger_id, kw FROM charging ORDER BY 1";
     assert_eq!(ask(here, sql), ["b,2.5", "c,3.5"]);
     assert_eq!(ask(here, "SELECT count(*) FROM audit.quarantine"), ["0"]);
+}
+
+/// What chargers draw, as the message that holds it all; `at` names the column of the time.
+fn arrow_message(at: &str, rows: &[(&str, u64, f64)]) -> Vec<u8> {
+    let ids: StringArray = rows.iter().map(|(id, ..)| Some(*id)).collect();
+    let times = rows.iter().map(|(_, time, _)| Some(*time as i64));
+    let times: TimestampMillisecondArray = times.collect();
+    let powers: Float64Array = rows.iter().map(|(.., kw)| Some(*kw)).collect();
+    let batch = RecordBatch::try_from_iter([
+        ("charger_id", Arc::new(ids) as ArrayRef),
+        (at, Arc::new(times)),
+        ("kw", Arc::new(powers)),
+    ]);
+    let batch = batch.unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// Writes messages that all arrive at this instant.
+fn write_messages(topic: &KafkaConfig, at: Timestamp, messages: &[Vec<u8>]) {
+    let plain = |message| Plain { at, payload: Some(message), ..Plain::default() };
+    let plain: Vec<Plain<'_>> = messages.iter().map(|message| plain(message.as_slice())).collect();
+    admin::write("tests", topic, &plain).unwrap();
+}
+
+#[test]
+fn rows_of_one_message_enter_their_ticks_once_also_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let (topic, lines) = topic("batches", 1);
+    fs::create_dir(here.join("views")).unwrap();
+    let view = "CREATE MATERIALIZED VIEW charging AS SELECT charger_id, kw FROM ev_sessions";
+    fs::write(here.join("views/charging.sql"), view).unwrap();
+    let config = format!(
+        "[instance]\nname = \"batches\"\ndata_dir = \"data\"\npatience = \"off\"\n\
+         views = \"views\"\nshipped_views = false\n[agents]\nenabled = false\n\
+         [streams.ev_sessions]\nevent_time = \"started_at\"\nenvelope = \"append\"\n\
+         columns = {{ charger_id = \"TEXT NOT NULL\", started_at = \"TIMESTAMP NOT NULL\", \
+         kw = \"DOUBLE PRECISION\" }}\n\
+         [[sources]]\nname = \"chargers\"\nstream = \"ev_sessions\"\n{lines}\
+         format = \"arrow-ipc\"\n"
+    );
+    fs::write(here.join("gridloom.toml"), config).unwrap();
+    // One message has a row for each of 36 ticks; wherever it is killed, it is amid those.
+    let power = |n: u64| if n == 7 { f64::NAN } else { n as f64 };
+    let rows: Vec<_> = (0..36).map(|n| ("a", BEGIN + n * 5_000, power(n))).collect();
+    let message = |rows: &[(&str, u64, f64)]| arrow_message("started_at", rows);
+    let last = [("a", BEGIN + 180_000, 36.0)];
+    let messages = [message(&rows), b"{\"charger_id\":\"b\"}".to_vec(), message(&last)];
+    write_messages(&topic, Timestamp(BEGIN + 180_000), &messages);
+
+    let mut process = Process(Some(recovery::start(&here.join("gridloom.toml"), Some("synced:6"))));
+    assert!(!process.child().wait().unwrap().success(), "it was killed");
+    run_until(here, Timestamp(BEGIN + 180_000));
+    // The sums of 0 to 35 and of their squares, without those of 7.
+    let sql =
+        "SELECT count(*), CAST(sum(kw) AS BIGINT), CAST(sum(kw * kw) AS BIGINT) FROM charging";
+    assert_eq!(ask(here, sql), ["35,623,14861"]);
+    let sql = "SELECT position, reason FROM audit.quarantine ORDER BY position";
+    assert_eq!(ask(here, sql), ["7,not-finite", "1000000,malformed"]);
+}
+
+/// Turns the instance until so many rows were taken from its sources.
+#[track_caller]
+fn take_rows(instance: &mut Instance, readers: &mut Readers, enough: usize) {
+    let (began, mut taken) = (Instant::now(), 0);
+    while taken < enough {
+        assert!(began.elapsed() < Duration::from_secs(20), "only {taken} rows come");
+        instance.turn(Duration::from_millis(5)).unwrap();
+        for source in instance.opened() {
+            readers.add(source).unwrap();
+        }
+        while let Some(heard) = readers.next(Duration::from_millis(5)) {
+            if let Heard::Piece(Polled::Batch(piece)) = &heard {
+                taken += piece.rows.num_rows();
+            }
+            instance.hear(heard);
+        }
+    }
+}
+
+/// A source that a statement makes on a topic of these messages, which hold four readings: three
+/// of the first five seconds, and one of a minute later.
+#[track_caller]
+fn check_statement(name: &str, format: &str, messages: &[Vec<u8>]) {
+    let folder = tempfile::tempdir().unwrap();
+    let (topic, _) = topic(name, 1);
+    write_messages(&topic, Timestamp(restart::BEGIN + 61_000), messages);
+    let (mut instance, mut readers) = sources::instance(folder.path());
+    let handle = instance.handle();
+    restart::tick(&mut instance, 0);
+    let sql = format!(
+        "CREATE SOURCE chargers (charger_id TEXT NOT NULL, at TIMESTAMP NOT NULL, kw DOUBLE \
+         PRECISION) WITH (kind = 'kafka', brokers = '{}', topic = '{}', event_time = 'at', \
+         lateness = '2 hours', {format})",
+        topic.brokers, topic.topic
+    );
+    sources::create(&handle, &sql).unwrap();
+    sources::maintain(&handle);
+    take_rows(&mut instance, &mut readers, 4);
+    for number in 1..5 {
+        restart::tick(&mut instance, number);
+    }
+    sources::until(&mut instance, &mut readers, |handle| sources::counted(handle) == 3);
+    assert_eq!(sources::rows(&handle), 3);
+}
+
+#[test]
+fn a_statement_makes_a_source_of_csv() {
+    let lines = [
+        "2016-08-31T00:00:01Z,7.5,c1",
+        "2016-08-31T00:00:02Z,11,c2\n",
+        "2016-08-31T00:00:02Z,11,c2\n2016-08-31T00:00:02Z,11,c2\n",
+        "1472601603000,,\"c1\"",
+        "2016-08-31T00:01:01Z,1,c1",
+    ];
+    let messages = lines.map(|line| line.as_bytes().to_vec());
+    check_statement("own-csv", "format = 'csv', header = 'at,kw,charger_id'", &messages);
+}
+
+#[test]
+fn a_statement_makes_a_source_of_arrow_streams() {
+    let at = restart::BEGIN;
+    let three = [("c1", at + 1_000, 7.5), ("c2", at + 2_000, 11.0), ("c1", at + 3_000, 3.5)];
+    let messages = [&three[..], &[("c1", at + 61_000, 1.0)]];
+    let messages = messages.map(|rows| arrow_message("at", rows));
+    check_statement("own-arrow", "format = 'arrow-ipc'", &messages);
 }

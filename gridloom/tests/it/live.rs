@@ -336,3 +336,42 @@ fn what_views_keep_is_counted_over_all_workers() {
         assert_eq!(kept(&handle, "ordered"), (Vec::new(), 0));
     }
 }
+
+#[test]
+fn a_replacement_that_cannot_be_built_leaves_everything_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut instance = instance(folder.path(), 2);
+    let handle = instance.handle();
+    (0..3).for_each(|number| tick(&mut instance, number));
+    for sql in [COUNTS, LOUD] {
+        create(&handle, sql, false).unwrap();
+        settle(&mut instance);
+    }
+    let index = queries::index::index(&handle.catalog(), "CREATE INDEX of ON remarks (meter_id)");
+    handle.create_index(index.unwrap().plan, "anna").unwrap();
+    crate::index::settle_indexes(&mut instance);
+    let before = text(&handle, "loud", None);
+
+    // The past that the new one needs cannot be read.
+    for entry in std::fs::read_dir(folder.path().join("audit")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "segment") {
+            let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 64], 400).unwrap();
+        }
+    }
+    let new = "CREATE OR REPLACE MATERIALIZED VIEW loud AS
+        SELECT m.meter_id, count(*) AS n, max(r.remark) AS remark
+        FROM meter_readings m JOIN remarks r USING (meter_id) GROUP BY m.meter_id";
+    create(&handle, new, true).unwrap();
+    let refused = handle.remove_index("of", "anna");
+    assert!(matches!(refused, Err(ChangeError::Read { .. })), "the new one will use it");
+    settle(&mut instance);
+    tick(&mut instance, 3);
+    let status = handle.status();
+    let loud = status.views.iter().find(|view| view.name == "loud").unwrap();
+    assert_eq!(loud.sql, LOUD, "the old one stands");
+    assert!(text(&handle, "loud", None).len() >= before.len(), "and goes on");
+    handle.remove_index("of", "anna").unwrap();
+    instance.stop().unwrap();
+}

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod archive;
+mod audit_views;
 mod bad_input;
 mod batch_agents;
 mod broken;
 mod cli;
 mod config;
 mod day;
+mod functions;
 mod fuzz;
 mod index;
 mod kafka;
@@ -17,6 +19,7 @@ mod kafka_input;
 mod live;
 mod lookup;
 mod oracle;
+mod own_sources;
 mod prompt;
 mod recovery;
 mod restart;

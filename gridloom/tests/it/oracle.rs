@@ -44,7 +44,10 @@ use schemas::relation::Relation;
 use schemas::time::Step;
 use schemas::time::Timestamp;
 
+pub(crate) use self::compare::difference;
+pub(crate) use self::compare::rough_difference;
 pub(crate) use self::input::Change;
+pub(crate) use self::input::STEP_MS;
 use self::views::Case;
 
 /// What is true at one tick.
@@ -62,19 +65,19 @@ fn plans(catalog: &Catalog, cases: &[Case]) -> Vec<ViewPlan> {
     })
 }
 
-/// The views after each tick, maintained by `workers` workers.
-fn maintained(
+/// The views after each tick, maintained by `workers` workers; or why there are none.
+pub(crate) fn maintained(
     workers: usize,
     catalog: &Catalog,
     plans: &[ViewPlan],
     input: &[(u64, Vec<Change>)],
-) -> Vec<Image> {
-    let step = Step::from_millis(input::STEP_MS).unwrap();
+) -> Result<Vec<Image>, String> {
+    let step = Step::from_millis(STEP_MS).unwrap();
     let mut flow = Flow::over(catalog, plans.to_vec(), None, step);
     let decisions = [(Forecast::NAME.to_owned(), Forecast::schema())];
     flow.inputs.extend(decisions);
-    let store = Views::new(&flow.views).unwrap();
-    let mut running = Workers::start(&flow, workers).unwrap();
+    let store = Views::new(&flow.views).map_err(|error| format!("{error:?}"))?;
+    let mut running = Workers::start(&flow, workers).map_err(|error| format!("{error:?}"))?;
     let mut after = Vec::new();
     for (tick, changes) in input {
         let mut deltas = Vec::new();
@@ -92,14 +95,14 @@ fn maintained(
                 Err(error) => {
                     // Its siblings are not told and would be waited for.
                     std::mem::forget(running);
-                    panic!("{workers} workers, tick {tick}: {error}");
+                    return Err(format!("{workers} workers, tick {tick}: {error}"));
                 }
             }
         };
         store.apply(output.tick, output.published);
         after.push(store.image());
     }
-    after
+    Ok(after)
 }
 
 /// The rows of a relation that its retention has not taken yet.
@@ -207,7 +210,7 @@ pub(crate) fn asked(
 /// Compares a view of real readings with what batch says.
 #[track_caller]
 pub(crate) fn check_equal(what: &str, maintained: &RecordBatch, asked: &RecordBatch) {
-    if let Some(difference) = compare::rough_difference(maintained, asked) {
+    if let Some(difference) = rough_difference(maintained, asked) {
         panic!("{what}: {difference}");
     }
 }
@@ -249,6 +252,7 @@ fn check_all(seed: u64, ticks: u64) {
     let asked = ask(&catalog, &cases, &input);
     for workers in 1..=3 {
         let shown = maintained(workers, &catalog, &plans, &input);
+        let shown = shown.unwrap_or_else(|what| panic!("{what}"));
         for (n, (shown, asked)) in shown.iter().zip(&asked).enumerate() {
             let when = format!("seed {seed}, {workers} workers, tick {}", n + 1);
             check_tick(&when, &cases, &plans, shown, asked);

@@ -11,6 +11,7 @@ use gridloom::wiring::bundled;
 use gridloom::wiring::open::take_sources;
 use pipeline::engine::Handle;
 use pipeline::instance::Instance;
+use pipeline::instance::reader::Heard;
 use pipeline::instance::reader::Readers;
 use queries::Planner;
 use schemas::contract::ChangeError;
@@ -25,14 +26,14 @@ const COUNT: &str = "CREATE MATERIALIZED VIEW by_charger AS
     SELECT charger_id, count(*) AS n, sum(kw) AS kw FROM chargers GROUP BY charger_id";
 
 /// An instance on `folder` that takes sources, and nothing to read yet.
-fn instance(folder: &Path) -> (Instance, Readers) {
+pub(crate) fn instance(folder: &Path) -> (Instance, Readers) {
     let mut instance = with_workers(folder, notes(&["a"]), None, 2);
     take_sources(&mut instance, bundled::surroundings(folder, "sources"));
     (instance, Readers::start(Vec::new()).unwrap())
 }
 
 /// `CREATE SOURCE` over a file of readings, as an engineer writes it.
-fn statement(envelope: &str) -> String {
+pub(crate) fn statement(envelope: &str) -> String {
     format!(
         "CREATE SOURCE chargers (charger_id TEXT NOT NULL, at TIMESTAMP NOT NULL, kw DOUBLE \
          PRECISION, PRIMARY KEY (charger_id)) WITH (kind = 'file', path = 'chargers.csv', \
@@ -40,20 +41,24 @@ fn statement(envelope: &str) -> String {
     )
 }
 
-fn write(folder: &Path) {
+pub(crate) fn write(folder: &Path) {
     let rows = "charger_id,at,kw\nc1,2016-08-31T00:00:01Z,7.5\nc2,2016-08-31T00:00:02Z,11\n\
                 c1,2016-08-31T00:00:03Z,3.5\n";
     std::fs::write(folder.join("chargers.csv"), rows).unwrap();
 }
 
-fn create(handle: &Handle, sql: &str) -> Result<(), ChangeError> {
+pub(crate) fn create(handle: &Handle, sql: &str) -> Result<(), ChangeError> {
     let source = queries::source::source(sql).unwrap_or_else(|e| panic!("{}", e.full()));
     handle.create_source(source.plan, "anna").map(drop)
 }
 
 /// Turns the instance, and reads what comes, until `holds`.
 #[track_caller]
-fn until(instance: &mut Instance, readers: &mut Readers, holds: impl Fn(&Handle) -> bool) {
+pub(crate) fn until(
+    instance: &mut Instance,
+    readers: &mut Readers,
+    holds: impl Fn(&Handle) -> bool,
+) {
     let began = Instant::now();
     while !holds(&instance.handle()) {
         let late = || {
@@ -62,41 +67,42 @@ fn until(instance: &mut Instance, readers: &mut Readers, holds: impl Fn(&Handle)
         };
         assert!(began.elapsed() < Duration::from_secs(20), "{}", late());
         instance.turn(Duration::from_millis(5)).unwrap();
+        instance.closed().iter().for_each(|source| readers.remove(source));
         for source in instance.opened() {
             readers.add(source).unwrap();
         }
-        instance.closed().iter().for_each(|source| readers.remove(source));
-        while let Some(piece) = readers.next(Duration::from_millis(5)).unwrap() {
-            instance.take(piece);
+        while let Some(heard) = readers.next(Duration::from_millis(5)) {
+            instance.hear(heard);
         }
         instance.note_status();
     }
 }
 
 /// The readings that a view has counted, or none where it cannot be read.
-fn counted(handle: &Handle) -> i64 {
+pub(crate) fn counted(handle: &Handle) -> i64 {
     let Ok(mut read) = handle.read(&["by_charger"], None) else { return -1 };
     let rows = read.pop().unwrap().rows;
     rows.column_by_name("n").unwrap().as_primitive::<Int64Type>().iter().flatten().sum()
 }
 
-fn rows(handle: &Handle) -> usize {
+pub(crate) fn rows(handle: &Handle) -> usize {
     handle.read(&["chargers"], None).map_or(0, |read| read[0].rows.num_rows())
 }
 
-/// Reads the file to its end: until then, ticks wait for it.
+/// Reads the file to its end: once it has said something, ticks wait for it.
 #[track_caller]
-fn to_its_end(instance: &mut Instance, readers: &mut Readers) {
+pub(crate) fn to_its_end(instance: &mut Instance, readers: &mut Readers) {
     let began = Instant::now();
     loop {
         assert!(began.elapsed() < Duration::from_secs(20), "it does not end");
         instance.turn(Duration::from_millis(5)).unwrap();
+        instance.closed().iter().for_each(|source| readers.remove(source));
         for source in instance.opened() {
             readers.add(source).unwrap();
         }
-        while let Some(piece) = readers.next(Duration::from_millis(5)).unwrap() {
-            let ended = matches!(piece, Polled::End { .. });
-            instance.take(piece);
+        while let Some(heard) = readers.next(Duration::from_millis(5)) {
+            let ended = matches!(heard, Heard::Piece(Polled::End { .. }));
+            instance.hear(heard);
             if ended {
                 return;
             }
@@ -105,7 +111,7 @@ fn to_its_end(instance: &mut Instance, readers: &mut Readers) {
 }
 
 /// Makes the view once the source is there.
-fn maintain(handle: &Handle) {
+pub(crate) fn maintain(handle: &Handle) {
     let plan = Planner::new(handle.catalog()).view(COUNT).unwrap_or_else(|e| panic!("{e}"));
     handle.create(plan, false, "anna").unwrap();
 }
@@ -183,7 +189,7 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 /// An Avro file of one block, byte by byte.
-fn avro(readings: &[(&str, i64, f64)]) -> Vec<u8> {
+pub(crate) fn avro(readings: &[(&str, i64, f64)]) -> Vec<u8> {
     let schema = r#"{"type":"record","name":"Reading","fields":[
         {"name":"charger_id","type":"string"},
         {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},

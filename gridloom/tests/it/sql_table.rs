@@ -14,7 +14,7 @@
 //! to the next clause show it: each word of SQL that the clause names must be written in one of
 //! them. What is refused is what `queries/tests/it/refusals.txt` says cannot be maintained. A case
 //! called `name | clause` stands in the table as its clause, any other by its name, and beside it
-//! stands the planner's hint.
+//! stands the planner's hint. The functions are those of [`functions`].
 //!
 //! `UPDATE_EXPECT=1` writes the tables.
 
@@ -27,6 +27,7 @@ use sqllogictest::DefaultColumnType;
 use sqllogictest::QueryExpect;
 use sqllogictest::Record;
 
+use crate::functions;
 use crate::slt;
 
 /// What is said of a clause, in this order.
@@ -117,7 +118,7 @@ fn named(clause: &str) -> Vec<&str> {
 }
 
 /// A row of a table.
-fn row(cells: &[&str]) -> String {
+pub(crate) fn row(cells: &[&str]) -> String {
     let cell = |text: &&str| match *text {
         "" => " |".to_owned(),
         text => format!(" {} |", text.replace('|', "\\|")),
@@ -188,8 +189,17 @@ fn each_clause_is_shown() {
 #[test]
 fn the_document_says_what_the_tests_show() {
     let file = expect_file!["../../../docs/sql.md"];
-    let document = with_table(&file.data(), "maintained", &maintained_table());
-    file.assert_eq(&with_table(&document, "refused", &refused_table()));
+    let tables = [
+        ("maintained", maintained_table()),
+        ("functions", functions::table()),
+        ("functions without a value", functions::refused_table()),
+        ("refused", refused_table()),
+    ];
+    let mut document = file.data();
+    for (name, table) in tables {
+        document = with_table(&document, name, &table);
+    }
+    file.assert_eq(&document);
 }
 
 #[test]

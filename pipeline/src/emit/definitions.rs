@@ -9,6 +9,7 @@
 //! One text a setting and a view.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,10 +47,13 @@ pub struct Definitions {
     views: BTreeMap<String, Defined>,
     /// Who took a view away.
     gone: BTreeMap<String, String>,
+    /// What was taken away and made again since the last record.
+    anew: BTreeSet<String>,
 }
 
-/// A view, as it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A view, as it was asked for. Two are equal where they were asked for in the same words by the
+/// same, whenever that was.
+#[derive(Clone, Debug)]
 pub struct Defined {
     /// [`FILE`] or [`STATEMENT`].
     pub origin: String,
@@ -57,18 +61,28 @@ pub struct Defined {
     pub by: String,
     /// The statement.
     pub sql: String,
+    /// The tick from which it holds, where the log says so.
+    pub since: Timestamp,
 }
+
+impl PartialEq for Defined {
+    fn eq(&self, other: &Defined) -> bool {
+        (&self.origin, &self.by, &self.sql) == (&other.origin, &other.by, &other.sql)
+    }
+}
+
+impl Eq for Defined {}
 
 impl Defined {
     /// A view that stands in a file.
     pub fn in_file(sql: &str) -> Defined {
-        let (origin, by) = (FILE.to_owned(), OPERATOR.to_owned());
-        Defined { origin, by, sql: sql.to_owned() }
+        Defined { origin: FILE.to_owned(), ..Defined::stated(OPERATOR, sql) }
     }
 
     /// A view that somebody asked for while the instance ran.
     pub fn stated(by: &str, sql: &str) -> Defined {
-        Defined { origin: STATEMENT.to_owned(), by: by.to_owned(), sql: sql.to_owned() }
+        let (by, sql) = (by.to_owned(), sql.to_owned());
+        Defined { origin: STATEMENT.to_owned(), by, sql, since: Timestamp(0) }
     }
 }
 
@@ -93,19 +107,27 @@ impl Definitions {
             note("lateness_ms", stream.lateness_ms);
             note("retain_ms", stream.retain_ms);
         }
-        Definitions { settings, views, gone: BTreeMap::new() }
+        Definitions { settings, views, ..Definitions::default() }
     }
 
-    /// Adds or replaces a view.
-    pub fn define(&mut self, view: &str, defined: Defined) {
-        self.gone.remove(view);
-        self.views.insert(view.to_owned(), defined);
+    /// Adds or replaces a view; how it was defined before.
+    pub fn define(&mut self, view: &str, defined: Defined) -> Option<Defined> {
+        if self.gone.remove(view).is_some() {
+            self.anew.insert(view.to_owned());
+        }
+        self.views.insert(view.to_owned(), defined)
     }
 
     /// Takes a view away.
     pub fn undefine(&mut self, view: &str, by: &str) {
         self.views.remove(view);
+        self.anew.remove(view);
         self.gone.insert(view.to_owned(), by.to_owned());
+    }
+
+    /// Everything of it is recorded.
+    pub fn recorded(&mut self) {
+        self.anew.clear();
     }
 
     /// Takes in the records of a commit.
@@ -153,7 +175,8 @@ impl Definitions {
         for change in views {
             match change.sql {
                 Some(sql) => {
-                    let defined = Defined { origin: change.origin, by: change.by, sql };
+                    let (origin, by, since) = (change.origin, change.by, change.tick_at);
+                    let defined = Defined { origin, by, sql, since };
                     self.views.insert(change.view, defined)
                 }
                 None => self.views.remove(&change.view),
@@ -178,7 +201,11 @@ impl Definitions {
             setting: setting.clone(),
             setting_value: now.settings.get(setting).cloned(),
         });
-        let views = differing(&self.views, &now.views).map(|view| {
+        // What was made again in the same words is another all the same: of a source, other rows.
+        let again = now.anew.iter().filter(|view| self.views.get(*view) == now.views.get(*view));
+        let mut views: Vec<&String> = differing(&self.views, &now.views).chain(again).collect();
+        views.sort();
+        let views = views.into_iter().map(|view| {
             let (before, after) = (self.views.get(view), now.views.get(view));
             let change = match (before, after) {
                 (None, _) => "created",
@@ -258,6 +285,30 @@ mod tests {
         logged.logged(changes, views);
         assert_eq!(logged, after);
         assert!(logged.differences(&after).is_empty());
+    }
+
+    #[test]
+    fn what_was_taken_away_and_made_again_in_the_same_words_is_recorded() {
+        let (mut logged, mut now) = (Definitions::default(), Definitions::default());
+        let mut recorded = |now: &mut Definitions, tick: u64| -> Vec<String> {
+            let (settings, views) = logged.changes_to(now, Timestamp(tick));
+            let changes = views.iter().map(|view| format!("{} {}", view.change, view.view));
+            let changes = changes.collect();
+            logged.logged(settings, views);
+            now.recorded();
+            assert!(logged.stated().all(|(_, of)| of.since <= Timestamp(tick)));
+            changes
+        };
+        now.define("s", Defined::stated("anna", "a"));
+        now.define("t", Defined::stated("anna", "b"));
+        assert_eq!(recorded(&mut now, 5_000), ["created s", "created t"]);
+        assert!(recorded(&mut now, 10_000).is_empty());
+        now.undefine("s", "anna");
+        now.define("s", Defined::stated("anna", "a"));
+        assert_eq!(recorded(&mut now, 15_000), ["replaced s"]);
+        assert!(recorded(&mut now, 20_000).is_empty());
+        let since: Vec<u64> = logged.stated().map(|(_, of)| of.since.0).collect();
+        assert_eq!(since, [15_000, 5_000]);
     }
 
     #[test]

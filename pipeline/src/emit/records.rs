@@ -57,7 +57,8 @@ impl Said {
         self.setpoints.sort_by_cached_key(key);
     }
 
-    /// The records of these decisions and refusals, unlinked.
+    /// The records of these decisions and refusals, unlinked. `missing` are the partitions that the
+    /// tick was closed without, each with whether its door is broken.
     ///
     /// # Errors
     /// Arrow refuses a batch: a defect of this file.
@@ -65,7 +66,7 @@ impl Said {
         &self,
         tick: Timestamp,
         quarantine: &[Quarantined],
-        missing: &[String],
+        missing: &[(String, bool)],
     ) -> Result<Vec<(Kind, RecordBatch)>, ArrowError> {
         let mut all = Vec::new();
         add(&mut all, Kind::Action, tick, &self.actions, &["asset_id", "saw"], |a| Entry {
@@ -105,8 +106,12 @@ impl Said {
         })?;
         if !missing.is_empty() {
             let mut records = Records::in_order(tick);
-            for partition in missing {
-                let reason = "silent for longer than patience: the tick was closed without it";
+            for (partition, broken) in missing {
+                let reason = if *broken {
+                    "its door is broken: the tick was closed without it"
+                } else {
+                    "silent for longer than patience: the tick was closed without it"
+                };
                 let (subject, actor) = (partition.as_str(), "ingest");
                 records.push(&Entry { subject, actor, reason, ..Entry::default() });
             }

@@ -43,19 +43,23 @@ fn expiry(info: &RelationInfo) -> Option<Expiry> {
             (info.schema.index_of(&settings.def.event_time).ok()?, settings.retain_ms)
         }
         RelationKind::Decision { event_time } => (*event_time, DEFAULT_RETAIN_MS),
-        RelationKind::Table | RelationKind::View => (0, 0),
+        RelationKind::Table | RelationKind::View | RelationKind::Audit(_) => (0, 0),
     };
     (retain_ms > 0).then_some(Expiry { column, retain_ms, lateness_ms: None })
 }
 
 impl Handle {
-    /// The retained rows of a stream or decision after tick `tick`.
+    /// The retained rows of a stream or decision after tick `tick`; what the log holds of it before
+    /// `since` is another's of its name.
     pub(super) fn history(
         &self,
         name: &str,
         info: &RelationInfo,
-        tick: Timestamp,
+        (since, tick): (Timestamp, Timestamp),
     ) -> Result<RecordBatch, ReadError> {
+        if since > tick {
+            return Ok(RecordBatch::new_empty(info.schema.clone()));
+        }
         let failed = |message: String| ReadError::Failed { name: name.to_owned(), message };
         let expiry = expiry(info);
         let retained = |batch: &RecordBatch| match expiry {
@@ -66,7 +70,7 @@ impl Handle {
             && stream.def.envelope == Envelope::Upsert
         {
             let mut last = Last::new(stream).map_err(|error| failed(error.to_string()))?;
-            for committed in read_commits(&self.log, Timestamp(0), tick) {
+            for committed in read_commits(&self.log, since, tick) {
                 let committed = committed.map_err(|error| failed(error.to_string()))?;
                 last.take(name, &committed.commit).map_err(|error| failed(error.to_string()))?;
             }
@@ -75,7 +79,7 @@ impl Handle {
         // A row enters at the tick of its time or later, so older commits hold only older rows.
         let from = expiry.map_or(0, |e| tick.0.saturating_sub(e.retain_ms + HOUR_MS));
         let (mut batches, mut rows) = (Vec::new(), 0usize);
-        for committed in read_commits(&self.log, Timestamp(from), tick) {
+        for committed in read_commits(&self.log, since.max(Timestamp(from)), tick) {
             let committed = committed.map_err(|error| failed(error.to_string()))?;
             let pieces = pieces(name, info, &committed).map_err(&failed)?;
             batches.extend(pieces.iter().map(retained));

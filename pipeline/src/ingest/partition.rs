@@ -46,10 +46,14 @@ pub(super) struct Partition {
     pub(super) id: PartitionId,
     /// How much earlier than the greatest seen a reading on time may be, in milliseconds.
     out_of_order_ms: u64,
+    /// Ticks wait for it before it has said when it is.
+    promised: bool,
 
     pub(super) watermark: Option<Timestamp>,
     pub(super) ended: bool,
-    /// When it was last kept waiting for others.
+    /// Its door is broken.
+    pub(super) broken: bool,
+    /// When it was last kept waiting for others, or for its door.
     pub(super) held_at: Option<Timestamp>,
     /// Where rows replace each other: the greatest tick that one entered.
     entered: Timestamp,
@@ -65,14 +69,26 @@ impl Partition {
         Partition {
             id,
             out_of_order_ms,
+            promised: true,
             watermark: None,
             ended: false,
+            broken: false,
             held_at: None,
             entered: Timestamp(0),
             next: None,
             chunks: VecDeque::new(),
             skip: Vec::new(),
         }
+    }
+
+    /// The same, but nothing is expected of it before it has said when it is.
+    pub(super) fn joining(self) -> Partition {
+        Partition { promised: false, ..self }
+    }
+
+    /// Whether it has a say in when a tick closes.
+    pub(super) fn counts(&self) -> bool {
+        !self.ended && (self.promised || self.watermark.is_some())
     }
 
     /// Goes on where a commit left off.

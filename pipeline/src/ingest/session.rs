@@ -88,8 +88,10 @@ pub struct ClosedTick {
     pub quarantine: Vec<Quarantined>,
     /// How far every partition is committed with it.
     pub progress: Vec<Progress>,
-    /// `patience` closed it: the partitions that had not passed it.
+    /// The partitions that had not passed it: `patience` closed it, or their doors are broken.
     pub missing: Vec<PartitionId>,
+    /// Those of them whose doors are broken.
+    pub broken: BTreeSet<PartitionId>,
 }
 
 /// Where rows stand: stream, partition, and position of the first.
@@ -161,17 +163,47 @@ impl Session {
         self.streams.insert(name, settings.clone());
     }
 
-    /// Takes a stream and the partitions of its source away; rows that wait for their tick stay.
+    /// Takes a stream and the partitions of its source away, and the rows that wait for their tick:
+    /// another of its name may come before that closes, and they are none of its own.
     pub fn remove_stream(&mut self, name: &str) {
         self.streams.remove(name);
         self.partitions.retain(|id, _| id.source != name);
         self.absent.retain(|progress| !of_source(&progress.partition, name));
+        self.waiting.retain(|_, waiting| {
+            waiting.rows.retain(|((stream, ..), ..)| stream != name);
+            !waiting.rows.is_empty() || !waiting.quarantine.is_empty()
+        });
     }
 
     /// Adds a partition whose readings may be `out_of_order_ms` earlier than the greatest seen.
     pub fn add_partition(&mut self, id: PartitionId, out_of_order_ms: u64) {
         let partition = Partition::new(id.clone(), out_of_order_ms);
         self.partitions.entry(id).or_insert(partition);
+    }
+
+    /// Adds a partition that nobody waits for until it has said something: nothing was promised of
+    /// it. Where a commit tells of it, it goes on there.
+    pub fn join_partition(&mut self, id: PartitionId, out_of_order_ms: u64) {
+        if self.partitions.contains_key(&id) {
+            return;
+        }
+        let mut partition = Partition::new(id.clone(), out_of_order_ms).joining();
+        let written = id.to_string();
+        for progress in self.absent.extract_if(.., |progress| progress.partition == written) {
+            partition.restore(&progress);
+        }
+        self.partitions.insert(id, partition);
+    }
+
+    /// Says whether the door of a source is broken: nobody waits for its partitions then.
+    pub fn broken(&mut self, source: &str, broken: bool) {
+        let of = self.partitions.values_mut().filter(|partition| partition.id.source == source);
+        of.for_each(|partition| partition.broken = broken);
+    }
+
+    /// The sources whose partitions are read.
+    pub fn sources(&self) -> BTreeSet<String> {
+        self.partitions.keys().map(|id| id.source.clone()).collect()
     }
 
     /// Goes on after `tick`, whose commit wrote this progress.
@@ -309,40 +341,52 @@ impl Session {
 
     /// Closes the next tick if it may be closed.
     pub fn close(&mut self, now: Timestamp) -> Option<ClosedTick> {
-        for held in self.held() {
-            let of = self.partitions.get_mut(&held);
-            of.into_iter().for_each(|partition| partition.held_at = Some(now));
+        let held = self.held();
+        for partition in self.partitions.values_mut() {
+            if partition.broken || held.contains(&partition.id) {
+                partition.held_at = Some(now);
+            }
         }
         let step = self.settings.step;
-        let live = || self.partitions.values().filter(|p| !p.ended);
         let passed_by = |p: &Partition| p.watermark.map_or(Timestamp(0), |w| closed_by(step, w));
-        let all = live().map(passed_by).min();
+        let passed: Vec<Timestamp> = self.live().into_iter().map(passed_by).collect();
+        let (all, furthest) = (passed.iter().min().copied(), passed.iter().max().copied());
         let last = self.waiting.keys().next_back().copied();
-        // Where no partition is live, nothing more can come: everything that waits may close.
+        // Where nobody is waited for, everything that waits may close.
         let complete = all.or(last)?;
         if all.is_none() && complete.0 == 0 && self.closed.is_none() {
-            // Only what could not be read, and so has no time, waits: it gets the first tick.
-            return Some(self.seal(Timestamp(step.millis()), Vec::new()));
+            // Only what could not be read, and so has no time, waits: it gets the first tick, once
+            // nothing more can come.
+            let over = self.partitions.values().all(|p| p.ended);
+            return over.then(|| self.seal(Timestamp(step.millis()), Vec::new()));
         }
-        let furthest = live().map(passed_by).max().unwrap_or_default();
+        let furthest = furthest.unwrap_or_default();
         if self.passed.back().is_none_or(|(tick, _)| *tick < furthest) {
             self.passed.push_back((furthest, now));
         }
         let next = self.next_tick(complete.max(furthest))?;
-        let mut missing = Vec::new();
+        let lacks = |p: &Partition| passed_by(p) < next;
         if next > complete {
             let patience = self.settings.patience_ms?;
             let (_, since) = self.passed.iter().find(|(tick, _)| *tick >= next)?;
-            // Whom we keep waiting is not silent; its time begins when it may speak again.
+            // Whom we keep waiting is not silent, nor who cannot speak; its time begins when it may
+            // speak again.
             let since = |p: &Partition| p.held_at.map_or(*since, |held| held.max(*since));
-            let live = self.partitions.values().filter(|p| !p.ended);
-            let lacking: Vec<&Partition> = live.filter(|p| passed_by(p) < next).collect();
-            if lacking.iter().any(|p| now < since(p).plus(patience)) {
+            if self.live().into_iter().any(|p| lacks(p) && now < since(p).plus(patience)) {
                 return None;
             }
-            missing = lacking.into_iter().map(|p| p.id.clone()).collect();
         }
+        let missing = self.partitions.values().filter(|p| p.counts() && lacks(p));
+        let missing = missing.map(|p| p.id.clone()).collect();
         Some(self.seal(next, missing))
+    }
+
+    /// The partitions that a tick waits for: those that count and whose doors are open. Where all
+    /// doors are broken, nobody else tells the time, and it stands still.
+    fn live(&self) -> Vec<&Partition> {
+        let counting = || self.partitions.values().filter(|p| p.counts());
+        let open: Vec<&Partition> = counting().filter(|p| !p.broken).collect();
+        if open.is_empty() { counting().collect() } else { open }
     }
 
     /// The tick to close next, given that none after `until` can be.
@@ -378,7 +422,9 @@ impl Session {
             self.passed.pop_front();
         }
         let progress = self.progress(tick);
-        ClosedTick { tick, streams, quarantine, progress, missing }
+        let of = |id: &&PartitionId| self.partitions.get(*id).is_some_and(|p| p.broken);
+        let broken = missing.iter().filter(of).cloned().collect();
+        ClosedTick { tick, streams, quarantine, progress, missing, broken }
     }
 }
 

@@ -18,6 +18,8 @@ use proptest::prelude::any;
 use proptest::proptest;
 use schemas::catalog::Catalog;
 use schemas::event::MeterReading;
+use schemas::event::StreamDef;
+use schemas::event::WeatherObservation;
 use schemas::relation::Relation;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
@@ -377,4 +379,152 @@ fn a_partition_that_is_held_is_not_silent() {
     session.take(piece(1, &[1, 102, 201], 2, 3));
     let next = session.close(Timestamp(19_999)).unwrap();
     assert_eq!((next.tick.0, next.missing), (BEGIN + 100_000, vec![partition(2)]));
+}
+
+/// The ticks that close now, in seconds, with who was missing.
+fn closing(session: &mut Session, now: Timestamp) -> Vec<(u64, Vec<PartitionId>)> {
+    let mut ticks = Vec::new();
+    while let Some(closed) = session.close(now) {
+        ticks.push(((closed.tick.0 - BEGIN) / 1_000, closed.missing));
+    }
+    ticks
+}
+
+#[test]
+fn nobody_waits_for_a_door_that_is_broken() {
+    let mut session = session(None);
+    session.take(piece(0, &[1, 22, 31, 42], 0, 2));
+    session.take(piece(1, &[1, 12], 0, 2));
+    // The second is at 7 s.
+    assert_eq!(closing(&mut session, Timestamp(0)), [(5, vec![])]);
+    // Both are of one source: where all doors are broken, time stands still.
+    session.broken("meters", true);
+    assert_eq!(closing(&mut session, Timestamp(0)), []);
+    let others = PartitionId::new("others", 0);
+    session.add_partition(others.clone(), 0);
+    let mark = |at: u64, position| {
+        let (partition, at) = (others.clone(), Timestamp(BEGIN + at * 1_000));
+        Polled::Mark { partition, at, position }
+    };
+    session.take(mark(15, 1));
+    let closed = session.close(Timestamp(0)).unwrap();
+    assert_eq!(closed.tick, Timestamp(BEGIN + 10_000));
+    assert_eq!(closed.missing, [partition(1)], "the first had passed it");
+    assert_eq!(closed.broken, BTreeSet::from([partition(1)]));
+    assert_eq!(closing(&mut session, Timestamp(0)), [(15, vec![partition(1)])]);
+    // Once the door opens it is waited for again, and what it says is a correction.
+    session.broken("meters", false);
+    session.take(mark(40, 2));
+    session.take(piece(0, &[1, 22, 31, 42], 2, 4));
+    assert_eq!(closing(&mut session, Timestamp(0)), []);
+    session.take(piece(1, &[1, 12, 13, 45], 2, 4));
+    let next = session.close(Timestamp(0)).unwrap();
+    assert_eq!((next.tick, next.missing), (Timestamp(BEGIN + 20_000), vec![]));
+    let rows = MeterReading::from_batch(&next.streams[0].1).unwrap();
+    let late = Timestamp(BEGIN + 13_000);
+    assert!(rows.iter().any(|row| row.measured_at == late), "{rows:?}");
+}
+
+#[test]
+fn the_time_of_a_door_that_opens_again_begins_then() {
+    let mut session = session(Some(10_000));
+    let others = PartitionId::new("others", 0);
+    session.add_partition(others.clone(), 5_000);
+    session.broken("others", true);
+    session.take(piece(0, &[1, 30], 0, 2));
+    assert_eq!(closing(&mut session, Timestamp(0)), []);
+    assert_eq!(closing(&mut session, Timestamp(9_000)), []);
+    session.broken("others", false);
+    // The silent meter has had its time at 10 s; that of the others begins with their door.
+    assert_eq!(closing(&mut session, Timestamp(18_999)), []);
+    let closed = session.close(Timestamp(19_000)).unwrap();
+    assert_eq!(closed.missing, [partition(1), others]);
+    assert!(closed.broken.is_empty());
+}
+
+#[test]
+fn nobody_waits_for_who_joins_before_it_has_said_something() {
+    let mut session = session(None);
+    let own = PartitionId::new("own", 0);
+    session.join_partition(own.clone(), 0);
+    session.take(piece(0, &[1, 18], 0, 2));
+    session.take(piece(1, &[1, 18], 0, 2));
+    let ticks = closing(&mut session, Timestamp(0));
+    assert_eq!(ticks, [(5, vec![]), (10, vec![])], "it is silent, and misses nothing");
+    // What it says first enters the open tick, and from then on it is waited for.
+    let rows = MeterReading::to_batch(&[reading(3)]);
+    session.take(Polled::Batch(Fetched::of_rows(own.clone(), MeterReading::NAME, rows, 0)));
+    session.take(piece(0, &[1, 18, 31], 2, 3));
+    session.take(piece(1, &[1, 18, 31], 2, 3));
+    assert_eq!(closing(&mut session, Timestamp(0)), []);
+    let at = Timestamp(BEGIN + 15_000);
+    session.take(Polled::Mark { partition: own.clone(), at, position: 2 });
+    let closed = session.close(Timestamp(0)).unwrap();
+    assert_eq!((closed.tick, closed.streams[0].1.num_rows()), (at, 1));
+    assert!(session.close(Timestamp(0)).is_none());
+    // What nobody reads goes on when it joins again, and is waited for: it has spoken.
+    let mut again = self::session(None);
+    again.restore(closed.tick, &closed.progress);
+    again.take(piece(0, &[1, 18, 31], 1, 3));
+    again.take(piece(1, &[1, 18, 31], 1, 3));
+    again.join_partition(own.clone(), 0);
+    assert_eq!(closing(&mut again, Timestamp(0)), []);
+    let resume = |p: &Progress| (p.partition == own.to_string()).then_some(p.resume);
+    assert_eq!(again.progress(closed.tick).iter().find_map(resume), Some(2));
+    again.take(Polled::End { partition: own });
+    assert_eq!(closing(&mut again, Timestamp(0)), [(20, vec![]), (25, vec![])]);
+}
+
+#[test]
+fn who_joins_and_gives_nothing_that_can_be_read_stops_nobody_and_begins_no_time() {
+    let mut session = Session::new(
+        IngestSettings { patience_ms: None, ..IngestSettings::default() },
+        Catalog::built_in().streams(),
+    );
+    session.join_partition(partition(0), 0);
+    let Polled::Batch(mut fetched) = piece(0, &[1], 0, 1) else { unreachable!() };
+    let refusal = connectors::source::Refusal {
+        reason: connectors::source::Reason::Malformed,
+        detail: "not JSON".to_owned(),
+    };
+    fetched.rows = fetched.rows.slice(0, 0);
+    fetched.positions = Vec::new();
+    fetched.refused = vec![connectors::source::Refused::new(0, refusal, b"?")];
+    session.take(Polled::Batch(fetched));
+    assert!(session.close(Timestamp(0)).is_none(), "there is no time yet");
+    session.add_partition(partition(1), 0);
+    session.take(piece(1, &[1, 12], 0, 2));
+    let closed = session.close(Timestamp(0)).unwrap();
+    assert_eq!((closed.tick, closed.quarantine.len()), (Timestamp(BEGIN + 5_000), 1));
+}
+
+#[test]
+fn a_source_that_is_taken_away_leaves_nothing_for_another_of_its_name() {
+    let mut session = session(None);
+    let catalog = Catalog::built_in();
+    let weather = catalog.streams().find(|s| s.def.name == WeatherObservation::NAME).unwrap();
+    let mut settings = weather.clone();
+    settings.def.name = "own".to_owned();
+    session.add_stream(&settings);
+    let own = PartitionId::new("own", 0);
+    session.join_partition(own.clone(), 0);
+    let observed_at = Timestamp(BEGIN + 1_000);
+    let row = WeatherObservation { observed_at, ..WeatherObservation::example() };
+    let rows = WeatherObservation::to_batch(&[row]);
+    session.take(Polled::Batch(Fetched::of_rows(own.clone(), "own", rows, 0)));
+    session.remove_stream("own");
+    // Another of its name, with other columns, before the tick closes.
+    let meters = catalog.streams().find(|s| s.def.name == MeterReading::NAME).unwrap();
+    settings.def = StreamDef { name: "own".to_owned(), ..meters.def.clone() };
+    session.add_stream(&settings);
+    session.join_partition(own.clone(), 0);
+    let rows = MeterReading::to_batch(&[reading(2)]);
+    session.take(Polled::Batch(Fetched::of_rows(own.clone(), "own", rows, 0)));
+    session.take(Polled::End { partition: own });
+    session.take(piece(0, &[1, 12], 0, 2));
+    session.take(piece(1, &[1, 12], 0, 2));
+    let closed = session.close(Timestamp(0)).unwrap();
+    let rows: Vec<(&str, usize)> =
+        closed.streams.iter().map(|(name, rows)| (name.as_str(), rows.num_rows())).collect();
+    assert_eq!(rows, [(MeterReading::NAME, 2), ("own", 1)]);
 }

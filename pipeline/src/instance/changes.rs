@@ -14,7 +14,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use schemas::catalog::RelationInfo;
 use schemas::catalog::RelationKind;
 use schemas::contract::IndexPlan;
 use schemas::event::Envelope;
@@ -40,6 +42,9 @@ use crate::workers::Swap;
 /// Parts of a past that may be on their way to the workers.
 const PARTS_IN_FLIGHT: u64 = 2;
 
+/// How often to look how far a past is that everything waits for.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
 /// Additions and what becomes of them.
 #[derive(Default)]
 pub(super) struct Additions {
@@ -55,6 +60,10 @@ pub(super) struct Additions {
     pub(super) swapped: BTreeSet<String>,
     /// Indexes on views that work off their past, and who asked for them.
     waiting: Vec<(IndexPlan, String)>,
+    /// Additions that read the audit log themselves.
+    pub(super) of_audit: BTreeSet<usize>,
+    /// How views were defined that others take the place of, until these can be read.
+    replaced: BTreeMap<String, Defined>,
     /// Wishes that wait for a pause.
     wishes: Vec<Wish>,
     /// Those that have caught up and wait for a pause to be shown.
@@ -116,10 +125,28 @@ impl Instance {
     }
 
     fn create(&mut self, plan: ViewPlan, by: &str) -> Result<(), InstanceError> {
+        let before = self.defined.define(&plan.name, Defined::stated(by, &plan.sql));
+        self.additions.replaced.extend(before.map(|before| (plan.name.clone(), before)));
+        self.begin_view(plan)
+    }
+
+    fn begin_view(&mut self, plan: ViewPlan) -> Result<(), InstanceError> {
         let relation = self.numbered();
         self.views.prepare(relation, &plan)?;
-        self.defined.define(&plan.name, Defined::stated(by, &plan.sql));
         self.begin(relation, plan, None)
+    }
+
+    /// Builds the views that read the audit log, each after those it reads, and waits until they
+    /// have worked off what was recorded: nothing else goes on yet.
+    pub(super) fn follow(&mut self, followers: Vec<ViewPlan>) -> Result<(), InstanceError> {
+        for plan in followers {
+            self.begin_view(plan)?;
+            while !self.additions.hydrating.is_empty() {
+                self.changes()?;
+                std::thread::sleep(LOOK_EVERY);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn create_index(&mut self, plan: IndexPlan, by: &str) -> Result<(), InstanceError> {
@@ -175,11 +202,14 @@ impl Instance {
             takes.push((read.name.clone(), take));
             reads.push(read);
         }
+        if reads.iter().any(|read| matches!(read.from, ReadFrom::Audit(_))) {
+            self.additions.of_audit.insert(relation);
+        }
         let step = self.flow.step;
         let (is_index, uses) = (index.is_some(), serving.into_values().map(|(n, _)| n).collect());
         self.workers.add(Addition { relation, view: plan, reads, step, index })?;
         let dir = self.settings.data_dir.join("audit");
-        let past = PastReader::start(dir, self.tick(), takes);
+        let past = PastReader::start(dir, self.tick(), takes, self.doors.since().clone());
         let past = past.map_err(|error| InstanceError::Replay {
             tick: self.tick(),
             message: format!("the past of {name} cannot be read: {error}"),
@@ -196,7 +226,6 @@ impl Instance {
         let desk = self.handle.desk();
         let uses = desk.standing.get(&plan.name).map_or(&[][..], |standing| &standing.uses);
         let mut serving = BTreeMap::new();
-        // What is used already comes behind what was chosen.
         for name in uses {
             let Some(index) = desk.indexes.get(name) else { continue };
             let relation = &index.plan.relation;
@@ -228,6 +257,10 @@ impl Instance {
                 _ => Takes::Rows(info.schema.clone()),
             };
             return Some((read(info.schema, ReadFrom::Outside(input)), takes));
+        }
+        if let Some(RelationInfo { schema, kind: RelationKind::Audit(kind) }) = &info {
+            let takes = Takes::Audit(*kind, schema.clone());
+            return Some((read(schema.clone(), ReadFrom::Audit(*kind)), takes));
         }
         if let Some(info) = info.filter(|i| matches!(i.kind, RelationKind::Decision { .. })) {
             let published = self.flow.published();
@@ -279,11 +312,17 @@ impl Instance {
         for (relation, why) in failed {
             let of = self.additions.hydrating.iter().find(|h| h.relation == relation);
             if let Some(name) = of.map(|hydrating| hydrating.name.clone()) {
-                self.workers.remove(relation)?;
+                self.end(relation)?;
                 self.give_up(&name, relation, &why);
             }
         }
         Ok(())
+    }
+
+    /// Ends an addition.
+    fn end(&mut self, relation: usize) -> Result<(), InstanceError> {
+        self.additions.of_audit.remove(&relation);
+        Ok(self.workers.remove(relation)?)
     }
 
     /// A view cannot be built: it is as if it had not been asked for.
@@ -304,8 +343,13 @@ impl Instance {
                 desk.indexes.remove(&plan.name);
                 self.defined.undefine(&plan.name, OPERATOR);
             }
-        } else if let Some(standing) = desk.standing.get_mut(name) {
-            standing.hydrating = None;
+        } else if let Some(before) = desk.standing.remove(name).and_then(|new| new.before) {
+            let (schema, kind) = (before.plan.root.schema.clone(), RelationKind::View);
+            desk.catalog.add(name, RelationInfo { schema, kind });
+            desk.standing.insert(name.to_owned(), *before);
+            if let Some(defined) = self.additions.replaced.remove(name) {
+                self.defined.define(name, defined);
+            }
             // What waited for the one that failed is on the one that stays.
             let waiting = self.additions.waiting.extract_if(.., |(p, _)| p.relation == name);
             let wishes = waiting.map(|(plan, by)| Wish::CreateIndex { plan: Box::new(plan), by });
@@ -333,11 +377,12 @@ impl Instance {
             self.additions.swapped.insert(name.clone());
         }
         self.views.show(relation, &name);
+        self.additions.replaced.remove(&name);
         if let Some(old) = self.additions.shown.insert(name.clone(), relation) {
-            self.workers.remove(old)?;
+            self.end(old)?;
         }
         if let Some(standing) = self.handle.desk().standing.get_mut(&name) {
-            (standing.hydrating, standing.uses) = (None, uses);
+            (standing.hydrating, standing.uses, standing.before) = (None, uses, None);
         }
         tracing::info!(view = %name, tick = %self.tick(), "can be read");
         for (plan, by) in std::mem::take(&mut self.additions.waiting) {
@@ -351,9 +396,10 @@ impl Instance {
         let hydrating = self.additions.hydrating.iter().position(of);
         let hydrating = hydrating.map(|at| self.additions.hydrating.remove(at).relation);
         for relation in hydrating.into_iter().chain(self.additions.shown.remove(view)) {
-            self.workers.remove(relation)?;
+            self.end(relation)?;
             self.views.remove(relation);
         }
+        self.additions.replaced.remove(view);
         // One that was built at the start goes on unseen until the next.
         if let Some(relation) = self.views.relation(view) {
             self.views.remove(relation);
@@ -367,7 +413,7 @@ impl Instance {
         self.additions.hydrating.retain(|h| !(h.index && h.name == index));
         self.additions.waiting.retain(|(plan, _)| plan.name != index);
         if let Some(relation) = self.additions.indexes.remove(index) {
-            self.workers.remove(relation)?;
+            self.end(relation)?;
         }
         self.defined.undefine(index, by);
         Ok(())

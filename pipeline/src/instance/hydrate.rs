@@ -25,6 +25,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 use schemas::audit::Kind;
+use schemas::audit::table;
 use schemas::row::RowCodec;
 use schemas::time::Timestamp;
 
@@ -55,6 +56,8 @@ pub(super) enum Takes {
     Upserts(Box<Upsert>),
     /// What an agent said, from the audit records of this kind.
     Said(Kind, SchemaRef),
+    /// The audit records of this kind, as rows of their table.
+    Audit(Kind, SchemaRef),
     /// Nothing: a view, or what an index has.
     Nothing,
 }
@@ -78,7 +81,8 @@ pub(super) struct PastReader {
 }
 
 impl PastReader {
-    /// Reads the commits in `dir` up to `until`.
+    /// Reads the commits in `dir` up to `until`; what stands there of a stream before its tick in
+    /// `since` is another's of its name.
     ///
     /// # Errors
     /// The system has no thread left.
@@ -86,10 +90,11 @@ impl PastReader {
         dir: PathBuf,
         until: Timestamp,
         takes: Vec<(String, Takes)>,
+        since: BTreeMap<String, Timestamp>,
     ) -> std::io::Result<PastReader> {
         let (to, parts) = sync_channel(1);
         let thread = std::thread::Builder::new().name("past".to_owned());
-        thread.spawn(move || read(&dir, until, takes, &to))?;
+        thread.spawn(move || read(&dir, until, (takes, &since), &to))?;
         Ok(PastReader { parts, until, first: None, at: Timestamp(0), sent: 0 })
     }
 
@@ -135,7 +140,11 @@ impl Gathered {
     fn part(self, takes: &[(String, Takes)], until: Timestamp, last: bool) -> Part {
         let mut deltas = self.deltas;
         for (input, pieces) in self.rows {
-            let (Takes::Rows(schema) | Takes::Table(schema)) = &takes[input].1 else { continue };
+            let (Takes::Rows(schema) | Takes::Table(schema) | Takes::Audit(_, schema)) =
+                &takes[input].1
+            else {
+                continue;
+            };
             let batch = concat_batches(schema, &pieces).expect("pieces of one relation");
             deltas.push((input, PastRows::Batch(whole(until, batch, Diffs::All(1)))));
         }
@@ -150,7 +159,7 @@ fn whole(until: Timestamp, batch: RecordBatch, diffs: Diffs) -> DeltaBatch {
 fn read(
     dir: &Path,
     until: Timestamp,
-    mut takes: Vec<(String, Takes)>,
+    (mut takes, since): (Vec<(String, Takes)>, &BTreeMap<String, Timestamp>),
     to: &SyncSender<Result<Part, String>>,
 ) {
     let logged = takes.iter().any(|(_, takes)| !matches!(takes, Takes::Nothing));
@@ -172,7 +181,7 @@ fn read(
             }
         }
         before = commit.tick;
-        if let Err(why) = take(&mut takes, &commit, &mut gathered) {
+        if let Err(why) = take((&mut takes[..], since), &commit, &mut gathered) {
             to.send(Err(why)).unwrap_or_default();
             return;
         }
@@ -198,13 +207,16 @@ fn brings_table(takes: &[(String, Takes)], commit: &TickCommit) -> bool {
 
 /// Gathers what a commit holds of the inputs.
 fn take(
-    takes: &mut [(String, Takes)],
+    (takes, since): (&mut [(String, Takes)], &BTreeMap<String, Timestamp>),
     commit: &TickCommit,
     gathered: &mut Gathered,
 ) -> Result<(), String> {
     let TickCommit { tick, inputs, audit, .. } = commit;
     let tick = *tick;
     for (index, (name, takes)) in takes.iter_mut().enumerate() {
+        if since.get(name).is_some_and(|since| tick < *since) {
+            continue;
+        }
         match takes {
             Takes::Rows(_) | Takes::Table(_) => {
                 for (logged, batch) in inputs {
@@ -237,6 +249,13 @@ fn take(
                     let rows = said(*kind, records, schema)?;
                     gathered.count += rows.len();
                     gathered.deltas.push((index, PastRows::Rows(rows.into())));
+                }
+            }
+            Takes::Audit(kind, _) => {
+                for (_, records) in audit.iter().filter(|(of, _)| of == kind) {
+                    let rows = table::rows(*kind, records).map_err(|e| e.to_string())?;
+                    gathered.count += rows.num_rows();
+                    gathered.rows.entry(index).or_default().push(rows);
                 }
             }
             Takes::Nothing => {}

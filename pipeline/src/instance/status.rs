@@ -20,6 +20,7 @@ use schemas::catalog::RelationKind;
 use schemas::contract::IndexPlan;
 use schemas::contract::SourceStatus;
 use schemas::contract::Status;
+use schemas::plan::ViewPlan;
 
 use super::Done;
 use super::Instance;
@@ -63,19 +64,21 @@ pub(super) fn handle(
     settings: &InstanceSettings,
     flow: &Flow,
     catalog: &Catalog,
-    (stated, indexes): (&BTreeMap<String, Defined>, &[IndexPlan]),
+    (followers, stated, indexes): (&[ViewPlan], &BTreeMap<String, Defined>, &[IndexPlan]),
     views: &Arc<Views>,
     gauges: Gauges,
 ) -> (Handle, Receiver<Wish>) {
     let (wishes, wished) = unbounded();
     let mut catalog = catalog.clone();
     let mut standing = BTreeMap::new();
-    for plan in &flow.views {
+    let of_flow = flow.views.iter().map(|plan| (plan, true));
+    for (plan, in_flow) in of_flow.chain(followers.iter().map(|plan| (plan, false))) {
         let (schema, kind) = (plan.root.schema.clone(), RelationKind::View);
         catalog.add(&plan.name, RelationInfo { schema, kind });
         let in_file = !stated.contains_key(&plan.name);
-        let (plan, hydrating, uses) = (plan.clone(), None, Vec::new());
-        let of = Standing { plan, in_file, in_flow: true, hydrating, uses };
+        let (plan, uses, before) = (plan.clone(), Vec::new(), None);
+        let hydrating = if in_flow { None } else { Some(0) };
+        let of = Standing { plan, in_file, in_flow, hydrating, uses, before };
         standing.insert(of.plan.name.clone(), of);
     }
     let agents_read: Vec<String> = match &flow.agents {
@@ -88,9 +91,10 @@ pub(super) fn handle(
         ..Status::default()
     };
     let tables = BTreeMap::new();
-    let views_of = flow.views.iter().map(|view| &view.name);
+    let views_of = flow.views.iter().chain(followers).map(|view| &view.name);
     let others: BTreeSet<&String> = views_of.chain(indexes.iter().map(|i| &i.name)).collect();
-    let sources = stated.keys().filter(|name| !others.contains(name)).cloned().collect();
+    let sources = stated.iter().filter(|(name, _)| !others.contains(name));
+    let sources = sources.map(|(name, of)| (name.clone(), of.since)).collect();
     let indexes = indexes.iter().map(|plan| {
         let of = StandingIndex { plan: plan.clone(), relation: None, hydrating: Some(0) };
         (plan.name.clone(), of)
@@ -135,8 +139,15 @@ impl Instance {
     /// The whole status, for whoever asks now.
     pub fn note_status(&mut self) {
         let tick = self.tick();
-        let sources = self.session.progress(tick);
-        let sources = sources.iter().map(|progress| self.source(progress)).collect();
+        let progress = self.session.progress(tick);
+        let mut sources: Vec<SourceStatus> = progress.iter().map(|p| self.source(p)).collect();
+        // One that has given nothing yet has no partition to show.
+        for (source, why) in self.doors.broken() {
+            if !sources.iter().any(|known| known.source == *source) {
+                let (source, error) = (source.clone(), Some(why.clone()));
+                sources.push(SourceStatus { source, error, ..SourceStatus::default() });
+            }
+        }
         let (p50, p99) = (self.measured.latency_ms(0.5), self.measured.latency_ms(0.99));
         let tables = self.tables.rows();
         let mut desk = self.handle.desk();
@@ -156,6 +167,7 @@ impl Instance {
             watermark: progress.watermark,
             missed: missed.map_or(0, |(_, missed)| *missed),
             ended: progress.ended,
+            error: self.doors.broken().get(source).cloned(),
         }
     }
 }

@@ -169,17 +169,28 @@ impl Evaluator {
                 }
             }
         }
-        let columns = (self.projections.iter())
-            .map(|p| p.evaluate(&batch).map_err(|e| (p.to_string(), e)))
+        let named = |at: usize, e: EvalError| (self.projections[at].to_string(), e);
+        let columns = (0..self.projections.len())
+            .map(|at| self.value(at, &batch).map_err(|e| named(at, e)))
             .collect::<Result<Vec<ArrayRef>, _>>()?;
         let batch = self.batch(columns, batch.num_rows());
         Ok(Some(DeltaBatch { time: delta.time, batch, diffs }))
     }
 
+    /// The value of a projection, of the type that the plan gives its column.
+    fn value(&self, at: usize, batch: &RecordBatch) -> Result<ArrayRef, EvalError> {
+        let value = self.projections[at].evaluate(batch)?;
+        let (found, planned) = (value.data_type(), self.schema.field(at).data_type());
+        if found == planned {
+            return Ok(value);
+        }
+        Err(EvalError { message: format!("it is {found}, and {planned} was planned") })
+    }
+
     fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> RecordBatch {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            .expect("the planner knows the types of its expressions")
+            .expect("the values are of the columns' types")
     }
 
     /// One row with NULL for every value that fails; a filter that fails is not true.
@@ -190,9 +201,9 @@ impl Evaluator {
                 return None;
             }
         }
-        let columns = (self.projections.iter().zip(self.schema.fields()))
-            .map(|(p, field)| {
-                let value = p.evaluate(&delta.batch);
+        let columns = (self.schema.fields().iter().enumerate())
+            .map(|(at, field)| {
+                let value = self.value(at, &delta.batch);
                 value.unwrap_or_else(|_| new_null_array(field.data_type(), 1))
             })
             .collect();

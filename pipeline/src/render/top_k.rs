@@ -16,6 +16,7 @@ use std::sync::Arc;
 use differential_dataflow::AsCollection;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map;
 use schemas::plan::Expiry;
 use schemas::plan::OrderBy;
 use schemas::row::Row;
@@ -215,7 +216,11 @@ impl Groups {
     fn add(&mut self, candidate: Candidate) {
         let Candidate { group, order, row, until, diff, .. } = candidate;
         let empty = || Group { kept: Kept::Few(SmallVec::new()), due: Time::MAX };
-        let group = self.groups.entry(group).or_insert_with(empty);
+        let mut held = match self.groups.entry(group) {
+            hash_map::Entry::Occupied(held) => held,
+            hash_map::Entry::Vacant(place) => place.insert_entry(empty()),
+        };
+        let group = held.get_mut();
         self.heap.see(&order);
         self.heap.see(&row);
         let before = group.kept.len();
@@ -224,25 +229,26 @@ impl Groups {
             group.kept.truncate(self.limit);
         }
         self.rows = self.rows + group.kept.len() - before;
+        if until < group.due {
+            group.due = until;
+            self.due.entry(until).or_default().push(held.key().clone());
+        }
     }
 
-    /// Forgets rows whose time has come and asks to be woken for the next.
+    /// Forgets rows whose time has come and asks to be woken for the next. Where none has, no row
+    /// is looked at.
     fn forget(&mut self, key: &Row, at: Time) {
         let Some(group) = self.groups.get_mut(key) else { return };
-        let before = group.kept.len();
-        let next = group.kept.forget(at);
-        self.rows = self.rows + group.kept.len() - before;
-        match next {
-            None => {
-                self.groups.remove(key);
+        if group.due <= at {
+            let before = group.kept.len();
+            group.due = group.kept.forget(at).unwrap_or(Time::MAX);
+            self.rows = self.rows + group.kept.len() - before;
+            if group.due < Time::MAX {
+                self.due.entry(group.due).or_default().push(key.clone());
             }
-            Some(until) if until < group.due || group.due <= at => {
-                group.due = until;
-                if until < Time::MAX {
-                    self.due.entry(until).or_default().push(key.clone());
-                }
-            }
-            Some(_) => {}
+        }
+        if group.kept.len() == 0 {
+            self.groups.remove(key);
         }
     }
 }

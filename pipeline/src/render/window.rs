@@ -1,22 +1,31 @@
 //! Window: what functions say of each row's place among the rows of its partition.
 //!
 //! All rows of a partition are kept in order, each with the values that it was last shown with. A
-//! tick that touches a partition computes all of it anew, by the functions that the plan brings,
-//! and puts out only the rows whose values are others now.
+//! tick that touches a partition computes anew what its changes can reach, by the functions that
+//! the plan brings, and puts out only the rows whose values are others now. How far calls reach,
+//! the plan says ([`Reach`]), and what that makes of a change is in [`part`]: a few rows around it,
+//! or all from there on, which go on from the value that shows before. Where a call of the node
+//! looks anywhere, or half of a partition changes, all of it is computed.
 //!
 //! A partition for which a function has no value is left out and is a fault while that is so; under
-//! `on_error = 'null'` the function's column is NULL.
+//! `on_error = 'null'` the function's column is NULL. Either way all of it is computed until there
+//! is a value again: at which rows the function fails, nobody knows.
+//!
+//! **Invariant:** a part shows what the whole would. So nothing of it is said before all of it has
+//! been computed, and where a part has no value, the whole is asked.
 //!
 //! # Bounds
 //!
 //! Every row of the input and its values, for as long as the row stands. With `expire` a partition
 //! goes whole when its time is older than the stream retains, and its fault with it.
 
+mod part;
+
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
+use arrow_array::RecordBatch;
 use arrow_array::new_null_array;
 use arrow_cast::cast;
 use arrow_schema::Schema;
@@ -30,6 +39,7 @@ use schemas::plan::Node;
 use schemas::plan::OnError;
 use schemas::plan::Op;
 use schemas::plan::OrderBy;
+use schemas::plan::Reach;
 use schemas::plan::WindowCall;
 use schemas::row::Row;
 use schemas::row::RowCodec;
@@ -37,10 +47,15 @@ use smallvec::SmallVec;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::core::OkErr;
 
+use self::part::Looks;
+use self::part::Part;
+use self::part::Place;
+use self::part::Rows;
 use super::Context;
 use super::RenderError;
 use super::candidate::Candidate;
 use super::candidate::candidates;
+use super::candidate::ordered;
 use super::codec;
 use super::convert::OF_SCHEMA;
 use super::map_filter::describe;
@@ -88,28 +103,15 @@ pub(crate) fn window<'s>(
     (expire, gauge): (Option<Expiry>, Arc<Gauge>),
 ) -> Result<Edge<'s>, RenderError> {
     let mut faults = input.faults.clone();
-    let schema = shape.schema.clone();
-    let values: Vec<_> = shape.calls.iter().map(|call| call.output.as_ref().clone()).collect();
-    let values = nullable(&Arc::new(Schema::new(values)));
-    let state = Partitions {
-        rows: codec(&input.schema, "Window")?,
-        keys: codec(&project(&input.schema, &shape.partition), "Window")?,
-        values: codec(&values, "Window")?,
-        calls: shape.calls,
-        lenient: context.on_error == OnError::Null,
-        partitions: HashMap::default(),
-        due: BTreeMap::new(),
-        entries: 0,
-        row_heap: MeanHeap::default(),
-        value_heap: MeanHeap::default(),
-    };
+    let lenient = context.on_error == OnError::Null;
+    let state = Partitions::new(&input.schema, &shape, lenient)?;
     let state = Gauged::new(state, gauge);
     let rows = candidates(input, &shape.partition, &shape.order, expire, "Window")?;
     let route = Exchange::new(|c: &Candidate| crate::route(c.group.as_bytes()));
     let said = stepwise(rows, route, "Window", |c: &Candidate| c.time, state);
     let (oks, failed) = said.ok_err(|said: Said| said);
     faults.push(failed.as_collection());
-    Ok(Edge { schema, oks: Oks::Rows(oks.as_collection()), faults })
+    Ok(Edge { schema: shape.schema, oks: Oks::Rows(oks.as_collection()), faults })
 }
 
 /// Equal rows of a partition.
@@ -120,10 +122,19 @@ struct Entry {
     shown: SmallVec<[Row; 1]>,
 }
 
-/// One partition: its rows by order, and by their bytes where that calls them equal.
+impl Entry {
+    /// How many of them there are now.
+    fn there(&self) -> usize {
+        self.count.max(0) as usize
+    }
+}
+
+/// One partition.
 #[derive(Debug, Default)]
 struct Partition {
-    rows: BTreeMap<(Row, Row), Entry>,
+    rows: Rows,
+    /// Whether a function had no value.
+    failed: bool,
     fault: Option<Fault>,
 }
 
@@ -133,6 +144,8 @@ struct Partitions {
     keys: RowCodec,
     values: RowCodec,
     calls: Vec<WindowCall>,
+    /// How far the calls look, if not anywhere.
+    looks: Option<Looks>,
     /// Whether what has no value is NULL, and not a fault.
     lenient: bool,
 
@@ -148,7 +161,7 @@ struct Partitions {
 impl Keeps for Partitions {
     /// Rows that differ, with their place and their values.
     fn kept(&self) -> Kept {
-        let entries = self.entries * size_of::<((Row, Row), Entry)>();
+        let entries = self.entries * size_of::<(Place, Entry)>();
         // A place and a row are each seen once.
         let heap = self.row_heap.of(2 * self.entries) + self.value_heap.of(self.entries);
         let partitions = self.partitions.len() * size_of::<(Row, Partition)>();
@@ -156,10 +169,70 @@ impl Keeps for Partitions {
     }
 }
 
+/// Rows that are evaluated together.
+struct Seen<'a> {
+    rows: Vec<&'a Row>,
+    /// How many before those whose values are asked for.
+    ahead: usize,
+    /// How many these are.
+    asked: usize,
+    /// What the last row before these shows.
+    known: Option<&'a Row>,
+}
+
+impl<'a> Seen<'a> {
+    /// All rows of a partition, each as often as it is there.
+    fn whole(rows: &'a Rows) -> Seen<'a> {
+        let rows: Vec<&Row> = (rows.iter())
+            .flat_map(|((_, row), entry)| std::iter::repeat_n(row, entry.there()))
+            .collect();
+        let asked = rows.len();
+        Seen { rows, ahead: 0, asked, known: None }
+    }
+
+    /// Those of a part.
+    fn part(rows: &'a Rows, part: &Part) -> Seen<'a> {
+        let mut seen = Seen { rows: Vec::new(), ahead: 0, asked: 0, known: None };
+        for (place, entry) in rows.range::<Place, _>(part.seen.bounds()) {
+            if *place < part.reached.from {
+                seen.ahead += entry.there();
+                seen.known = entry.shown.last().or(seen.known);
+            } else if !part.reached.ends_before(place) {
+                seen.asked += entry.there();
+            }
+            seen.rows.extend(std::iter::repeat_n(&place.1, entry.there()));
+        }
+        seen
+    }
+}
+
+/// The values of rows, and whether a function had none.
+type Computed = Result<(Vec<Row>, bool), (String, String)>;
+
 impl Partitions {
-    /// Adds what arrived; the partitions that it touched, in order.
-    fn add(&mut self, at: Time, data: Vec<Candidate>) -> BTreeSet<Row> {
-        let mut touched = BTreeSet::new();
+    /// No partitions yet, of rows of `input`.
+    fn new(input: &SchemaRef, shape: &Shape, lenient: bool) -> Result<Partitions, RenderError> {
+        let Shape { partition, order, calls, .. } = shape;
+        let values: Vec<_> = calls.iter().map(|call| call.output.as_ref().clone()).collect();
+        let values = nullable(&Arc::new(Schema::new(values)));
+        Ok(Partitions {
+            rows: codec(input, "Window")?,
+            keys: codec(&project(input, partition), "Window")?,
+            values: codec(&values, "Window")?,
+            calls: calls.clone(),
+            looks: Looks::of(calls, order, ordered(input, order, "Window")?),
+            lenient,
+            partitions: HashMap::default(),
+            due: BTreeMap::new(),
+            entries: 0,
+            row_heap: MeanHeap::default(),
+            value_heap: MeanHeap::default(),
+        })
+    }
+
+    /// Adds what arrived; the partitions that it touched, in order, with the places.
+    fn add(&mut self, at: Time, data: Vec<Candidate>) -> BTreeMap<Row, Vec<Place>> {
+        let mut touched: BTreeMap<Row, Vec<Place>> = BTreeMap::new();
         for candidate in data {
             let Candidate { group, order, row, until, diff, .. } = candidate;
             if until <= at {
@@ -173,10 +246,13 @@ impl Partitions {
             });
             self.row_heap.see(&order);
             self.row_heap.see(&row);
+            let places = touched.entry(group).or_default();
+            if self.looks.is_some() {
+                places.push((order.clone(), row.clone()));
+            }
             let before = partition.rows.len();
             partition.rows.entry((order, row)).or_default().count += diff;
             self.entries += partition.rows.len() - before;
-            touched.insert(group);
         }
         touched
     }
@@ -197,21 +273,62 @@ impl Partitions {
         }
     }
 
-    /// Computes a partition anew and says what is different.
-    fn renew(&mut self, key: &Row, at: Time, out: &mut Vec<Said>) {
+    /// Computes a partition anew, as far as it must be, and says what is different.
+    fn renew(&mut self, key: &Row, touched: Vec<Place>, at: Time, out: &mut Vec<Said>) {
         let Some(mut partition) = self.partitions.remove(key) else { return };
-        let computed = self.compute(&partition);
-        let fault = match &computed {
-            Ok(_) => None,
-            Err((call, message)) => Some(self.fault(key, call, message)),
-        };
-        let mut values = computed.unwrap_or_default().into_iter();
-        for ((_, row), entry) in &mut partition.rows {
-            let there = if fault.is_none() { entry.count.max(0) as usize } else { 0 };
-            let new: SmallVec<[Row; 1]> = values.by_ref().take(there).collect();
-            differ(row, &entry.shown, &new, at, out);
-            entry.shown = new;
+        if !self.renew_parts(&mut partition, touched, at, out) {
+            self.renew_whole(&mut partition, key, at, out);
         }
+        if !partition.rows.is_empty() {
+            self.partitions.insert(key.clone(), partition);
+        }
+    }
+
+    /// Computes what the touched places can reach; where that will not do, nothing is said and it
+    /// is false.
+    fn renew_parts(
+        &mut self,
+        partition: &mut Partition,
+        mut touched: Vec<Place>,
+        at: Time,
+        out: &mut Vec<Said>,
+    ) -> bool {
+        let Some(looks) = self.looks.as_mut().filter(|_| !partition.failed) else { return false };
+        touched.sort_unstable();
+        touched.dedup();
+        let rows = &partition.rows;
+        let is_other = |entry: &Entry| entry.there() != entry.shown.len();
+        let changed = touched.iter().filter(|place| rows.get(*place).is_some_and(is_other));
+        let changed: Vec<&Place> = changed.collect();
+        let Some(parts) = looks.parts(rows, &changed) else { return false };
+        let mut computed = Vec::with_capacity(parts.len());
+        for part in parts {
+            let Ok((values, _)) = self.compute(&Seen::part(rows, &part), false) else {
+                return false;
+            };
+            computed.push((part.reached, values));
+        }
+        for (reached, values) in computed {
+            show(partition.rows.range_mut::<Place, _>(reached.bounds()), values, at, out);
+        }
+        for place in &touched {
+            if partition.rows.get(place).is_some_and(|entry| entry.count == 0) {
+                partition.rows.remove(place);
+                self.entries -= 1;
+            }
+        }
+        true
+    }
+
+    /// Computes all of a partition.
+    fn renew_whole(&mut self, partition: &mut Partition, key: &Row, at: Time, out: &mut Vec<Said>) {
+        let computed = self.compute(&Seen::whole(&partition.rows), self.lenient);
+        let (values, failed, fault) = match computed {
+            Ok((values, failed)) => (values, failed, None),
+            Err((call, message)) => (Vec::new(), true, Some(self.fault(key, &call, &message))),
+        };
+        partition.failed = failed;
+        show(partition.rows.iter_mut(), values, at, out);
         let before = partition.rows.len();
         partition.rows.retain(|_, entry| entry.count != 0);
         self.entries -= before - partition.rows.len();
@@ -220,36 +337,35 @@ impl Partitions {
             out.extend(fault.clone().map(|new| Err((new, at, 1))));
             partition.fault = fault;
         }
-        if !partition.rows.is_empty() {
-            self.partitions.insert(key.clone(), partition);
-        }
     }
 
-    /// The values of all rows of a partition, in order, as rows; or which call has none, and why.
-    fn compute(&mut self, partition: &Partition) -> Result<Vec<Row>, (String, String)> {
-        let rows: Vec<&Row> = (partition.rows.iter())
-            .flat_map(|((_, row), entry)| std::iter::repeat_n(row, entry.count.max(0) as usize))
-            .collect();
-        if rows.is_empty() {
-            return Ok(Vec::new());
+    /// The values of the rows that are asked for, in order, as rows; or which call has none, and
+    /// why, unless it is NULL then.
+    fn compute(&mut self, seen: &Seen<'_>, lenient: bool) -> Computed {
+        if seen.asked == 0 {
+            return Ok((Vec::new(), false));
         }
-        let batch = self.rows.decode(rows.iter().map(|row| row.as_bytes())).expect(OF_SCHEMA);
-        let value = |call: &WindowCall| -> Result<ArrayRef, (String, String)> {
-            let arguments: Vec<ArrayRef> =
-                call.arguments.iter().map(|column| batch.column(*column).clone()).collect();
-            match evaluated(call, &arguments, rows.len()) {
-                Ok(values) => Ok(values),
-                Err(_) if self.lenient => Ok(new_null_array(call.output.data_type(), rows.len())),
-                Err(message) => Err((call.function.to_string(), message)),
-            }
-        };
-        let columns = self.calls.iter().map(value).collect::<Result<Vec<ArrayRef>, _>>()?;
-        let mut values = Vec::with_capacity(rows.len());
+        let batch = decoded(&self.rows, &seen.rows);
+        let known = seen.known.map(|known| decoded(&self.values, &[known]));
+        let (mut columns, mut failed) = (Vec::with_capacity(self.calls.len()), false);
+        for (n, call) in self.calls.iter().enumerate() {
+            let known = known.as_ref().map(|known| known.column(n));
+            let values = match evaluated(call, &batch, seen.ahead, known) {
+                Ok(values) => values.slice(0, seen.asked),
+                Err(_) if lenient => {
+                    failed = true;
+                    new_null_array(call.output.data_type(), seen.asked)
+                }
+                Err(message) => return Err((call.function.to_string(), message)),
+            };
+            columns.push(values);
+        }
+        let mut values = Vec::with_capacity(seen.asked);
         self.values
-            .encode(&columns, rows.len(), |_, bytes| values.push(Row::new(bytes)))
+            .encode(&columns, seen.asked, |_, bytes| values.push(Row::new(bytes)))
             .expect("window functions are of their output types");
         values.iter().for_each(|value| self.value_heap.see(value));
-        Ok(values)
+        Ok((values, failed))
     }
 
     /// Why a partition has no values.
@@ -260,15 +376,51 @@ impl Partitions {
     }
 }
 
-/// The values of a call; nested types are made those that the planner knows, down to the names of
-/// their fields.
-fn evaluated(call: &WindowCall, arguments: &[ArrayRef], rows: usize) -> Result<ArrayRef, String> {
-    let values = call.function.evaluate(arguments, rows).map_err(|error| error.message)?;
+/// The columns of rows.
+fn decoded(codec: &RowCodec, rows: &[&Row]) -> RecordBatch {
+    codec.decode(rows.iter().map(|row| row.as_bytes())).expect(OF_SCHEMA)
+}
+
+/// The values of a call for the rows behind the first `ahead`, of which the last has the value that
+/// is known; nested types are made those that the planner knows, down to the names of their fields.
+fn evaluated(
+    call: &WindowCall,
+    batch: &RecordBatch,
+    ahead: usize,
+    known: Option<&ArrayRef>,
+) -> Result<ArrayRef, String> {
+    let arguments: Vec<ArrayRef> =
+        call.arguments.iter().map(|column| batch.column(*column).clone()).collect();
+    let rows = batch.num_rows();
+    let values = match (call.reach, known) {
+        (Reach::Onward, Some(known)) => call.function.go_on(&arguments, rows, ahead - 1, known),
+        _ => {
+            let values = call.function.evaluate(&arguments, rows);
+            values.map(|values| values.slice(ahead, rows - ahead))
+        }
+    };
+    let values = values.map_err(|error| error.message)?;
     let output = call.output.data_type();
     if values.data_type() == output {
         return Ok(values);
     }
     cast(&values, output).map_err(|error| error.to_string())
+}
+
+/// Gives rows their values, in order, and says what is different; those for which there is none no
+/// longer show.
+fn show<'a>(
+    rows: impl Iterator<Item = (&'a Place, &'a mut Entry)>,
+    values: Vec<Row>,
+    at: Time,
+    out: &mut Vec<Said>,
+) {
+    let mut values = values.into_iter();
+    for ((_, row), entry) in rows {
+        let new: SmallVec<[Row; 1]> = values.by_ref().take(entry.there()).collect();
+        differ(row, &entry.shown, &new, at, out);
+        entry.shown = new;
+    }
 }
 
 /// What is different between the values of equal rows before and after.
@@ -293,8 +445,8 @@ impl Step<Candidate, Said> for Partitions {
     fn step(&mut self, at: Time, data: Vec<Candidate>, out: &mut Vec<Said>) {
         let touched = self.add(at, data);
         self.expire(at, out);
-        for key in touched {
-            self.renew(&key, at, out);
+        for (key, places) in touched {
+            self.renew(&key, places, at, out);
         }
     }
 
@@ -302,3 +454,6 @@ impl Step<Candidate, Said> for Partitions {
         self.due.keys().next().copied()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,11 +6,17 @@
 //! has worked off its past (from the log, in parts) it runs behind, ticks wait for it and not the
 //! other way round; then it lives with the others, and a tick is done when it is done with it too.
 //!
+//! What reads the audit log *follows*: the records of a tick are known when the tick is done, and
+//! so is what is made of them. Such an addition, and each that reads one, is given a tick once its
+//! records have come; nobody waits for it to call the tick done, and whoever makes the tick visible
+//! waits until it has followed.
+//!
 //! # Bounds
 //!
 //! Ticks that wait for an addition: as many as arrive while it works off its past.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +33,7 @@ use super::Past;
 use super::PastRows;
 use super::Swap;
 use super::TickInput;
+use super::TickRecords;
 use super::ToWorker;
 use crate::delta::DeltaBatch;
 use crate::delta::Time;
@@ -37,6 +44,7 @@ use crate::flow::Flow;
 use crate::flow::Input1;
 use crate::flow::OwnInput;
 use crate::flow::ReadFrom;
+use crate::flow::RowsInput;
 use crate::index::Imports;
 use crate::index::Index;
 use crate::views::publish::Heard;
@@ -73,7 +81,7 @@ pub(super) fn run(
     publisher: Publisher,
 ) {
     let built = worker.dataflow::<Time, _, _>(|scope| flow.build(scope, &publisher));
-    let Built { inputs, probe } = match built {
+    let Built { inputs, clock, probe } = match built {
         Ok(built) => built,
         Err(error) => {
             // The other side may have given up on another worker's failure already.
@@ -92,10 +100,13 @@ pub(super) fn run(
         step,
         publisher,
         inputs,
+        clock,
         probe,
         open,
         passed: Timestamp(0),
         beside: Vec::new(),
+        recorded: Timestamp(0),
+        following: VecDeque::new(),
     };
     loop {
         match input.try_recv() {
@@ -113,8 +124,8 @@ pub(super) fn run(
             return;
         }
     }
-    let Thread { inputs, probe, beside, .. } = thread;
-    drop((inputs, beside));
+    let Thread { inputs, clock, probe, beside, .. } = thread;
+    drop((inputs, clock, beside));
     while !probe.done() {
         worker.step_or_park(Some(PARK));
     }
@@ -129,6 +140,7 @@ struct Thread {
     publisher: Publisher,
 
     inputs: Vec<Input1>,
+    clock: RowsInput,
     probe: ProbeHandle<Time>,
     /// Ticks that were fed to the flow and are not done everywhere.
     open: VecDeque<Arc<TickInput>>,
@@ -136,6 +148,10 @@ struct Thread {
     passed: Timestamp,
     /// Additions, each behind those it reads.
     beside: Vec<Beside>,
+    /// The last tick whose records have come.
+    recorded: Timestamp,
+    /// Ticks whose records have come and were not followed yet.
+    following: VecDeque<Timestamp>,
 }
 
 impl Thread {
@@ -148,8 +164,15 @@ impl Thread {
         match told {
             ToWorker::Tick(tick) => {
                 feed(&mut self.inputs, &tick, self.share, self.step);
+                self.clock.advance_to(tick.tick.0 + self.step);
                 self.beside.iter_mut().for_each(|b| b.waiting.push_back(tick.clone()));
                 self.open.push_back(tick);
+            }
+            ToWorker::Records(records) => {
+                let following = self.beside.iter_mut().filter(|b| b.follows);
+                following.for_each(|b| b.records.push_back(records.clone()));
+                self.recorded = records.tick;
+                self.following.push_back(records.tick);
             }
             ToWorker::Add(addition) => {
                 let publisher = &self.publisher;
@@ -158,7 +181,10 @@ impl Thread {
                 let added = worker
                     .dataflow::<Time, _, _>(|scope| addition.build(scope, publisher, &mut indexes));
                 match added {
-                    Ok(added) => self.beside.push(Beside::new(addition, added)),
+                    Ok(added) => {
+                        self.beside.push(Beside::new(addition, added));
+                        self.see_who_follows();
+                    }
                     Err(error) => {
                         let told = FromWorker::Unbuilt(addition.relation, error.to_string());
                         tell.send(told).map_err(|_| Gone)?;
@@ -200,6 +226,25 @@ impl Thread {
             let next = rest.iter().position(reads_none).expect("views do not read in circles");
             self.beside.push(rest.remove(next));
         }
+        self.see_who_follows();
+    }
+
+    /// Notes which additions read the audit log, themselves or through those before them.
+    fn see_who_follows(&mut self) {
+        let mut follow = BTreeSet::new();
+        for beside in &mut self.beside {
+            let heard = beside.heard.iter().flatten().map(Heard::relation);
+            let from = beside.addition.reads.iter().map(|read| read.from);
+            let imported = from.clone().filter_map(|from| match from {
+                ReadFrom::Index(index) => Some(index),
+                _ => None,
+            });
+            beside.follows = from.into_iter().any(|from| matches!(from, ReadFrom::Audit(_)))
+                || heard.chain(imported).any(|relation| follow.contains(&relation));
+            if beside.follows {
+                follow.insert(beside.addition.relation);
+            }
+        }
     }
 
     /// Looks how far everything is, feeds additions, and says what is done.
@@ -212,12 +257,24 @@ impl Thread {
         }
         // An addition is given a tick once all before it that live are done with it.
         let mut ready = self.passed;
+        let mut followed = self.recorded;
         for beside in &mut self.beside {
-            beside.look(tell)?;
-            beside.feed(ready, share, step);
-            if beside.lives {
-                ready = ready.min(beside.passed);
+            beside.look(tell, self.recorded)?;
+            if beside.follows {
+                followed = followed.min(ready);
+                beside.feed(followed, share, step);
+                if beside.lives {
+                    followed = followed.min(beside.passed);
+                }
+            } else {
+                beside.feed(ready, share, step);
+                if beside.lives {
+                    ready = ready.min(beside.passed);
+                }
             }
+        }
+        while let Some(tick) = self.following.pop_front_if(|tick| *tick <= followed) {
+            tell.send(FromWorker::Followed(tick)).map_err(|_| Gone)?;
         }
         while let Some(tick) = self.open.front().map(|tick| tick.tick)
             && tick <= ready
@@ -233,6 +290,7 @@ impl Thread {
 struct Beside {
     addition: Arc<Addition>,
     inputs: Vec<OwnInput>,
+    clock: RowsInput,
     probe: ProbeHandle<Time>,
     /// What this worker publishes of each view that it reads, by input.
     heard: Vec<Option<Heard>>,
@@ -252,14 +310,19 @@ struct Beside {
     passed: Timestamp,
     /// It has caught up.
     lives: bool,
+    /// It reads the audit log, itself or through another.
+    follows: bool,
+    /// Records of ticks that were not fed yet, if it follows.
+    records: VecDeque<Arc<TickRecords>>,
 }
 
 impl Beside {
     fn new(addition: Arc<Addition>, added: Added) -> Beside {
-        let Added { inputs, heard, probe, index, imports } = added;
+        let Added { inputs, heard, probe, index, imports, clock } = added;
         Beside {
             addition,
             inputs,
+            clock,
             probe,
             heard,
             index,
@@ -270,6 +333,8 @@ impl Beside {
             fed: VecDeque::new(),
             passed: Timestamp(0),
             lives: false,
+            follows: false,
+            records: VecDeque::new(),
         }
     }
 
@@ -305,12 +370,13 @@ impl Beside {
             }
         }
         self.inputs.iter_mut().for_each(|input| input.advance_to(time + 1));
+        self.clock.advance_to(time + 1);
         self.past.push_back(past.until);
         self.past_fed = past.last;
     }
 
     /// Looks how far it is.
-    fn look(&mut self, tell: &Sender<FromWorker>) -> Result<(), Gone> {
+    fn look(&mut self, tell: &Sender<FromWorker>, recorded: Timestamp) -> Result<(), Gone> {
         let relation = self.addition.relation;
         while self.past.front().is_some_and(|at| !self.probe.less_than(&(at.0 + 1))) {
             let done = self.past.pop_front();
@@ -325,7 +391,10 @@ impl Beside {
                 index.compact(self.passed.0);
             }
         }
-        let idle = self.past.is_empty() && self.waiting.is_empty() && self.fed.is_empty();
+        // Nobody knows yet what follows a tick that is on its way.
+        let open = |tick: &Arc<TickInput>| self.follows && tick.tick > recorded;
+        let waits = self.waiting.front().is_some_and(|tick| !open(tick));
+        let idle = self.past.is_empty() && !waits && self.fed.is_empty();
         if !self.lives && self.past_fed && idle {
             self.lives = true;
             tell.send(FromWorker::CaughtUp(relation)).map_err(|_| Gone)?;
@@ -341,12 +410,19 @@ impl Beside {
         {
             let tick = self.waiting.pop_front().expect("there is a first");
             let time = tick.tick.0;
+            let records = self.records.pop_front_if(|records| records.tick <= tick.tick);
+            let records = records.iter().flat_map(|records| &records.records);
             let reads = self.addition.reads.iter().zip(&self.heard);
             for (input, (read, heard)) in self.inputs.iter_mut().zip(reads) {
                 input.advance_to(time);
                 match (input, &read.from, heard) {
                     (OwnInput::Batches(input), ReadFrom::Outside(outside), _) => {
                         for (_, delta) in tick.deltas.iter().filter(|(of, _)| of == outside) {
+                            share.batch(delta).into_iter().for_each(|delta| input.send(delta));
+                        }
+                    }
+                    (OwnInput::Batches(input), ReadFrom::Audit(kind), _) => {
+                        for (_, delta) in records.clone().filter(|(of, _)| of == kind) {
                             share.batch(delta).into_iter().for_each(|delta| input.send(delta));
                         }
                     }
@@ -360,6 +436,7 @@ impl Beside {
                 }
             }
             self.inputs.iter_mut().for_each(|input| input.advance_to(time + step));
+            self.clock.advance_to(time + step);
             self.fed.push_back(tick.tick);
         }
     }

@@ -12,6 +12,7 @@ pub(crate) mod window;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
@@ -24,6 +25,8 @@ use datafusion::logical_expr::Sort;
 use datafusion::logical_expr::SortExpr;
 use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
 use super::as_of;
 use super::subquery;
@@ -50,7 +53,7 @@ pub(crate) fn ordered(plan: LogicalPlan) -> Result<LogicalPlan> {
                     on.on_expr.iter().map(|expr| ascending(expr.clone())).collect()
                 });
                 let rest = on.select_expr.iter().map(|expr| expr.clone().unalias());
-                on.sort_expr = Some(extended(first, rest));
+                on.sort_expr = Some(extended(first, rest, on.input.schema()));
                 let sorts = on.sort_expr.iter().flatten().map(|sort| &sort.expr);
                 let uses = on.on_expr.iter().chain(&on.select_expr).chain(sorts);
                 if let Some(input) = window::ordered(&on.input, uses)? {
@@ -73,9 +76,10 @@ pub(crate) fn ordered(plan: LogicalPlan) -> Result<LogicalPlan> {
             }
             aggregate @ LogicalPlan::Aggregate(_) => {
                 let names = aggregate.schema().clone();
+                let of = Arc::clone(aggregate.inputs()[0].schema());
                 let ordered = aggregate.map_expressions(|expr| {
                     let name = expr.schema_name().to_string();
-                    let changed = expr.transform_up(order_arguments)?;
+                    let changed = expr.transform_up(|expr| order_arguments(expr, &of))?;
                     let kept = names.has_column_with_unqualified_name(&name);
                     changed.map_data(|e| {
                         let renamed = kept && e.schema_name().to_string() != name;
@@ -111,7 +115,7 @@ fn sorted_below(plan: &LogicalPlan) -> Option<LogicalPlan> {
     match plan {
         LogicalPlan::Sort(sort) => {
             let rest = sort.input.schema().columns().into_iter().map(Expr::Column);
-            let expr = extended(sort.expr.clone(), rest);
+            let expr = extended(sort.expr.clone(), rest, sort.input.schema());
             Some(LogicalPlan::Sort(Sort { expr, ..sort.clone() }))
         }
         LogicalPlan::Projection(projection) => {
@@ -126,28 +130,43 @@ fn sorted_below(plan: &LogicalPlan) -> Option<LogicalPlan> {
 /// Aggregates whose value depends on the order of rows.
 const ORDERED: [&str; 5] = ["array_agg", "first_value", "last_value", "nth_value", "string_agg"];
 
-fn order_arguments(expr: Expr) -> Result<Transformed<Expr>> {
+fn order_arguments(expr: Expr, of: &DFSchemaRef) -> Result<Transformed<Expr>> {
     match expr {
         Expr::AggregateFunction(AggregateFunction { func, mut params })
             if ORDERED.contains(&func.name()) =>
         {
             let arguments =
                 params.args.iter().filter(|arg| !matches!(arg, Expr::Literal(..))).cloned();
-            params.order_by = extended(params.order_by, arguments);
+            params.order_by = extended(params.order_by, arguments, of);
             Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params })))
         }
         other => Ok(Transformed::no(other)),
     }
 }
 
-/// An order with the remaining expressions appended.
-fn extended(mut order: Vec<SortExpr>, rest: impl IntoIterator<Item = Expr>) -> Vec<SortExpr> {
-    for expr in rest {
-        if !order.iter().any(|sort| sort.expr == expr) {
-            order.push(ascending(expr));
+/// An order over columns of `of` with the remaining expressions appended, each expression once:
+/// what is ordered by already orders nothing more, and DataFusion's `first_value` panics where two
+/// are one after it has simplified them.
+fn extended(
+    order: Vec<SortExpr>,
+    rest: impl IntoIterator<Item = Expr>,
+    of: &DFSchemaRef,
+) -> Vec<SortExpr> {
+    let context = SimplifyContext::builder().with_schema(Arc::clone(of)).build();
+    let simplifier = ExprSimplifier::new(context);
+    let simple = |expr: &Expr| {
+        let coerced = simplifier.coerce(expr.clone(), of);
+        coerced.and_then(|expr| simplifier.simplify(expr)).unwrap_or_else(|_| expr.clone())
+    };
+    let (mut all, mut seen): (Vec<SortExpr>, Vec<Expr>) = (Vec::new(), Vec::new());
+    for sort in order.into_iter().chain(rest.into_iter().map(ascending)) {
+        let simple = simple(&sort.expr);
+        if !seen.contains(&simple) {
+            all.push(sort);
+            seen.push(simple);
         }
     }
-    order
+    all
 }
 
 fn ascending(expr: Expr) -> SortExpr {

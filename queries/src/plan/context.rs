@@ -151,6 +151,17 @@ fn of_schema(error: &SchemaError, at: Option<Location>) -> PlanError {
     }
 }
 
+/// A relation's name in the catalog: with its schema, unless that is `public`.
+pub(crate) fn full(name: &TableReference) -> String {
+    match name.schema() {
+        Some(schema) if schema != PUBLIC => format!("{schema}.{}", name.table()),
+        _ => name.table().to_owned(),
+    }
+}
+
+/// The schema of relations that are named without one.
+const PUBLIC: &str = "public";
+
 struct Context<'a> {
     state: &'a SessionState,
     catalog: &'a Catalog,
@@ -158,7 +169,7 @@ struct Context<'a> {
 
 impl ContextProvider for Context<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
-        let info = self.catalog.get(name.table());
+        let info = self.catalog.get(&full(&name));
         let info = info.ok_or_else(|| plan_datafusion_err!("there is no relation {name}"))?;
         Ok(Arc::new(LogicalTableSource::new(Arc::clone(&info.schema))))
     }

@@ -367,7 +367,9 @@ fn weight(rel: &Rel, catalog: &Catalog) -> Weight {
     match &rel.op {
         RelOp::Constant { .. } => Weight::Small,
         RelOp::Get { relation, .. } => match catalog.get(relation).map(|info| &info.kind) {
-            Some(RelationKind::Stream(_) | RelationKind::Decision { .. }) => Weight::Large,
+            Some(
+                RelationKind::Stream(_) | RelationKind::Decision { .. } | RelationKind::Audit(_),
+            ) => Weight::Large,
             Some(RelationKind::Table) => Weight::Small,
             Some(RelationKind::View) | None => Weight::Medium,
         },

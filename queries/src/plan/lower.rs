@@ -32,6 +32,7 @@ use datafusion::physical_expr::create_physical_expr;
 use schemas::plan::OrderBy;
 
 use super::aggregate;
+use super::context::full;
 use super::expr::Scalar;
 use super::expr::as_column;
 use super::expr::show;
@@ -70,7 +71,7 @@ impl Lower {
             LogicalPlan::TableScan(scan) => {
                 let all = 0..scan.source.schema().fields().len();
                 let columns = scan.projection.clone().unwrap_or_else(|| all.collect());
-                let relation = scan.table_name.table().to_owned();
+                let relation = full(&scan.table_name);
                 let fields = scan.projected_schema.fields().to_vec();
                 let read = if self.recursion.as_ref() == Some(&relation) {
                     let fields = scan.source.schema().fields().to_vec();

@@ -22,6 +22,7 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::common::ScalarValue;
 use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
+use schemas::audit::TICK_AT;
 use schemas::catalog::Catalog;
 use schemas::catalog::DEFAULT_RETAIN_MS;
 use schemas::catalog::RelationKind;
@@ -69,6 +70,10 @@ fn aging(catalog: &Catalog, relation: &str) -> Option<Aging> {
         RelationKind::Decision { event_time } => {
             let retain_ms = DEFAULT_RETAIN_MS;
             Some(Aging { event_time: *event_time, retain_ms, lateness_ms: None })
+        }
+        RelationKind::Audit(_) => {
+            let event_time = info.schema.index_of(TICK_AT).ok()?;
+            Some(Aging { event_time, retain_ms: 0, lateness_ms: None })
         }
         RelationKind::Table | RelationKind::View => None,
     }
@@ -197,7 +202,7 @@ pub(crate) fn only_grows(rel: &Rel, catalog: &Catalog) -> bool {
         RelOp::Get { relation, expire, .. } => {
             let appends = match catalog.get(relation).map(|info| &info.kind) {
                 Some(RelationKind::Stream(s)) => s.def.envelope == Envelope::Append,
-                Some(RelationKind::Decision { .. }) => true,
+                Some(RelationKind::Decision { .. } | RelationKind::Audit(_)) => true,
                 _ => false,
             };
             appends && expire.is_none()

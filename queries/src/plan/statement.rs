@@ -16,8 +16,10 @@ use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 use schemas::plan::OnError;
 
 use super::as_of;
+use super::distinct_from;
 use super::lookup;
 use super::named_window;
+use super::order_by;
 use super::refuse::Location;
 use super::refuse::PlanError;
 use super::refuse::nearest;
@@ -113,7 +115,8 @@ pub fn one(sql: &str) -> Result<ast::Statement, PlanError> {
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
     let tokens = tokens.map_err(|error| syntax(&ParserError::from(error)))?;
-    let tokens = lookup::syntax::readable(as_of::syntax::readable(tokens))?;
+    let tokens = distinct_from::readable(as_of::syntax::readable(tokens));
+    let tokens = lookup::syntax::readable(tokens)?;
     let mut statements = Parser::new(&dialect)
         .with_tokens_with_locations(tokens)
         .parse_statements()
@@ -121,9 +124,11 @@ pub fn one(sql: &str) -> Result<ast::Statement, PlanError> {
     match statements.len() {
         1 => {
             let mut statement = statements.remove(0);
+            distinct_from::plain(&mut statement);
             lookup::syntax::plain(&mut statement)?;
             as_of::syntax::plain(&mut statement)?;
             named_window::replaced(&mut statement)?;
+            order_by::of_inputs(&mut statement);
             Ok(statement)
         }
         n => Err(PlanError::Statement {

@@ -10,6 +10,7 @@ use super::JoinKind;
 use super::Node;
 use super::Op;
 use super::OrderBy;
+use super::Reach;
 use super::ViewPlan;
 use crate::time::HOUR_MS;
 
@@ -166,10 +167,17 @@ fn window(node: &Node) -> (String, Vec<String>) {
         None => bound(input),
     };
     let mut state = vec![format!("keeps all rows in order with their values, bound: {rows}")];
-    state.push(match partition.is_empty() {
-        true => "a change computes all rows anew, on one worker".to_owned(),
-        false => format!("a change computes the rows of its ({by}) anew"),
-    });
+    let (all, place) = match partition.is_empty() {
+        true => ("all rows".to_owned(), ", on one worker"),
+        false => (format!("the rows of its ({by})"), ""),
+    };
+    let reaches = |reach: Reach| calls.iter().any(|call| call.reach == reach);
+    let part = match (reaches(Reach::Whole), reaches(Reach::Onward)) {
+        (true, _) => "",
+        (false, true) => " from there on",
+        (false, false) => " around it",
+    };
+    state.push(format!("a change computes {all}{part} anew{place}"));
     (head, state)
 }
 

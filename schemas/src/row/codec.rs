@@ -111,7 +111,15 @@ impl RowCodec {
         let columns = if self.schema.fields().is_empty() {
             Vec::new()
         } else {
-            self.converter.convert_rows(rows.map(|bytes| self.parser.parse(bytes)))?
+            let columns =
+                self.converter.convert_rows(rows.map(|bytes| self.parser.parse(bytes)))?;
+            // arrow-row gives back the values of a dictionary, also within a list or a struct.
+            let of_type = |(column, field): (ArrayRef, &Arc<Field>)| match column.data_type() {
+                same if same == field.data_type() => Ok(column),
+                _ => arrow_cast::cast(&column, field.data_type()),
+            };
+            let columns = columns.into_iter().zip(self.schema.fields());
+            columns.map(of_type).collect::<Result<_, ArrowError>>()?
         };
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
     }

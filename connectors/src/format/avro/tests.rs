@@ -3,25 +3,20 @@
 
 mod container;
 
-use std::sync::Arc;
-
 use apache_avro::Decimal;
 use apache_avro::GenericSingleObjectWriter;
 use apache_avro::Schema as Written;
 use apache_avro::types::Value;
-use arrow_schema::DataType;
-use arrow_schema::Field;
-use arrow_schema::Schema;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use schemas::event::MeterReading;
 use schemas::relation::Relation;
-use schemas::relation::timestamp_type;
 
 use super::*;
 use crate::format::Decoded;
 use crate::format::Decoder;
 use crate::format::RECORD_BYTES_MAX;
+use crate::format::example::schema;
 use crate::format::json::encode;
 
 /// What a writer of the stream's rows has, with nothing that has a meaning of its own.
@@ -31,16 +26,6 @@ const WRITER: &str = r#"{"type":"record","name":"Reading","namespace":"plant","f
     {"name":"kw","type":["null","double"],"default":null},
     {"name":"n","type":["null","long"]},
     {"name":"ok","type":["null","boolean"]}]}"#;
-
-fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("id", DataType::Utf8, false),
-        Field::new("at", timestamp_type(), false),
-        Field::new("kw", DataType::Float64, true),
-        Field::new("n", DataType::Int64, true),
-        Field::new("ok", DataType::Boolean, true),
-    ]))
-}
 
 fn record(fields: Vec<(&str, Value)>) -> Value {
     Value::Record(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())

@@ -1,19 +1,13 @@
 //! Tests of JSON records: what is taken, what is refused and why, and that nothing is rounded.
 
-use std::sync::Arc;
-
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::types::Int64Type;
-use arrow_schema::DataType;
-use arrow_schema::Field;
-use arrow_schema::Schema;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use schemas::event::MeterReading;
 use schemas::relation::Relation;
-use schemas::relation::timestamp_type;
 use schemas::time::Timestamp;
 
 use super::*;
@@ -21,16 +15,7 @@ use crate::format::Arrival;
 use crate::format::Decoded;
 use crate::format::Decoder;
 use crate::format::RECORD_BYTES_MAX;
-
-fn schema() -> arrow_schema::SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("id", DataType::Utf8, false),
-        Field::new("at", timestamp_type(), false),
-        Field::new("kw", DataType::Float64, true),
-        Field::new("n", DataType::Int64, true),
-        Field::new("ok", DataType::Boolean, true),
-    ]))
-}
+use crate::format::example::schema;
 
 fn decode(records: &[&[u8]]) -> Decoded {
     let mut decoder = Decoder::json(&schema(), RECORD_BYTES_MAX, Arrival::OfMedium).unwrap();

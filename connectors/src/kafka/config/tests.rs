@@ -1,4 +1,4 @@
-//! Tests of what is said of Avro records, and of what is wrong with it.
+//! Tests of what is said of a topic's format, and of what is wrong with it.
 
 use std::fs;
 
@@ -52,6 +52,57 @@ fn a_schema_stands_in_the_configuration_or_beside_it() {
     assert_eq!(framed(json!({"avro_framing": "confluent"})), avro(Framing::Confluent(None)));
     assert_eq!(framed(json!({"avro_framing": "single-object"})), avro(Framing::SingleObject));
     assert_eq!(framed(json!({"avro_schema_id": 7})), avro(Framing::Confluent(Some(7))));
+}
+
+#[test]
+fn formats_have_the_names_that_those_of_files_have() {
+    let here = Path::new(".");
+    let csv = |header: Option<&str>| Ok(KafkaFormat::Csv { header: header.map(str::to_owned) });
+    assert_eq!(read(json!({"format": "csv"}), here), csv(None));
+    assert_eq!(read(json!({"format": "csv", "header": "a,\"b\""}), here), csv(Some("a,\"b\"")));
+    assert_eq!(read(json!({"format": "arrow-ipc"}), here), Ok(KafkaFormat::ArrowIpc));
+    for (name, _) in FORMATS {
+        let path = format!("x.{}", if name == "arrow-ipc" { "arrow" } else { name });
+        let values = json!({"path": path, "format": if name == "json" { "ndjson" } else { name }});
+        let Value::Object(values) = values else { panic!("an object") };
+        let values: BTreeMap<String, Value> = values.into_iter().collect();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(&path), "").unwrap();
+        let file = crate::file::FileSourceConfig::read("s", &values, folder.path()).unwrap();
+        assert_eq!(file.files.len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn what_goes_with_another_format_is_told() {
+    let check = |more: Value, expected: &str| {
+        assert_eq!(read(more, Path::new(".")).unwrap_err(), expected);
+    };
+    let of_csv = "`header`: is for CSV records (say format = \"csv\")";
+    check(json!({"header": "a,b"}), of_csv);
+    check(json!({"format": "arrow-ipc", "header": "a,b"}), of_csv);
+    check(
+        json!({"format": "csv", "avro_schema": SCHEMA, "avro_schema_id": 7}),
+        "`avro_schema`: is for Avro records (say format = \"avro\"); `avro_schema_id`: is for Avro \
+         records (say format = \"avro\")",
+    );
+    check(
+        json!({"format": "arrow-ipc", "avro_framing": "none"}),
+        "`avro_framing`: is for Avro records (say format = \"avro\")",
+    );
+    check(
+        json!({"format": "cvs", "header": "a,b"}),
+        "`format`: \"cvs\" is not one of json, csv, avro, arrow-ipc (did you mean \"csv\"?)",
+    );
+    check(
+        json!({"format": "csv", "heder": "a,b"}),
+        "`heder`: is not an option of this kind (did you mean `header`?)",
+    );
+    check(
+        json!({"format": "csv", "header": "a,\"b"}),
+        "`header`: a quote is opened and not closed",
+    );
+    check(json!({"format": "csv", "header": ["a"]}), "`header`: expected a text, found [\"a\"]");
 }
 
 #[test]

@@ -23,9 +23,21 @@ use super::random::Random;
 /// 31 August 2016, 20:00.
 pub(super) const BEGIN_MS: u64 = 1_472_673_600_000;
 /// Long, so that few ticks span the retention of a stream.
-pub(super) const STEP_MS: u64 = 20 * 60_000;
-pub(super) const LATENESS_MS: u64 = 40 * 60_000;
-pub(super) const RETAIN_MS: u64 = 60 * 60_000;
+const STEP_MS: u64 = 20 * 60_000;
+const LATENESS_MS: u64 = 40 * 60_000;
+const RETAIN_MS: u64 = 60 * 60_000;
+
+/// How fast ticks follow each other, and how long the rows of a stream matter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub(super) step_ms: u64,
+    pub(super) lateness_ms: u64,
+    pub(super) retain_ms: u64,
+}
+
+/// The pace of every case but those that are written as files.
+pub(super) const PACE: Pace =
+    Pace { step_ms: STEP_MS, lateness_ms: LATENESS_MS, retain_ms: RETAIN_MS };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {
@@ -143,7 +155,7 @@ pub(super) struct Change {
 
 pub(super) fn tables(random: &mut Random) -> Vec<Table> {
     let count = 2 + random.below(2);
-    let streamed = random.chance(40).then(|| random.below(count));
+    let streamed = random.chance(60).then(|| random.below(count));
     (0..count).map(|i| table(random, i, streamed == Some(i))).collect()
 }
 

@@ -92,7 +92,7 @@ fn case(seed: u64) -> (Case, Vec<BTreeSet<i64>>) {
         table("opened", &["switch"]),
     ];
     let queries = vec![Query::Text(ENERGISED), Query::Text(ISLANDS)];
-    (Case { tables, ticks, queries, midway: None }, fed)
+    (Case::new(tables, ticks, queries), fed)
 }
 
 /// What is fed, found by going from bus to bus.

@@ -6,6 +6,10 @@
 //! view reads it, and a third is built to take its place. At the swap the reader is given the
 //! difference, so that from the next tick on it shows what the third one does.
 //!
+//! Where an index on a relation was created before, the view takes its past from that, and its
+//! twin, which does without, must show the same; after the swap the index is dropped. The reader
+//! may read from an index on the view, which is told of the swap too.
+//!
 //! Everything is chosen by the seed but who is faster: the workers or the ticks.
 
 use std::collections::BTreeSet;
@@ -18,6 +22,7 @@ use pipeline::flow::Addition;
 use pipeline::flow::Flow;
 use pipeline::flow::Read;
 use pipeline::flow::ReadFrom;
+use pipeline::index::serves;
 use pipeline::views::store::Views;
 use pipeline::workers::Past;
 use pipeline::workers::PastRows;
@@ -25,20 +30,24 @@ use pipeline::workers::Swap;
 use pipeline::workers::Workers;
 use pipeline::workers::WorkersError;
 use queries::Planner;
+use schemas::contract::IndexPlan;
 use schemas::plan::ViewPlan;
-use schemas::time::Timestamp;
 
+use super::compared::Compared;
+use super::compared::Difference;
 use super::data::BEGIN_MS;
 use super::data::Change;
 use super::data::Column;
 use super::data::Table;
 use super::data::Type;
 use super::data::Value;
+use super::feature::Deed;
+use super::index::Index;
+use super::index::Indexed;
+use super::index::index;
 use super::query::Query;
 use super::random::Random;
 use super::run::Case;
-use super::run::Compared;
-use super::run::Difference;
 use super::run::Held;
 use super::run::PANICKED;
 use super::run::Planned;
@@ -49,6 +58,10 @@ use super::run::plan;
 pub(super) const MADE: &str = "made";
 /// The view that reads it.
 const READER: &str = "reader";
+/// The view that is made half-way, once more, where that reads from an index.
+const TWIN: &str = "twin";
+/// The index on it.
+const ON_MADE: &str = "on_made";
 
 /// What comes half-way.
 #[derive(Clone, Debug)]
@@ -63,6 +76,10 @@ pub(super) struct Midway {
     held: [usize; 2],
     /// What takes its place.
     replaced: Option<Replaced>,
+    /// The index on a relation, from which it takes its past.
+    index: Option<Indexed>,
+    /// Whether the view that reads it does so from an index on it.
+    on_view: bool,
 }
 
 /// What takes the place of a view: a query over its query, with the same columns.
@@ -84,6 +101,8 @@ impl Midway {
             parts: 2 + random.below(2),
             held: [random.below(2), random.below(2)],
             replaced: Some(*random.pick(&all)),
+            index: random.chance(60).then(|| Indexed::random(random)),
+            on_view: random.chance(30),
         }
     }
 
@@ -103,6 +122,15 @@ impl Midway {
         if self.replaced.is_some() {
             all.push(Midway { replaced: None, ..self.clone() });
         }
+        if self.index.is_some() {
+            all.push(Midway { index: None, ..self.clone() });
+        }
+        if let Some(index) = self.index.as_ref().and_then(Indexed::smaller) {
+            all.push(Midway { index: Some(index), ..self.clone() });
+        }
+        if self.on_view {
+            all.push(Midway { on_view: false, ..self.clone() });
+        }
         if self.held != [0, 0] {
             all.push(Midway { held: [0, 0], ..self.clone() });
         }
@@ -118,6 +146,11 @@ impl Midway {
     /// Which of these queries is left out, by its place among them.
     pub(super) fn left_out(&self, plans: &[(usize, ViewPlan)]) -> usize {
         plans.iter().position(|(query, _)| *query >= self.query).unwrap_or(0)
+    }
+
+    /// Ticks after which the index is created: before the view, if it can be.
+    fn indexed(&self) -> usize {
+        self.after.saturating_sub(1).max(1)
     }
 
     /// Ticks after which it is shown.
@@ -162,12 +195,44 @@ pub(super) struct Plans {
     midway: Midway,
     made: Planned,
     replaced: Option<Replacement>,
+    index: Option<Index>,
 }
 
 struct Replacement {
     planned: Planned,
     /// The view that reads what is replaced.
     reader: ViewPlan,
+    /// The index on what is replaced, from which it does so.
+    index: Option<IndexPlan>,
+}
+
+impl Replacement {
+    /// What takes the place of a view, unless it would not fit or cannot be maintained.
+    fn new(
+        (case, midway): (&Case, &Midway),
+        (query, made): (usize, &ViewPlan),
+        planner: &mut Planner,
+        (held, compared): (&[Held], &mut Compared),
+    ) -> Result<Option<Replacement>, String> {
+        let Some(how) = midway.replaced else { return Ok(None) };
+        let text = case.text(how.fitting(made).sql(&case.queries[query], made));
+        let planned = plan(planner, (MADE, &text), (case, held), compared)?;
+        let Some(planned) = planned.filter(|planned| same_columns(planned, made)) else {
+            return Ok(None);
+        };
+        planner.add_view(made);
+        let reader = case.text(format!("SELECT * FROM {MADE}"));
+        let reader = plan(planner, (READER, &reader), (case, &[]), compared)?;
+        let reader = reader.ok_or("it cannot be read")?;
+        let mut fields = made.root.schema.fields().iter();
+        let column = fields.position(|field| !field.data_type().is_nested());
+        let on_made = column.filter(|_| midway.on_view);
+        let on_made = on_made.map(|column| index(planner.catalog(), ON_MADE, MADE, &[column]));
+        let on_made = on_made.transpose()?.filter(|index| serves(index, &reader).is_some());
+        let ticks = midway.swapped()..held.len() + 1;
+        let planned = Planned::new((query, planned), &text.asked, (case, held), ticks);
+        Ok(Some(Replacement { planned, reader, index: on_made }))
+    }
 }
 
 impl Plans {
@@ -180,25 +245,17 @@ impl Plans {
         (held, compared): (&[Held], &mut Compared),
     ) -> Result<Plans, Difference> {
         let failed = |what: String| Difference::new(query, case.ticks.len(), what);
-        let sql = case.queries[query].to_string();
-        let plan_made = ViewPlan { name: MADE.to_owned(), ..left_out };
-        let (shown, swapped, end) = (midway.shown(), midway.swapped(), held.len() + 1);
-        let mut replaced = None;
-        if let Some(how) = midway.replaced {
-            let sql = how.fitting(&plan_made).sql(&case.queries[query], &plan_made);
-            let planned = plan(planner, (MADE, &sql), held, compared).map_err(failed)?;
-            if let Some(planned) = planned.filter(|planned| same_columns(planned, &plan_made)) {
-                planner.add_view(&plan_made);
-                let reader = format!("SELECT * FROM {MADE}");
-                let reader = plan(planner, (READER, &reader), &[], compared).map_err(failed)?;
-                let reader = reader.ok_or_else(|| failed("it cannot be read".to_owned()))?;
-                let planned = Planned::new(query, planned, &sql, held, swapped..end);
-                replaced = Some(Replacement { planned, reader });
-            }
-        }
-        let last = if replaced.is_some() { end.min(swapped + 1) } else { end };
-        let made = Planned::new(query, plan_made, &sql, held, shown..last);
-        Ok(Plans { midway: midway.clone(), made, replaced })
+        let made = ViewPlan { name: MADE.to_owned(), ..left_out };
+        let index = midway.index.as_ref().map(|index| index.plan(planner.catalog(), &made));
+        let index = index.transpose().map_err(failed)?.flatten();
+        let asked = (held, compared);
+        let replaced = Replacement::new((case, midway), (query, &made), planner, asked);
+        let replaced = replaced.map_err(failed)?;
+        let end = held.len() + 1;
+        let last = if replaced.is_some() { end.min(midway.swapped() + 1) } else { end };
+        let asked = case.queries[query].to_string();
+        let made = Planned::new((query, made), &asked, (case, held), midway.shown()..last);
+        Ok(Plans { midway: midway.clone(), made, replaced, index })
     }
 
     /// The query, by position.
@@ -227,6 +284,30 @@ pub(super) struct Making<'a> {
     caught_up: BTreeSet<usize>,
 }
 
+/// The numbers under which views are published, and of the indexes beside them.
+struct Numbers {
+    made: usize,
+    reader: usize,
+    /// What takes the place of the one that is made.
+    new: usize,
+    twin: usize,
+    index: usize,
+    on_made: usize,
+}
+
+/// A view or an index that is to be built.
+struct New<'a> {
+    number: usize,
+    plan: &'a ViewPlan,
+    /// The columns of its key, of an index.
+    key: Option<Vec<usize>>,
+    /// A relation that it reads from an index, and the number of that.
+    from: Option<(&'a str, usize)>,
+    past: Vec<Past>,
+    /// Ticks after which the last part goes.
+    hold: Option<usize>,
+}
+
 impl<'a> Making<'a> {
     pub(super) fn new(case: &'a Case, plans: &'a Plans, flow: &'a Flow) -> Making<'a> {
         Making { case, plans, flow, held: Vec::new(), caught_up: BTreeSet::new() }
@@ -242,7 +323,12 @@ impl<'a> Making<'a> {
     ) -> Result<(), Difference> {
         self.appear(done, running, &watch.store).map_err(|what| watch.failed(done, &what))?;
         for (view, planned) in self.readable(done) {
-            watch.compare(view, planned, done)?;
+            if watch.compare(view, planned, done)? {
+                self.deeds(view, done).into_iter().for_each(|deed| watch.did(deed));
+            }
+            if view == TWIN {
+                watch.agree([MADE, TWIN], planned, done)?;
+            }
         }
         let replaced = self.replace(done, running, &watch.store);
         if let Some(planned) = replaced.map_err(|what| watch.failed(done, &what))? {
@@ -260,6 +346,9 @@ impl<'a> Making<'a> {
         let mut readable = Vec::new();
         if done >= midway.shown() {
             readable.push((MADE, shows));
+            if plans.index.is_some() && replacement.is_none() {
+                readable.push((TWIN, shows));
+            }
         }
         if done > midway.shown() && plans.replaced.is_some() {
             readable.push((READER, shows));
@@ -267,19 +356,47 @@ impl<'a> Making<'a> {
         readable
     }
 
-    /// The numbers under which the views are published: the one that is made, the one that reads
-    /// it, the one that takes its place.
-    fn relations(&self) -> [usize; 3] {
-        let first = self.flow.published().len();
-        [first, first + 1, first + 2]
+    /// What it proves that a view shows the rows that it should after so many ticks.
+    fn deeds(&self, view: &str, done: usize) -> Vec<Deed> {
+        let swapped = self.plans.replaced.is_some() && done > self.plans.midway.swapped();
+        let index = self.plans.index.as_ref();
+        let mut deeds = Vec::new();
+        match view {
+            MADE => {
+                deeds.push(Deed::MadeHalfWay);
+                deeds.extend(index.filter(|_| swapped).map(|_| Deed::DroppedIndex));
+            }
+            TWIN => {
+                deeds.push(Deed::ReadIndex);
+                deeds.extend(index.filter(|index| index.shared).map(|_| Deed::SharedIndex));
+            }
+            _ => {
+                deeds.extend(swapped.then_some(Deed::Replaced));
+                let on_made = self.plans.replaced.as_ref().and_then(|r| r.index.as_ref());
+                deeds.extend(on_made.map(|_| Deed::ReadIndexOfView));
+            }
+        }
+        deeds
+    }
+
+    /// The numbers under which views are published, and of the indexes beside them.
+    fn numbers(&self) -> Numbers {
+        let made = self.flow.published().len();
+        let [reader, new, twin, index, on_made] = [1, 2, 3, 4, 5].map(|n| made + n);
+        Numbers { made, reader, new, twin, index, on_made }
     }
 
     /// Shows the views whose time has come.
     fn appear(&mut self, done: usize, running: &mut Workers, store: &Views) -> Result<(), String> {
-        let ([made, reader, _], shown) = (self.relations(), self.plans.midway.shown());
+        let (Numbers { made, reader, twin, .. }, shown) =
+            (self.numbers(), self.plans.midway.shown());
         if done == shown {
             self.settle(made, running, store)?;
             store.show(made, MADE);
+            if self.plans.index.is_some() {
+                self.settle(twin, running, store)?;
+                store.show(twin, TWIN);
+            }
         }
         if done == shown + 1 && self.plans.replaced.is_some() {
             self.settle(reader, running, store)?;
@@ -298,12 +415,18 @@ impl<'a> Making<'a> {
         let plans = self.plans;
         let due = plans.replaced.as_ref().filter(|_| done == plans.midway.swapped());
         let Some(replacement) = due else { return Ok(None) };
-        let [old, _, new] = self.relations();
+        let Numbers { made: old, new, twin, index, .. } = self.numbers();
         self.settle(new, running, store)?;
         let difference = store.difference(old, new);
         running.swap(Swap { old, new, difference }).map_err(gone)?;
         store.show(new, MADE);
         running.remove(old).map_err(gone)?;
+        if plans.index.is_some() {
+            running.remove(twin).map_err(gone)?;
+            store.remove(twin);
+            // Nobody reads from it any more.
+            running.remove(index).map_err(gone)?;
+        }
         Ok(Some(&replacement.planned))
     }
 
@@ -316,39 +439,103 @@ impl<'a> Making<'a> {
             running.past(part).map_err(gone)?;
         }
         let (plans, midway) = (self.plans, &self.plans.midway);
-        let [made, reader, new] = self.relations();
-        let [hold_made, hold_new] = midway.held.map(|ticks| (ticks > 0).then_some(done + ticks));
+        if done == midway.indexed()
+            && let Some(index) = &plans.index
+        {
+            self.begin_index(&index.plan, done, running, store)?;
+        }
         if done == midway.after {
-            let past = self.past(made, &plans.made.plan, done);
-            self.make((made, &plans.made.plan), (past, hold_made), running, store)?;
+            self.begin_made(done, running, store)?;
         }
         if done == midway.shown()
             && let Some(replacement) = &plans.replaced
         {
-            // Rows of other views come from the store.
-            let deltas = vec![(0, PastRows::Rows(store.rows(made).into()))];
-            let past = vec![Past { relation: reader, until: store.tick(), deltas, last: true }];
-            self.make((reader, &replacement.reader), (past, None), running, store)?;
-            let plan = &replacement.planned.plan;
-            let past = self.past(new, plan, done);
-            self.make((new, plan), (past, hold_new), running, store)?;
+            self.begin_reader(replacement, running, store)?;
+            let (number, plan) = (self.numbers().new, &replacement.planned.plan);
+            let past = self.past((number, plan), done, None);
+            let hold = (midway.held[1] > 0).then_some(done + midway.held[1]);
+            let new = New { number, plan, key: None, from: None, past, hold };
+            self.make(new, running, store)?;
         }
         Ok(())
     }
 
-    /// Builds a view beside what runs, and hands over its past; the last part later, if it is held
-    /// back until so many ticks are done.
-    fn make(
+    /// Begins the index on a relation; its past may be late, but not later than the view.
+    fn begin_index(
         &mut self,
-        (relation, plan): (usize, &ViewPlan),
-        (past, hold): (Vec<Past>, Option<usize>),
+        index: &IndexPlan,
+        done: usize,
         running: &mut Workers,
         store: &Views,
     ) -> Result<(), String> {
-        store.prepare(relation, plan).map_err(|error| format!("{error:?}"))?;
-        let reads = plan.reads.iter().map(|name| self.read(name)).collect();
-        let addition =
-            Addition { relation, view: plan.clone(), reads, step: self.flow.step, index: None };
+        let midway = &self.plans.midway;
+        let late = midway.index.as_ref().is_some_and(|index| index.late) && done < midway.after;
+        let (number, plan, key) = (self.numbers().index, &index.view, Some(index.key.clone()));
+        let past = self.past((number, plan), done, None);
+        let new = New { number, plan, key, from: None, past, hold: late.then_some(done + 1) };
+        self.make(new, running, store)
+    }
+
+    /// Begins the view; where there is an index, by that, and its twin without.
+    fn begin_made(
+        &mut self,
+        done: usize,
+        running: &mut Workers,
+        store: &Views,
+    ) -> Result<(), String> {
+        let (plans, numbers) = (self.plans, self.numbers());
+        let index = plans.index.as_ref();
+        let index = index.map(|index| (index.plan.relation.as_str(), numbers.index));
+        if index.is_some() {
+            self.settle(numbers.index, running, store)?;
+        }
+        let (plan, held) = (&plans.made.plan, plans.midway.held[0]);
+        let hold = (held > 0).then_some(done + held);
+        let twin = index.map(|_| (numbers.twin, None));
+        for (number, from) in std::iter::once((numbers.made, index)).chain(twin) {
+            let past = self.past((number, plan), done, from);
+            self.make(New { number, plan, key: None, from, past, hold }, running, store)?;
+        }
+        Ok(())
+    }
+
+    /// Begins the view that reads the one that is made, which is shown: its rows are in the store,
+    /// or in the index on it.
+    fn begin_reader(
+        &mut self,
+        replacement: &Replacement,
+        running: &mut Workers,
+        store: &Views,
+    ) -> Result<(), String> {
+        let numbers = self.numbers();
+        let rows = || vec![(0, PastRows::Rows(store.rows(numbers.made).into()))];
+        let whole = |relation: usize, deltas: Vec<(usize, PastRows)>| {
+            vec![Past { relation, until: store.tick(), deltas, last: true }]
+        };
+        let mut from = None;
+        if let Some(index) = &replacement.index {
+            let (number, plan, key) = (numbers.on_made, &index.view, Some(index.key.clone()));
+            let past = whole(number, rows());
+            let new = New { number, plan, key, from: None, past, hold: None };
+            self.make(new, running, store)?;
+            self.settle(number, running, store)?;
+            from = Some((MADE, number));
+        }
+        let (number, plan) = (numbers.reader, &replacement.reader);
+        let past = whole(number, if from.is_some() { Vec::new() } else { rows() });
+        self.make(New { number, plan, key: None, from, past, hold: None }, running, store)
+    }
+
+    /// Builds a view or an index beside what runs, and hands over its past; the last part later, if
+    /// it is held back until so many ticks are done.
+    fn make(&mut self, new: New<'_>, running: &mut Workers, store: &Views) -> Result<(), String> {
+        let New { number, plan, key, from, past, hold } = new;
+        if key.is_none() {
+            store.prepare(number, plan).map_err(|error| format!("{error:?}"))?;
+        }
+        let reads = plan.reads.iter().map(|name| self.read(name, from)).collect();
+        let (relation, view, step) = (number, plan.clone(), self.flow.step);
+        let addition = Addition { relation, view, reads, step, index: key };
         running.add(addition).map_err(gone)?;
         for part in past {
             match hold.filter(|_| part.last) {
@@ -359,11 +546,11 @@ impl<'a> Making<'a> {
         Ok(())
     }
 
-    /// Where the rows of a relation come from.
-    fn read(&self, name: &str) -> Read {
+    /// Where the rows of a relation come from; of one that has an index that is read, from there.
+    fn read(&self, name: &str, index: Option<(&str, usize)>) -> Read {
         let (schema, from) = match name {
             MADE => {
-                let [made, ..] = self.relations();
+                let made = self.numbers().made;
                 (self.plans.made.plan.root.schema.clone(), ReadFrom::Inside(made))
             }
             _ => {
@@ -373,30 +560,46 @@ impl<'a> Making<'a> {
                 (inputs[of].1.clone(), ReadFrom::Outside(of))
             }
         };
+        let index = index.filter(|(of, _)| *of == name);
+        let from = index.map_or(from, |(_, number)| ReadFrom::Index(number));
         Read { name: name.to_owned(), schema, from }
     }
 
-    /// The first `done` ticks of what a view reads, in parts. As an instance does it, a part ends
-    /// before a table changes, and does not tell its ticks apart.
-    fn past(&self, relation: usize, plan: &ViewPlan, done: usize) -> Vec<Past> {
+    /// The first `done` ticks of what a view reads, in parts, but for what an index has. As an
+    /// instance does it, a part ends before a table changes, and does not tell its ticks apart.
+    fn past(
+        &self,
+        (relation, plan): (usize, &ViewPlan),
+        done: usize,
+        index: Option<(&str, usize)>,
+    ) -> Vec<Past> {
         let parts = self.plans.midway.parts;
         let cut = |n: &usize| (1..parts).any(|part| *n == done * part / parts);
         let ends = (1..done).filter(|n| cut(n) || self.case.brings_table(&plan.reads, *n));
         let ends: Vec<usize> = ends.chain([done]).collect();
         let begins = [0].into_iter().chain(ends.iter().copied());
+        let imported = index.map(|(name, _)| name);
         let part = |(from, to): (usize, usize)| Past {
             relation,
-            until: Timestamp(Case::tick(to - 1)),
-            deltas: self.taken(plan, from..to),
+            until: self.case.now(to - 1),
+            deltas: self.taken(plan, from..to, imported),
             last: to == done,
         };
         begins.zip(ends.iter().copied()).map(part).collect()
     }
 
-    /// What a view takes of some ticks, by input.
-    fn taken(&self, plan: &ViewPlan, ticks: Range<usize>) -> Vec<(usize, PastRows)> {
+    /// What a view takes of some ticks, by input; nothing of what it imports.
+    fn taken(
+        &self,
+        plan: &ViewPlan,
+        ticks: Range<usize>,
+        imported: Option<&str>,
+    ) -> Vec<(usize, PastRows)> {
         let mut taken = Vec::new();
         for (input, name) in plan.reads.iter().enumerate() {
+            if imported == Some(name.as_str()) {
+                continue;
+            }
             let logged = self.case.logged(name, ticks.clone()).into_iter();
             taken.extend(logged.map(|delta| (input, PastRows::Batch(delta))));
         }
@@ -448,12 +651,13 @@ fn check(rows: &[(usize, i64, f64, i64)], query: &'static str, after: usize) {
     let tick = |n: usize| -> Vec<Change> {
         rows.iter().filter(|(tick, ..)| *tick == n).map(change).collect()
     };
-    let case = Case {
-        tables: vec![Table { name: "r".to_owned(), columns, stream: true }],
-        ticks: (1..=after + 3).map(tick).collect(),
-        queries: vec![Query::Text(query)],
-        midway: Some(Midway { query: 0, after, parts: 2, held: [0, 0], replaced: None }),
-    };
+    let tables = vec![Table { name: "r".to_owned(), columns, stream: true }];
+    let ticks = (1..=after + 3).map(tick).collect();
+    let held = [0, 0];
+    let midway =
+        Midway { query: 0, after, parts: 2, held, replaced: None, index: None, on_view: false };
+    let case = Case::new(tables, ticks, vec![Query::Text(query)]);
+    let case = Case { midway: Some(midway), ..case };
     let compared = case.run(&[1, 2, 3]);
     let compared = compared.unwrap_or_else(|difference| panic!("{difference}\n{case}"));
     assert_eq!((compared.midway, compared.failed), (3 * 3, 0), "{compared:?}");

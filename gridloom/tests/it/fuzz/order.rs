@@ -7,7 +7,31 @@ use super::query::Select;
 use super::write::Named;
 use super::write::Writer;
 
+/// Frames by rows.
+const ROWS: [&str; 5] = [
+    "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+    "ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
+    "ROWS 2 PRECEDING",
+    "ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+    "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+];
+
 impl Writer<'_> {
+    /// Columns over windows of these columns, each its own or both the one that is called `w`.
+    pub(super) fn windows(&mut self, select: &mut Select, scope: &[Named]) {
+        if !self.random.chance(15) {
+            for _ in 0..1 + self.random.below(2) {
+                select.items.push(self.window(scope));
+            }
+            return;
+        }
+        let (by, key) = (self.random.pick(scope).clone(), self.random.pick(scope).clone());
+        select.window = Some(format!("PARTITION BY {} ORDER BY {}", by.sql, key.sql));
+        select.items.push(format!("{} OVER w", self.place(true)));
+        let rolling = self.rolling(scope);
+        select.items.push(format!("{rolling} OVER (w ROWS 1 PRECEDING)"));
+    }
+
     /// A function over a window of these columns.
     pub(super) fn window(&mut self, scope: &[Named]) -> String {
         let mut over = Vec::new();
@@ -21,9 +45,16 @@ impl Writer<'_> {
             order += *self.random.pick(&["", "", " DESC", " NULLS FIRST"]);
             over.push(order);
         }
-        let call = match self.random.below(3) {
+        let call = match self.random.below(4) {
             0 => self.place(key.is_some()),
-            1 => self.neighbour(scope),
+            1 => {
+                let call = self.neighbour(scope);
+                // By RANGE these have no row of their own where rows are equal in the order.
+                if key.is_some() && (call.starts_with("nth") || call.starts_with("last")) {
+                    over.push((*self.random.pick(&ROWS)).to_owned());
+                }
+                call
+            }
             _ => {
                 over.extend(key.as_ref().and_then(|key| self.frame(key.of)));
                 self.rolling(scope)
@@ -62,7 +93,7 @@ impl Writer<'_> {
         };
         let number = matches!(of.of, Type::Int | Type::Float | Type::Decimal);
         let sql = of.sql;
-        match self.random.below(8) {
+        match self.random.below(10) {
             0 | 1 if number => format!("sum({sql}){filter}"),
             2 if number => format!("avg({sql}){filter}"),
             3 => format!("count({sql}){filter}"),
@@ -70,28 +101,24 @@ impl Writer<'_> {
             5 => format!("min({sql}){filter}"),
             6 => format!("first_value({sql})"),
             7 => format!("last_value({sql})"),
+            8 if of.of == Type::Float => format!("var_pop({sql}){filter}"),
+            8 if of.of == Type::Bool => format!("bool_or({sql}){filter}"),
+            9 if of.of == Type::Text => format!("string_agg({sql}, '|')"),
             _ => format!("max({sql}){filter}"),
         }
     }
 
     /// A frame over rows in the order of a column of this type.
     fn frame(&mut self, of: Type) -> Option<String> {
-        let rows = [
-            "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
-            "ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
-            "ROWS 2 PRECEDING",
-            "ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
-            "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
-        ];
         let range = match of {
             Type::Int => Some("RANGE BETWEEN 1 PRECEDING AND CURRENT ROW"),
             Type::Time => Some("RANGE BETWEEN INTERVAL '15 minutes' PRECEDING AND CURRENT ROW"),
             _ => None,
         };
-        match self.random.below(8) {
+        match self.random.below(9) {
             0 | 1 => range.map(str::to_owned),
-            2 => Some("GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW".to_owned()),
-            n => rows.get(n - 3).map(|frame| (*frame).to_owned()),
+            2 | 3 => Some("GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW".to_owned()),
+            n => ROWS.get(n - 4).map(|frame| (*frame).to_owned()),
         }
     }
 

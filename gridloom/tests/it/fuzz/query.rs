@@ -1,4 +1,7 @@
 //! A query as parts that can be dropped one by one, and as SQL.
+//!
+//! Expressions are text: what makes a failing case small is mostly which clauses, joins and columns
+//! it has, and text keeps the writer free to write whatever the dialect has.
 
 use std::fmt;
 
@@ -14,11 +17,15 @@ pub(super) enum Query {
 pub(super) struct Select {
     pub(super) with: Option<(String, Box<Query>)>,
     pub(super) distinct: bool,
+    /// DISTINCT ON these, and by what else the first row of each is found.
+    pub(super) first: Option<(Vec<String>, Vec<String>)>,
     pub(super) items: Vec<String>,
     pub(super) from: Option<From>,
     pub(super) wheres: Vec<String>,
     pub(super) group: Option<String>,
     pub(super) having: Vec<String>,
+    /// The window that is called `w`.
+    pub(super) window: Option<String>,
     pub(super) qualify: Vec<String>,
     /// ORDER BY the items at these positions, LIMIT, OFFSET.
     pub(super) tail: Option<(Vec<String>, usize, usize)>,
@@ -28,6 +35,8 @@ pub(super) struct Select {
 pub(super) enum From {
     Table(String, String),
     Derived(Box<Query>, String),
+    /// Rows of literals, under an alias; the columns are c0, c1, ….
+    Values(Vec<Vec<String>>, String),
     Join(&'static str, Box<From>, Box<From>, Vec<String>),
 }
 
@@ -47,6 +56,9 @@ impl fmt::Display for Select {
             write!(f, "WITH {name} AS ({query}) ")?;
         }
         f.write_str(if self.distinct { "SELECT DISTINCT " } else { "SELECT " })?;
+        if let Some((keys, _)) = &self.first {
+            write!(f, "DISTINCT ON ({}) ", keys.join(", "))?;
+        }
         for (i, item) in self.items.iter().enumerate() {
             write!(f, "{}{item} AS c{i}", if i > 0 { ", " } else { "" })?;
         }
@@ -62,8 +74,15 @@ impl fmt::Display for Select {
         if !self.having.is_empty() {
             write!(f, " HAVING {}", self.having.join(" AND "))?;
         }
+        if let Some(window) = &self.window {
+            write!(f, " WINDOW w AS ({window})")?;
+        }
         if !self.qualify.is_empty() {
             write!(f, " QUALIFY {}", self.qualify.join(" AND "))?;
+        }
+        if let Some((keys, rest)) = &self.first {
+            let order: Vec<&str> = keys.iter().chain(rest).map(String::as_str).collect();
+            write!(f, " ORDER BY {}", order.join(", "))?;
         }
         if let Some((order, limit, offset)) = &self.tail {
             write!(f, " ORDER BY {} LIMIT {limit}", order.join(", "))?;
@@ -80,6 +99,13 @@ impl fmt::Display for From {
         match self {
             From::Table(name, alias) => write!(f, "{name} AS {alias}"),
             From::Derived(query, alias) => write!(f, "({query}) AS {alias}"),
+            From::Values(rows, alias) => {
+                let row = |row: &Vec<String>| format!("({})", row.join(", "));
+                let all: Vec<String> = rows.iter().map(row).collect();
+                let names = 0..rows.first().map_or(0, Vec::len);
+                let names: Vec<String> = names.map(|i| format!("c{i}")).collect();
+                write!(f, "(VALUES {}) AS {alias} ({})", all.join(", "), names.join(", "))
+            }
             From::Join(kind, left, right, on) => {
                 write!(f, "{left} {kind} {right}")?;
                 // The times of an AS OF join come last.
@@ -90,7 +116,11 @@ impl fmt::Display for From {
                 if let Some(times) = last {
                     write!(f, " MATCH_CONDITION ({times})")?;
                 }
-                if on.is_empty() { Ok(()) } else { write!(f, " ON {}", on.join(" AND ")) }
+                match on {
+                    [] => Ok(()),
+                    [using] if using.starts_with("USING") => write!(f, " {using}"),
+                    on => write!(f, " ON {}", on.join(" AND ")),
+                }
             }
         }
     }
@@ -144,6 +174,15 @@ impl Select {
         if self.distinct {
             with(&|s| s.distinct = false);
         }
+        if let Some((keys, rest)) = &self.first {
+            with(&|s| s.first = None);
+            if !rest.is_empty() {
+                with(&|s| s.first = Some((keys.clone(), Vec::new())));
+            }
+            if keys.len() > 1 {
+                with(&|s| s.first = Some((keys[..1].to_vec(), rest.clone())));
+            }
+        }
         for i in 0..self.wheres.len() {
             with(&|s| drop(s.wheres.remove(i)));
         }
@@ -160,6 +199,9 @@ impl Select {
         }
         if self.group.is_some() {
             with(&|s| s.group = None);
+        }
+        if self.window.is_some() {
+            with(&|s| s.window = None);
         }
         if let Some((name, query)) = &self.with {
             for smaller in query.smaller() {
@@ -180,6 +222,14 @@ impl From {
             From::Derived(query, alias) => {
                 let derived = |q: Query| From::Derived(Box::new(q), alias.clone());
                 query.smaller().into_iter().map(derived).collect()
+            }
+            From::Values(rows, alias) => {
+                let without = |row: usize| {
+                    let mut fewer = rows.clone();
+                    fewer.remove(row);
+                    From::Values(fewer, alias.clone())
+                };
+                (0..rows.len()).filter(|_| rows.len() > 1).map(without).collect()
             }
             From::Join(kind, left, right, on) => {
                 let mut all = vec![left.as_ref().clone(), right.as_ref().clone()];

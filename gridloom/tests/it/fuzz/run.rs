@@ -1,25 +1,20 @@
 //! Runs one case: maintained with some workers, and asked anew at every tick.
 //!
-//! What batch answers is asked once a case; each number of workers is held against it. What comes
-//! while they run is brought by [`midway`](super::midway), between two ticks.
+//! What batch answers is asked once a case; each number of workers is held against it. What batch
+//! answers depends on the rows that a query reads and on the tick, so of a query that does not look
+//! at the clock, and of which no relation has changed, it is not asked twice. What comes while the
+//! workers run is brought by [`midway`](super::midway), between two ticks.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::ops::AddAssign;
 use std::ops::Range;
+use std::rc::Rc;
 use std::time::Duration;
 use std::time::Instant;
 
-use arrow::array::Array;
-use arrow::array::AsArray;
 use arrow::array::RecordBatch;
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::DataType;
-use arrow::datatypes::Float64Type;
 use arrow::datatypes::SchemaRef;
-use arrow::datatypes::TimestampMillisecondType;
-use arrow::util::display::ArrayFormatter;
-use arrow::util::display::FormatOptions;
 use pipeline::delta::DeltaBatch;
 use pipeline::delta::Diffs;
 use pipeline::flow::Flow;
@@ -37,23 +32,30 @@ use schemas::catalog::StreamSettings;
 use schemas::contract::ViewReader;
 use schemas::event::Envelope;
 use schemas::event::StreamDef;
-use schemas::plan::Expiry;
 use schemas::plan::ViewPlan;
 use schemas::time::Step;
 use schemas::time::Timestamp;
 
+use super::compared::Compared;
+use super::compared::Difference;
 use super::data::BEGIN_MS;
 use super::data::Change;
-use super::data::LATENESS_MS;
-use super::data::RETAIN_MS;
+use super::data::Column;
+use super::data::PACE;
+use super::data::Pace;
 use super::data::Row;
-use super::data::STEP_MS;
 use super::data::Table;
+use super::feature::Deed;
+use super::lookup::Lookup;
 use super::midway::MADE;
 use super::midway::Making;
 use super::midway::Midway;
 use super::midway::Plans;
 use super::query::Query;
+use super::shown::Shown;
+use super::shown::comparable;
+use super::shown::equal;
+use super::shown::retained;
 
 /// Relations, what happens to them, and what is asked of them.
 #[derive(Clone, Debug)]
@@ -61,67 +63,19 @@ pub(super) struct Case {
     pub(super) tables: Vec<Table>,
     pub(super) ticks: Vec<Vec<Change>>,
     pub(super) queries: Vec<Query>,
-    /// Which of them becomes a view half-way, and what of it then.
+    /// A relation of what rows of a stream met.
+    pub(super) lookup: Option<Lookup>,
+    /// Which of the queries becomes a view half-way, and what of it then.
     pub(super) midway: Option<Midway>,
-}
-
-/// What a run has compared.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Compared {
-    /// Queries maintained.
-    pub(super) queries: usize,
-    /// Queries refused by name.
-    pub(super) refused: usize,
-    /// Answers that batch could not give.
-    pub(super) failed: usize,
-    /// Answers compared.
-    pub(super) answers: usize,
-    /// Those of views that came half-way.
-    pub(super) midway: usize,
-    /// Views that took another's place.
-    pub(super) swapped: usize,
-    /// Rows in the answers.
-    pub(super) rows: usize,
-}
-
-impl AddAssign for Compared {
-    fn add_assign(&mut self, other: Compared) {
-        self.queries += other.queries;
-        self.refused += other.refused;
-        self.failed += other.failed;
-        self.answers += other.answers;
-        self.midway += other.midway;
-        self.swapped += other.swapped;
-        self.rows += other.rows;
-    }
-}
-
-/// Where maintained and asked differ.
-#[derive(Clone, Debug)]
-pub(super) struct Difference {
-    /// The query, by position.
-    pub(super) query: usize,
-    /// Ticks after which it was seen.
-    pub(super) ticks: usize,
-    what: String,
-}
-
-impl Difference {
-    pub(super) fn new(query: usize, ticks: usize, what: String) -> Difference {
-        Difference { query, ticks, what }
-    }
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
+    pub(super) pace: Pace,
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pace { step_ms, retain_ms, .. } = self.pace;
+        writeln!(f, "a tick is {step_ms} ms, streams retain {retain_ms} ms")?;
         for table in &self.tables {
-            let column = |c: &super::data::Column| {
+            let column = |c: &Column| {
                 format!("{} {:?}{}", c.name, c.of, if c.nullable { "" } else { " NOT NULL" })
             };
             let columns: Vec<String> = table.columns.iter().map(column).collect();
@@ -136,7 +90,7 @@ impl fmt::Display for Case {
             }
         }
         for query in &self.queries {
-            writeln!(f, "{query}")?;
+            writeln!(f, "{}", self.text(query.to_string()).written)?;
         }
         self.midway.as_ref().map_or(Ok(()), |midway| writeln!(f, "{midway:?}"))
     }
@@ -148,50 +102,79 @@ pub(super) type Held = BTreeMap<String, Rows>;
 /// What is said where a worker is gone.
 pub(super) const PANICKED: &str = "a worker panicked";
 
+/// A query as batch is asked it, and as it is maintained: with lookups in the place of what was
+/// met.
+pub(super) struct Text {
+    pub(super) asked: String,
+    pub(super) written: String,
+}
+
+/// What batch answers: rows, or why there are none. Ticks may share it.
+type Answer = Rc<Result<Vec<Shown>, String>>;
+
 /// A view, and what batch answers to its query.
 pub(super) struct Planned {
     /// The query, by position.
     pub(super) query: usize,
     pub(super) plan: ViewPlan,
     /// By the number of ticks that are done.
-    asked: BTreeMap<usize, Result<RecordBatch, String>>,
+    asked: BTreeMap<usize, Answer>,
 }
 
 impl Planned {
-    /// A view of this text, and what batch answers to it after these numbers of ticks.
+    /// A view, and what batch answers to its query after these numbers of ticks.
     pub(super) fn new(
-        query: usize,
-        plan: ViewPlan,
+        (query, plan): (usize, ViewPlan),
         sql: &str,
-        held: &[Held],
+        (case, held): (&Case, &[Held]),
         ticks: Range<usize>,
     ) -> Planned {
-        let ask = |done: usize| {
-            let asked = queries::batch::query(&held[done - 1], sql, now(done - 1));
-            (done, asked.map_err(|error| error.to_string()))
-        };
-        Planned { query, plan, asked: ticks.map(ask).collect() }
+        let mut asked: BTreeMap<usize, Answer> = BTreeMap::new();
+        for done in ticks {
+            let before = asked.get(&(done - 1)).filter(|_| same(sql, &held[done - 2..done]));
+            let answer = before.cloned().unwrap_or_else(|| {
+                let answer = queries::batch::query(&held[done - 1], sql, case.now(done - 1));
+                Rc::new(match answer {
+                    Ok(rows) => Ok(comparable(&rows)),
+                    Err(error) => Err(error.to_string()),
+                })
+            });
+            asked.insert(done, answer);
+        }
+        Planned { query, plan, asked }
     }
+}
+
+/// Whether a query has the same answer after two ticks: it asks no clock, and what it names is the
+/// same.
+fn same(sql: &str, held: &[Held]) -> bool {
+    let [before, after] = held else { return false };
+    let unchanged = |(name, rows): (&String, &Rows)| {
+        !sql.contains(name.as_str())
+            || before.get(name).is_some_and(|before| before.batches == rows.batches)
+    };
+    !sql.contains("now()") && before.len() == after.len() && after.iter().all(unchanged)
 }
 
 /// The plan of a view of this name and query; none if the query is refused by name, or if batch
 /// does not answer it either.
 pub(super) fn plan(
     planner: &Planner,
-    (name, query): (&str, &str),
-    held: &[Held],
+    (name, text): (&str, &Text),
+    (case, held): (&Case, &[Held]),
     compared: &mut Compared,
 ) -> Result<Option<ViewPlan>, String> {
-    match planner.view(&format!("CREATE MATERIALIZED VIEW {name} AS {query}")) {
+    let Text { asked, written } = text;
+    match planner.view(&format!("CREATE MATERIALIZED VIEW {name} AS {written}")) {
         Ok(plan) => Ok(Some(plan)),
         Err(PlanError::Refused { .. }) => {
             compared.refused += 1;
             Ok(None)
         }
         Err(error) => {
-            let asked = held.first().map(|tables| queries::batch::query(tables, query, now(0)));
-            if asked.is_some_and(|asked| asked.is_ok()) {
-                return Err(format!("batch answers what cannot be planned: {error}\n{query}"));
+            let answer = held.first().map(|held| queries::batch::query(held, asked, case.now(0)));
+            if answer.is_some_and(|answer| answer.is_ok()) {
+                return Err(format!("batch answers what cannot be planned: {error}\n{written}"));
             }
             compared.failed += 1;
             Ok(None)
@@ -207,9 +190,19 @@ pub(super) struct Watch<'a> {
     query: usize,
 
     compared: &'a mut Compared,
+    /// The views that have shown what they count for.
+    counted: BTreeSet<String>,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
+    fn new(
+        store: Views,
+        (workers, query): (usize, usize),
+        compared: &'a mut Compared,
+    ) -> Watch<'a> {
+        Watch { store, workers, query, compared, counted: BTreeSet::new() }
+    }
+
     /// What went wrong, and not with one query.
     pub(super) fn failed(&self, done: usize, what: &str) -> Difference {
         Difference::new(self.query, done, format!("{} workers, tick {done}: {what}", self.workers))
@@ -220,16 +213,24 @@ impl Watch<'_> {
         self.compared.swapped += 1;
     }
 
-    /// Compares what a view shows after so many ticks with the answer that it stands for.
+    /// Notes what was done, once.
+    pub(super) fn did(&mut self, deed: Deed) {
+        if self.counted.insert(format!("{deed:?}")) {
+            self.compared.features.did(deed, self.workers);
+        }
+    }
+
+    /// Compares what a view shows after so many ticks with the answer that it stands for; whether
+    /// that has rows.
     pub(super) fn compare(
         &mut self,
         view: &str,
         of: &Planned,
         done: usize,
-    ) -> Result<(), Difference> {
-        let Some(Ok(asked)) = of.asked.get(&done) else {
+    ) -> Result<bool, Difference> {
+        let Some(Ok(expected)) = of.asked.get(&done).map(|answer| &**answer) else {
             self.compared.failed += 1;
-            return Ok(());
+            return Ok(false);
         };
         let shown = self.store.snapshot(view).expect("it can be read");
         let below = self.store.snapshot(&of.plan.name).expect("what is read can be read");
@@ -237,14 +238,18 @@ impl Watch<'_> {
         let mut faults = shown.faults.iter().chain(&below.faults);
         if faults.any(|fault| fault.message.ends_with("exactly")) {
             self.compared.failed += 1;
-            return Ok(());
+            return Ok(false);
         }
-        let (maintained, expected) = (comparable(&shown.rows), comparable(asked));
+        let maintained = comparable(&shown.rows);
         self.compared.answers += 1;
         self.compared.midway += usize::from(of.plan.name == MADE);
         self.compared.rows += expected.len();
-        if equal(&maintained, &expected) {
-            return Ok(());
+        if equal(&maintained, expected) {
+            if !expected.is_empty() && !self.counted.contains(&of.plan.sql) {
+                self.counted.insert(of.plan.sql.clone());
+                self.compared.features.of_query(&of.plan.sql, self.workers);
+            }
+            return Ok(!expected.is_empty());
         }
         let what = format!(
             "{} workers, tick {done}, view {view}\nmaintained {maintained:?}\nasked      \
@@ -256,9 +261,42 @@ impl Watch<'_> {
         );
         Err(Difference::new(of.query, done, what))
     }
+
+    /// Compares two views of one query, also where batch has no answer.
+    pub(super) fn agree(
+        &self,
+        views: [&str; 2],
+        of: &Planned,
+        done: usize,
+    ) -> Result<(), Difference> {
+        let [a, b] =
+            views.map(|view| comparable(&self.store.snapshot(view).expect("it can be read").rows));
+        if equal(&a, &b) {
+            return Ok(());
+        }
+        let [a_name, b_name] = views;
+        let what = format!(
+            "{} workers, tick {done}\n{a_name} {a:?}\n{b_name} {b:?}\n{}\n{}",
+            self.workers,
+            of.plan.sql,
+            of.plan.explain()
+        );
+        Err(Difference::new(of.query, done, what))
+    }
 }
 
 impl Case {
+    /// A case without anything beside its flow.
+    pub(super) fn new(tables: Vec<Table>, ticks: Vec<Vec<Change>>, queries: Vec<Query>) -> Case {
+        Case { tables, ticks, queries, lookup: None, midway: None, pace: PACE }
+    }
+
+    /// A query of the case as it is asked and as it is maintained.
+    pub(super) fn text(&self, asked: String) -> Text {
+        let written = self.lookup.as_ref().map(|lookup| lookup.written(&asked));
+        Text { written: written.unwrap_or_else(|| asked.clone()), asked }
+    }
+
     fn catalog(&self) -> Catalog {
         let mut catalog = Catalog::default();
         for table in &self.tables {
@@ -271,7 +309,7 @@ impl Case {
                     key: Vec::new(),
                     envelope: Envelope::Append,
                 };
-                let (lateness_ms, retain_ms) = (LATENESS_MS, RETAIN_MS);
+                let Pace { lateness_ms, retain_ms, .. } = self.pace;
                 catalog.add_stream(StreamSettings { def, lateness_ms, retain_ms });
             } else {
                 catalog.add(&table.name, RelationInfo { schema, kind: RelationKind::Table });
@@ -280,14 +318,15 @@ impl Case {
         catalog
     }
 
-    pub(super) fn tick(n: usize) -> u64 {
-        BEGIN_MS + (n as u64 + 1) * STEP_MS
+    /// The tick of a number, from 0 on.
+    pub(super) fn now(&self, n: usize) -> Timestamp {
+        Timestamp(BEGIN_MS + (n as u64 + 1) * self.pace.step_ms)
     }
 
-    /// What the tables hold after each tick.
+    /// What the tables hold after each tick, and what was met by then.
     fn held(&self) -> Vec<Held> {
         let mut live: Vec<Vec<&Row>> = vec![Vec::new(); self.tables.len()];
-        let mut after = Vec::new();
+        let mut after: Vec<Held> = Vec::new();
         for (n, changes) in self.ticks.iter().enumerate() {
             for change in changes.iter().filter(|c| c.diff > 0) {
                 live[change.table].push(&change.row);
@@ -299,11 +338,19 @@ impl Case {
                 rows.swap_remove(at.expect("only what is there goes"));
             }
             let held = self.tables.iter().zip(&live).map(|(table, rows)| {
-                let batch = table.batch(rows);
-                let batch = if table.stream { retained(&batch, Case::tick(n)) } else { batch };
+                let (batch, retain_ms) = (table.batch(rows), self.pace.retain_ms);
+                let batch = match table.columns.len().checked_sub(1).filter(|_| table.stream) {
+                    Some(time) => retained(&batch, time, self.now(n), retain_ms),
+                    None => batch,
+                };
                 (table.name.clone(), Rows::of(batch))
             });
             after.push(held.collect());
+        }
+        let read =
+            |lookup: &&Lookup| self.queries.iter().any(|query| lookup.is_read(&query.to_string()));
+        if let Some(lookup) = self.lookup.as_ref().filter(read) {
+            lookup.add(self, &mut after);
         }
         after
     }
@@ -322,7 +369,7 @@ impl Case {
 
     /// What batch answers to one of the queries after one of the ticks.
     pub(super) fn asked(&self, query: usize, n: usize) -> Result<RecordBatch, PlanError> {
-        queries::batch::query(&self.held()[n], &self.queries[query].to_string(), now(n))
+        queries::batch::query(&self.held()[n], &self.queries[query].to_string(), self.now(n))
     }
 
     /// Runs it with each of these numbers of workers.
@@ -330,10 +377,12 @@ impl Case {
         let (catalog, held) = (self.catalog(), self.held());
         let mut planner = Planner::new(catalog.clone());
         let mut compared = Compared::default();
+        let texts = self.queries.iter().map(|query| self.text(query.to_string()));
+        let texts: Vec<Text> = texts.collect();
         let mut plans: Vec<(usize, ViewPlan)> = Vec::new();
-        for (index, query) in self.queries.iter().enumerate() {
-            let (name, sql) = (format!("v{index}"), query.to_string());
-            let plan = plan(&planner, (&name, &sql), &held, &mut compared);
+        for (index, text) in texts.iter().enumerate() {
+            let named = format!("v{index}");
+            let plan = plan(&planner, (&named, text), (self, &held), &mut compared);
             let plan = plan.map_err(|what| Difference::new(index, self.ticks.len(), what))?;
             plans.extend(plan.map(|plan| (index, plan)));
         }
@@ -347,11 +396,11 @@ impl Case {
             }
         };
         let ask = |(query, plan): (usize, ViewPlan)| {
-            let sql = self.queries[query].to_string();
-            Planned::new(query, plan, &sql, &held, 1..held.len() + 1)
+            let sql = &texts[query].asked;
+            Planned::new((query, plan), sql, (self, &held), 1..held.len() + 1)
         };
         let planned: Vec<Planned> = plans.into_iter().map(ask).collect();
-        let step = Step::from_millis(STEP_MS).unwrap();
+        let step = Step::from_millis(self.pace.step_ms).unwrap();
         let maintained = planned.iter().map(|planned| planned.plan.clone()).collect();
         let flow = Flow::over(&catalog, maintained, None, step);
         for workers in workers {
@@ -373,7 +422,7 @@ impl Case {
         let store = Views::new(&flow.views).map_err(|e| failed(format!("{e:?}")))?;
         let running = Workers::start(flow, workers);
         let mut running = running.map_err(|e| failed(format!("it cannot be rendered: {e:?}")))?;
-        let mut watch = Watch { store, workers, query, compared };
+        let mut watch = Watch::new(store, (workers, query), compared);
         let watched = self.watched(flow, (planned, midway), &mut running, &mut watch);
         if watched.is_err() && running.listen().is_err() {
             // Its siblings wait for the worker that is gone for ever.
@@ -391,7 +440,7 @@ impl Case {
     ) -> Result<(), Difference> {
         let mut making = midway.map(|plans| Making::new(self, plans, flow));
         for (n, changes) in self.ticks.iter().enumerate() {
-            let tick = Timestamp(Case::tick(n));
+            let tick = self.now(n);
             let deltas = self.deltas(changes, &flow.inputs, tick);
             let submitted = running.submit(TickInput { tick, deltas });
             submitted.map_err(|_| watch.failed(n + 1, PANICKED))?;
@@ -461,61 +510,4 @@ impl Case {
         }
         logged
     }
-}
-
-fn now(n: usize) -> Timestamp {
-    Timestamp(Case::tick(n))
-}
-
-/// The rows that the retention of a stream has not taken yet.
-fn retained(rows: &RecordBatch, tick: u64) -> RecordBatch {
-    let column = rows.num_columns() - 1;
-    let expiry = Expiry { column, retain_ms: RETAIN_MS, lateness_ms: None };
-    let times = rows.column(column).as_primitive::<TimestampMillisecondType>();
-    let stands = |at: &i64| Some(expiry.at(Timestamp(*at as u64)).0 > tick);
-    filter_record_batch(rows, &times.values().iter().map(stands).collect()).unwrap()
-}
-
-/// A row as text for what must be equal, and as numbers for what may differ in its last digits.
-type Shown = (String, Vec<Option<f64>>);
-
-fn comparable(rows: &RecordBatch) -> Vec<Shown> {
-    let options = FormatOptions::default().with_null("NULL");
-    let mut all: Vec<Shown> = (0..rows.num_rows())
-        .map(|row| {
-            let (mut text, mut numbers) = (String::new(), Vec::new());
-            for column in rows.columns() {
-                if *column.data_type() == DataType::Float64 {
-                    let floats = column.as_primitive::<Float64Type>();
-                    let one = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
-                    numbers.push(floats.is_valid(row).then(|| one(floats.value(row))));
-                } else {
-                    let shown = ArrayFormatter::try_new(column.as_ref(), &options).unwrap();
-                    text.push_str(&shown.value(row).to_string());
-                    text.push('|');
-                }
-            }
-            (text, numbers)
-        })
-        .collect();
-    let total = |a: &Option<f64>, b: &Option<f64>| match (a, b) {
-        (Some(a), Some(b)) => a.total_cmp(b),
-        (a, b) => a.is_some().cmp(&b.is_some()),
-    };
-    all.sort_by(|a, b| {
-        let numbers = a.1.iter().zip(&b.1).map(|(a, b)| total(a, b));
-        a.0.cmp(&b.0).then(numbers.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then))
-    });
-    all
-}
-
-fn equal(a: &[Shown], b: &[Shown]) -> bool {
-    let close = |(a, b): (&Option<f64>, &Option<f64>)| match (a, b) {
-        (Some(a), Some(b)) => {
-            a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-9 * (a.abs() + b.abs() + 1.0)
-        }
-        (a, b) => a.is_none() && b.is_none(),
-    };
-    let same = |(a, b): (&Shown, &Shown)| a.0 == b.0 && a.1.iter().zip(&b.1).all(close);
-    a.len() == b.len() && a.iter().zip(b).all(same)
 }

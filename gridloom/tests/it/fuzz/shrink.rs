@@ -1,25 +1,26 @@
 //! Makes a failing case smaller: less queries, ticks, rows, columns and clauses, as long as it
 //! still fails, and most of all one that can be written as a file of `tests/slt`.
 
+use super::compared::Difference;
 use super::data::Change;
+use super::lookup::Lookup;
 use super::midway::Midway;
 use super::run::Case;
-use super::run::Difference;
 use super::slt;
 
 /// Attempts at most; each is a run of the whole case.
 const ATTEMPTS_MAX: usize = 800;
 
-/// The smallest failing case that is found by leaving things out one at a time.
-pub(super) fn shrunk(case: Case, difference: Difference) -> (Case, Difference) {
-    let workers = [1, 2];
+/// The smallest failing case that is found by leaving things out one at a time; it fails with one
+/// of these numbers of workers.
+pub(super) fn shrunk(case: Case, difference: Difference, workers: &[usize]) -> (Case, Difference) {
     // A worker that panics does not say over which query.
     let suspected = case.queries[difference.query].clone();
     let alone = std::iter::once(&suspected).chain(&case.queries).find_map(|query| {
         let midway = case.midway.as_ref().map(|midway| Some(midway.alone()));
         std::iter::once(None).chain(midway).find_map(|midway| {
             let alone = Case { queries: vec![query.clone()], midway, ..case.clone() };
-            alone.run(&workers).err().map(|why| (alone, why))
+            alone.run(workers).err().map(|why| (alone, why))
         })
     });
     let Some((mut best, mut why)) = alone else { return (case, difference) };
@@ -28,7 +29,7 @@ pub(super) fn shrunk(case: Case, difference: Difference) -> (Case, Difference) {
         let Some((smaller, different)) = candidates(&best).into_iter().find_map(|one| {
             attempts += 1;
             let worth = attempts <= ATTEMPTS_MAX && one.sound();
-            let different = worth.then(|| one.run(&workers).err()).flatten()?;
+            let different = worth.then(|| one.run(workers).err()).flatten()?;
             Some((one, different))
         }) else {
             return (best, why);
@@ -57,6 +58,11 @@ fn candidates(case: &Case) -> Vec<Case> {
     }
     for query in case.queries[0].smaller() {
         all.push(Case { queries: vec![query], ..case.clone() });
+    }
+    if let Some(lookup) = &case.lookup {
+        all.push(Case { lookup: None, ..case.clone() });
+        let smaller = Lookup::smaller(lookup).into_iter();
+        all.extend(smaller.map(|lookup| Case { lookup: Some(lookup), ..case.clone() }));
     }
     all.extend(fewer_tables(case));
     all.extend(fewer_columns(case));

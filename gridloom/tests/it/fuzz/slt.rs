@@ -1,9 +1,9 @@
 //! A case as a file of `tests/slt`, so that what failed once is asked for ever.
 //!
-//! A file says less than a case: its tables have no decimals, its streams forget by other times
-//! than ours and are written as tables, every statement is a tick of its own, and a query is asked
-//! once, after all of them. What a case is within these limits is a case again ([`plain`]), so that
-//! shrinking can find out whether it still fails.
+//! A file says less than a case: its tables have no decimals, its ticks follow each other fast and
+//! its streams forget late, every statement is a tick of its own, and a query is asked once, after
+//! all of them. What a case is within these limits is a case again ([`plain`]), so that shrinking
+//! can find out whether it still fails.
 
 use std::collections::BTreeMap;
 
@@ -11,30 +11,48 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use arrow::util::display::ArrayFormatter;
 use arrow::util::display::FormatOptions;
+use schemas::catalog::DEFAULT_LATENESS_MS;
+use schemas::catalog::DEFAULT_RETAIN_MS;
+use schemas::time::DEFAULT_STEP;
 use schemas::time::Timestamp;
 
 use super::data::BEGIN_MS;
 use super::data::Change;
 use super::data::Column;
+use super::data::Pace;
 use super::data::Row;
 use super::data::Table;
 use super::data::Type;
 use super::data::Value;
+use super::lookup::Lookup;
 use super::query::Query;
+use super::random::Random;
 use super::run::Case;
 
 /// What stands above a file that both engines agree on.
 const AGREED: &str = "\
-# As a file this does not fail. It takes what is not written here: a stream, a decimal, several
-# changes in one tick, or a view that is made half-way.
+# As a file this does not fail. It takes what is not written here: time that passes, a decimal,
+# several changes in one tick, or a view that is made half-way.
 ";
+
+/// The pace of the files.
+const PACE: Pace = Pace {
+    step_ms: DEFAULT_STEP.millis(),
+    lateness_ms: DEFAULT_LATENESS_MS,
+    retain_ms: DEFAULT_RETAIN_MS,
+};
 
 /// The case within the limits of the dialect; of a case that is, the same.
 pub(super) fn plain(case: &Case) -> Case {
     let mut live: Vec<BTreeMap<String, Vec<Row>>> = vec![BTreeMap::new(); case.tables.len()];
     let mut ticks = Vec::new();
+    let tables: Vec<Table> = (0..case.tables.len()).map(|table| plain_table(case, table)).collect();
+    // What rows of a stream look up comes before them.
+    let mut order: Vec<usize> = (0..tables.len()).collect();
+    order.sort_by_key(|table| tables[*table].stream);
     for changes in &case.ticks {
-        for (table, live) in live.iter_mut().enumerate() {
+        for table in order.iter().copied() {
+            let live = &mut live[table];
             let mut inserted = Vec::new();
             for (key, (come, gone)) in moved(changes, table) {
                 let rows = live.entry(key).or_default();
@@ -63,8 +81,7 @@ pub(super) fn plain(case: &Case) -> Case {
         }
     }
     ticks.retain(|changes| !changes.is_empty());
-    let tables = case.tables.iter().map(plain_table).collect();
-    Case { tables, ticks, queries: case.queries.clone(), midway: None }
+    Case { tables, ticks, midway: None, pace: PACE, ..case.clone() }
 }
 
 /// The rows of a table that come and go in a tick; equal ones together.
@@ -80,13 +97,17 @@ fn moved(changes: &[Change], table: usize) -> BTreeMap<String, (Vec<Row>, Vec<Ro
     all
 }
 
-fn plain_table(table: &Table) -> Table {
+/// A table of a case as a file has it: a stream is one if nothing is taken out of it.
+fn plain_table(case: &Case, index: usize) -> Table {
+    let table = &case.tables[index];
+    let goes = |change: &Change| change.table == index && change.diff < 0;
     let column = |column: &Column| {
         let of = if column.of == Type::Decimal { Type::Float } else { column.of };
         Column { name: column.name.clone(), of, nullable: true }
     };
     let columns = table.columns.iter().map(column).collect();
-    Table { name: table.name.clone(), columns, stream: false }
+    let stream = table.stream && !case.ticks.iter().flatten().any(goes);
+    Table { name: table.name.clone(), columns, stream }
 }
 
 fn plain_value(value: &Value) -> Value {
@@ -135,7 +156,8 @@ fn create(table: &Table) -> String {
         format!("{} {of}", column.name)
     };
     let columns: Vec<String> = table.columns.iter().map(of).collect();
-    format!("CREATE TABLE {} ({})", table.name, columns.join(", "))
+    let kind = if table.stream { "STREAM" } else { "TABLE" };
+    format!("CREATE {kind} {} ({})", table.name, columns.join(", "))
 }
 
 /// The statement that does what a tick of a plain case does.
@@ -170,12 +192,16 @@ fn literal(value: &Value) -> String {
 
 /// A query with what batch answers to it.
 fn record(case: &Case, query: usize) -> String {
-    let sql = &case.queries[query];
+    let asked = case.queries[query].to_string();
+    // Asked once, rows meet the table of now.
+    let looks_up = case.lookup.as_ref().is_some_and(|lookup| lookup.is_read(&asked));
+    let only = if looks_up { "\nonlyif maintained" } else { "" };
+    let sql = case.text(asked).written;
     let Some(last) = case.ticks.len().checked_sub(1) else { return String::new() };
     match case.asked(query, last) {
         Ok(rows) => {
             let kinds: String = rows.columns().iter().map(|c| kind(c.data_type())).collect();
-            let mut record = format!("\nquery {kinds} rowsort\n{sql}\n----\n");
+            let mut record = format!("{only}\nquery {kinds} rowsort\n{sql}\n----\n");
             for row in shown(&rows) {
                 record += &row;
                 record.push('\n');
@@ -185,7 +211,7 @@ fn record(case: &Case, query: usize) -> String {
         Err(error) => {
             let error = error.to_string();
             let error = error.lines().next().unwrap_or_default();
-            format!("\n# {error}\nquery error\n{sql}\n")
+            format!("\n# {error}{only}\nquery error\n{sql}\n")
         }
     }
 }
@@ -235,16 +261,12 @@ fn a_case_is_written_as_a_file() {
     ];
     let even = vec![Value::Int(2), Value::Null, Value::Float(-0.0), Value::Text("a"), at];
     let change = |row: &Row, diff: i64| Change { table: 0, row: row.clone(), diff };
-    let case = Case {
-        tables: vec![table],
-        ticks: vec![
-            vec![change(&odd, 1), change(&even, 1), change(&even, 1)],
-            vec![],
-            vec![change(&even, -1), change(&odd, -1)],
-        ],
-        queries: vec![Query::Text("SELECT k, x, y, s FROM r")],
-        midway: None,
-    };
+    let ticks = vec![
+        vec![change(&odd, 1), change(&even, 1), change(&even, 1)],
+        vec![],
+        vec![change(&even, -1), change(&odd, -1)],
+    ];
+    let case = Case::new(vec![table], ticks, vec![Query::Text("SELECT k, x, y, s FROM r")]);
     let once = plain(&case);
     assert_eq!(once.to_string(), plain(&once).to_string());
     let expected = "
@@ -272,4 +294,38 @@ SELECT k, x, y, s FROM r
 2 NULL 0.0 a
 ";
     assert_eq!(text(&case), format!("{AGREED}{expected}"));
+}
+
+#[test]
+fn a_lookup_is_written_as_one_of_a_stream() {
+    let column = |name: &str, of: Type| Column { name: name.to_owned(), of, nullable: false };
+    let table = |name: &str, second: Column, stream: bool| {
+        let columns = vec![column("k", Type::Int), second];
+        Table { name: name.to_owned(), columns, stream }
+    };
+    let tables = vec![
+        table("r", column("at", Type::Time), true),
+        table("m", column("s", Type::Text), false),
+    ];
+    let lookup = Lookup::random(&mut Random(7), &tables);
+    let row = |table: usize, value: Value, diff: i64| {
+        let row = vec![Value::Int(1), value];
+        Change { table, row, diff }
+    };
+    let at = |seconds: i64| Value::Time(BEGIN_MS as i64 + seconds * 1_000);
+    let ticks = vec![
+        vec![row(0, at(1), 1), row(1, Value::Text("a"), 1)],
+        vec![row(1, Value::Text("a"), -1), row(1, Value::Text("b"), 1)],
+        vec![row(0, at(2), 1)],
+    ];
+    let case = Case::new(tables, ticks, vec![Query::Text("SELECT q.c0 FROM met AS q")]);
+    let text = text(&Case { lookup, ..case });
+    assert!(text.starts_with(AGREED), "{text}");
+    let [table, stream] =
+        ["INSERT INTO m VALUES (1, 'a')", "CREATE STREAM r (k BIGINT, at TIMESTAMP)"]
+            .map(|part| text.find(part).unwrap_or_else(|| panic!("no {part} in\n{text}")));
+    let row = text.find("INSERT INTO r").unwrap();
+    assert!(stream < table && table < row, "a row comes before what it looks up\n{text}");
+    let query = "\nonlyif maintained\nquery ? rowsort\nSELECT q.c0 FROM (SELECT s.at AS c0, ";
+    assert!(text.contains(query), "{text}");
 }

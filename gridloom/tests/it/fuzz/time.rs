@@ -71,7 +71,7 @@ fn windows_of_time_equal_batch_16_ticks_3_workers() {
         let ticks = data::history(&mut random, &tables, TICKS);
         let queries = QUERIES.map(Query::Text).to_vec();
         let midway = Midway::random(&mut random, QUERIES.len(), TICKS).without(late);
-        let case = Case { tables, ticks, queries, midway: Some(midway) };
+        let case = Case { midway: Some(midway), ..Case::new(tables, ticks, queries) };
         let compared = case.run(&[1, 2, 3]);
         let compared = compared.unwrap_or_else(|difference| panic!("{difference}\n{case}"));
         let from_the_start = compared.answers - compared.midway;

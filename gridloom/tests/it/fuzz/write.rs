@@ -2,7 +2,11 @@
 //!
 //! What can fail for one row only (division, narrowing casts, text to numbers) is left out: batch
 //! then fails as a whole, a view sets the row aside, and there is nothing to compare.
+//!
+//! What may stand in FROM is in [`source`](super::source), groups are in
+//! [`aggregate`](super::aggregate), windows, AS OF joins and recursions in [`order`](super::order).
 
+use super::data::Column;
 use super::data::TYPES;
 use super::data::Table;
 use super::data::Type;
@@ -20,6 +24,7 @@ pub(super) struct Named {
 
 pub(super) struct Writer<'a> {
     pub(super) random: &'a mut Random,
+    /// What may be read; a lookup of the case is one of them.
     pub(super) tables: &'a [Table],
     aliases: usize,
 }
@@ -30,23 +35,26 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn query(&mut self) -> Query {
-        if self.random.chance(18) {
-            let types: Vec<Type> = (0..1 + self.random.below(3)).map(|_| self.of()).collect();
-            let op = *self.random.pick(&["UNION", "UNION ALL", "INTERSECT", "EXCEPT"]);
-            let (left, right) = (self.plain(&types, 1), self.plain(&types, 1));
-            return Query::Set(op, Box::new(left), Box::new(right));
+        if self.random.chance(16) {
+            let types = self.types(1, 3);
+            return self.set(&types, 1);
         }
-        if self.random.chance(7) {
+        if self.random.chance(6) {
             return self.recursion();
         }
-        if self.random.chance(40) { self.grouped(2) } else { self.selected(2) }
+        if self.random.chance(42) { self.grouped(2) } else { self.selected(2) }
     }
 
     pub(super) fn of(&mut self) -> Type {
         *self.random.pick(&TYPES)
     }
 
-    fn alias(&mut self) -> String {
+    /// From `least` to `most` types.
+    pub(super) fn types(&mut self, least: usize, most: usize) -> Vec<Type> {
+        (0..least + self.random.below(most - least + 1)).map(|_| self.of()).collect()
+    }
+
+    pub(super) fn alias(&mut self) -> String {
         self.aliases += 1;
         format!("q{}", self.aliases)
     }
@@ -54,57 +62,81 @@ impl<'a> Writer<'a> {
     pub(super) fn table(&mut self) -> (From, Vec<Named>) {
         let index = self.random.below(self.tables.len());
         let (alias, table) = (self.alias(), &self.tables[index]);
-        let named =
-            |c: &super::data::Column| Named { sql: format!("{alias}.{}", c.name), of: c.of };
-        let columns = table.columns.iter().map(named).collect();
+        let columns = of_table(&alias, table);
         (From::Table(table.name.clone(), alias), columns)
     }
 
-    fn source(&mut self, depth: usize) -> (From, Vec<Named>) {
-        if depth == 0 || !self.random.chance(20) {
-            return self.table();
-        }
-        let types: Vec<Type> = (0..2 + self.random.below(2)).map(|_| self.of()).collect();
-        let query = self.plain(&types, depth - 1);
-        let alias = self.alias();
-        let named = |(i, of): (usize, &Type)| Named { sql: format!("{alias}.c{i}"), of: *of };
-        let columns = types.iter().enumerate().map(named).collect();
-        (From::Derived(Box::new(query), alias), columns)
-    }
-
     /// FROM, and what may be named above it.
-    fn from(&mut self, depth: usize) -> (From, Vec<Named>) {
+    pub(super) fn from(&mut self, depth: usize) -> (From, Vec<Named>) {
         let (mut from, mut scope) = self.source(depth);
         let joins = [0, 0, 1, 1, 1, 2][self.random.below(6)];
         for _ in 0..joins.min(depth) {
             let (right, columns) = self.source(depth - 1);
-            let kinds = [
-                "JOIN",
-                "JOIN",
-                "LEFT JOIN",
-                "LEFT JOIN",
-                "RIGHT JOIN",
-                "FULL JOIN",
-                "CROSS JOIN",
-                "LEFT SEMI JOIN",
-                "LEFT ANTI JOIN",
-            ];
-            let kind = *self.random.pick(&kinds);
-            let as_of = match self.random.chance(20) {
-                true => self.as_of(&scope, &columns),
-                false => None,
-            };
-            let (kind, on) = match as_of {
-                Some(as_of) => as_of,
-                None if kind == "CROSS JOIN" => (kind, Vec::new()),
-                None => (kind, self.on(&scope, &columns)),
-            };
+            let (kind, on) = self.joined((&from, &scope), (&right, &columns));
             from = From::Join(kind, Box::new(from), Box::new(right), on);
-            if !matches!(kind, "LEFT SEMI JOIN" | "LEFT ANTI JOIN") {
-                scope.extend(columns);
+            match kind {
+                "LEFT SEMI JOIN" | "LEFT ANTI JOIN" => {}
+                "RIGHT SEMI JOIN" | "RIGHT ANTI JOIN" => scope = columns,
+                _ => scope.extend(columns),
             }
         }
+        if depth > 0 && self.random.chance(9) {
+            let (kind, lateral, columns) = self.lateral(&scope);
+            let on = if kind.starts_with("LEFT") { vec!["true".to_owned()] } else { Vec::new() };
+            from = From::Join(kind, Box::new(from), Box::new(lateral), on);
+            scope.extend(columns);
+        }
         (from, scope)
+    }
+
+    /// How two sides are joined, and by what.
+    fn joined(
+        &mut self,
+        (left, l): (&From, &[Named]),
+        (right, r): (&From, &[Named]),
+    ) -> (&'static str, Vec<String>) {
+        if self.random.chance(20)
+            && let Some(as_of) = self.as_of(l, r)
+        {
+            return as_of;
+        }
+        if self.random.chance(12) && self.keyed(left) && self.keyed(right) {
+            if self.random.chance(40) {
+                return ("NATURAL JOIN", Vec::new());
+            }
+            let kind = *self.random.pick(&["JOIN", "LEFT JOIN", "FULL JOIN"]);
+            return (kind, vec!["USING (k)".to_owned()]);
+        }
+        let kinds = [
+            "JOIN",
+            "JOIN",
+            "JOIN",
+            "LEFT JOIN",
+            "LEFT JOIN",
+            "RIGHT JOIN",
+            "FULL JOIN",
+            "CROSS JOIN",
+            "LEFT SEMI JOIN",
+            "LEFT ANTI JOIN",
+            "RIGHT SEMI JOIN",
+            "RIGHT ANTI JOIN",
+        ];
+        let kind = *self.random.pick(&kinds);
+        if kind == "CROSS JOIN" {
+            return (kind, Vec::new());
+        }
+        let mut on = self.on(l, r);
+        if matches!(kind, "JOIN" | "LEFT JOIN") && self.random.chance(5) {
+            on.extend(self.by_clock(r));
+        }
+        (kind, on)
+    }
+
+    /// Whether this is one relation that has a `k`.
+    fn keyed(&self, from: &From) -> bool {
+        let From::Table(name, _) = from else { return false };
+        let table = self.tables.iter().find(|table| table.name == *name);
+        table.is_some_and(|table| table.columns.iter().any(|column| column.name == "k"))
     }
 
     /// What a join compares.
@@ -120,8 +152,10 @@ impl<'a> Writer<'a> {
         let mut on = Vec::new();
         if !self.random.chance(12) {
             let (l, r) = *self.random.pick(&pairs);
-            let equals = if self.random.chance(15) { "IS NOT DISTINCT FROM" } else { "=" };
-            on.push(format!("{} {equals} {}", l.sql, r.sql));
+            on.push(match self.random.chance(15) {
+                true => format!("({} IS NOT DISTINCT FROM {})", l.sql, r.sql),
+                false => format!("{} = {}", l.sql, r.sql),
+            });
         }
         if on.is_empty() || self.random.chance(30) {
             let (l, r) = *self.random.pick(&pairs);
@@ -137,156 +171,72 @@ impl<'a> Writer<'a> {
 
     /// A query without ORDER BY of these types.
     pub(super) fn plain(&mut self, types: &[Type], depth: usize) -> Query {
+        let (select, _) = self.scoped(types, depth);
+        Query::Select(Box::new(select))
+    }
+
+    /// The same as a SELECT, and what may be named in it.
+    pub(super) fn scoped(&mut self, types: &[Type], depth: usize) -> (Select, Vec<Named>) {
         let (from, scope) = self.from(depth);
         let items = types.iter().map(|of| self.expression(*of, &scope, 1)).collect();
         let wheres = self.wheres(&scope, depth);
         let distinct = self.random.chance(12);
-        let select = Select { items, from: Some(from), wheres, distinct, ..Select::default() };
-        Query::Select(Box::new(select))
+        (Select { items, from: Some(from), wheres, distinct, ..Select::default() }, scope)
     }
 
     fn selected(&mut self, depth: usize) -> Query {
-        let types: Vec<Type> = (0..1 + self.random.below(4)).map(|_| self.of()).collect();
-        let Query::Select(mut select) = self.plain(&types, depth) else {
-            unreachable!("a plain query is a select")
-        };
+        let types = self.types(1, 4);
+        let (mut select, scope) = self.scoped(&types, depth);
         if self.random.chance(12) {
-            let outer = self.scope_of(select.from.as_ref());
-            select.items.push(self.value_query(&outer));
+            self.first(&mut select, &scope);
+            return Query::Select(Box::new(select));
         }
-        let windowed = self.scope_of(select.from.as_ref());
-        if !windowed.is_empty() && self.random.chance(35) {
-            for _ in 0..1 + self.random.below(2) {
-                select.items.push(self.window(&windowed));
-            }
+        if self.random.chance(12) {
+            select.items.push(self.value_query(&scope));
+        }
+        if self.random.chance(45) {
+            self.windows(&mut select, &scope);
             if self.random.chance(30) {
-                select.qualify.push(self.qualify(&windowed));
+                select.qualify.push(self.qualify(&scope));
             }
         }
         if self.random.chance(15) {
-            let order = |i: usize, down: bool| format!("c{i}{}", if down { " DESC" } else { "" });
-            let keys = (0..1 + self.random.below(select.items.len()))
-                .map(|i| order(i, self.random.chance(50)))
-                .collect();
-            let offset = if self.random.chance(30) { 1 + self.random.below(2) } else { 0 };
-            select.tail = Some((keys, 1 + self.random.below(4), offset));
+            self.limit(&mut select);
         }
         if self.random.chance(10) {
-            select.with = Some(("w".to_owned(), Box::new(self.plain(&types, 1))));
-            let named = |(i, of): (usize, &Type)| Named { sql: format!("w.c{i}"), of: *of };
-            let scope: Vec<Named> = types.iter().enumerate().map(named).collect();
-            select.items = types.iter().map(|of| self.expression(*of, &scope, 1)).collect();
-            select.from = Some(From::Table("w".to_owned(), "w".to_owned()));
-            select.wheres = vec![self.condition(&scope, 1)];
-            (select.tail, select.qualify) = (None, Vec::new());
+            select = self.with(&types);
         }
-        Query::Select(select)
+        Query::Select(Box::new(select))
     }
 
-    /// The columns of the tables of a FROM.
-    fn scope_of(&self, from: Option<&From>) -> Vec<Named> {
-        match from {
-            Some(From::Table(name, alias)) => {
-                let table = self.tables.iter().find(|t| t.name == *name);
-                let columns = table.into_iter().flat_map(|t| &t.columns);
-                columns.map(|c| Named { sql: format!("{alias}.{}", c.name), of: c.of }).collect()
-            }
-            Some(From::Join(kind, left, right, _)) => {
-                let mut all = self.scope_of(Some(left));
-                if !matches!(*kind, "LEFT SEMI JOIN" | "LEFT ANTI JOIN") {
-                    all.extend(self.scope_of(Some(right)));
-                }
-                all
-            }
-            _ => Vec::new(),
-        }
+    /// The first rows in the order of some of the items.
+    pub(super) fn limit(&mut self, select: &mut Select) {
+        let order = |i: usize, down: bool| format!("c{i}{}", if down { " DESC" } else { "" });
+        let keys = (0..1 + self.random.below(select.items.len()))
+            .map(|i| order(i, self.random.chance(50)))
+            .collect();
+        let offset = if self.random.chance(30) { 1 + self.random.below(2) } else { 0 };
+        select.tail = Some((keys, 1 + self.random.below(4), offset));
     }
 
-    fn grouped(&mut self, depth: usize) -> Query {
-        let (from, scope) = self.from(depth);
-        let mut keys: Vec<String> = Vec::new();
-        for _ in 0..self.random.below(3) {
-            let of = self.of();
-            let key = match self.column(of, &scope) {
-                Some(column) => column,
-                None => self.random.pick(&scope).sql.clone(),
-            };
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        let mut items = keys.clone();
-        for _ in 0..1 + self.random.below(3) {
-            items.push(self.aggregate(&scope));
-        }
-        let group = match keys.len() {
-            0 => None,
-            _ if self.random.chance(70) => Some(keys.join(", ")),
-            n => {
-                items.push(format!("grouping({})", keys[n - 1]));
-                let list = keys.join(", ");
-                Some(match self.random.below(3) {
-                    0 => format!("ROLLUP ({list})"),
-                    1 => format!("CUBE ({list})"),
-                    _ => format!("GROUPING SETS (({list}), ({}), ())", keys[0]),
-                })
-            }
-        };
-        let mut having = Vec::new();
-        if self.random.chance(25) {
-            let op = *self.random.pick(&[">", "<=", "<>"]);
-            having.push(format!("count(*) {op} {}", 1 + self.random.below(2)));
-        }
-        if self.random.chance(8) {
-            let (from, inner) = self.table();
-            let of = self.aggregate_of(Type::Int, &inner);
-            having.push(format!("count(*) >= (SELECT {of} FROM {from})"));
-        }
-        if self.random.chance(10) {
-            items.push("rank() OVER (ORDER BY count(*))".to_owned());
-        }
-        let wheres = self.wheres(&scope, depth);
-        let from = Some(from);
-        Query::Select(Box::new(Select { items, from, wheres, group, having, ..Select::default() }))
+    /// A query of a query that has a name.
+    fn with(&mut self, types: &[Type]) -> Select {
+        let with = Some(("w".to_owned(), Box::new(self.plain(types, 1))));
+        let scope = of_types("w", types);
+        let items = types.iter().map(|of| self.expression(*of, &scope, 1)).collect();
+        let from = Some(From::Table("w".to_owned(), "w".to_owned()));
+        let wheres = vec![self.condition(&scope, 1)];
+        Select { with, items, from, wheres, ..Select::default() }
     }
 
-    fn aggregate(&mut self, scope: &[Named]) -> String {
-        let filter = match self.random.chance(15) {
-            true => format!(" FILTER (WHERE {})", self.condition(scope, 0)),
-            false => String::new(),
-        };
-        let of = self.of();
-        format!("{}{filter}", self.aggregate_of(of, scope))
+    /// Two queries of these types, as one.
+    pub(super) fn set(&mut self, types: &[Type], depth: usize) -> Query {
+        let op = *self.random.pick(&["UNION", "UNION ALL", "INTERSECT", "EXCEPT"]);
+        let (left, right) = (self.plain(types, depth), self.plain(types, depth));
+        Query::Set(op, Box::new(left), Box::new(right))
     }
 
-    /// An aggregate with an argument of this type.
-    fn aggregate_of(&mut self, of: Type, scope: &[Named]) -> String {
-        let argument = self.expression(of, scope, 1);
-        let any = ["count", "min", "max", "count DISTINCT", "count_rows"];
-        let of_numbers =
-            ["sum", "avg", "stddev", "var_pop", "median", "sum DISTINCT", "percentile"];
-        let chosen = match of {
-            Type::Int | Type::Float | Type::Decimal if self.random.chance(65) => {
-                *self.random.pick(&of_numbers)
-            }
-            Type::Bool if self.random.chance(50) => *self.random.pick(&["bool_and", "bool_or"]),
-            Type::Text if self.random.chance(40) => *self.random.pick(&["string_agg", "array_agg"]),
-            Type::Bool => *self.random.pick(&["count", "count DISTINCT", "count_rows"]),
-            _ => *self.random.pick(&any),
-        };
-        match chosen {
-            "count_rows" => "count(*)".to_owned(),
-            "percentile" => format!("percentile_cont(0.25) WITHIN GROUP (ORDER BY {argument})"),
-            "string_agg" => format!("string_agg({argument}, '|' ORDER BY {argument} DESC)"),
-            "median" if of == Type::Decimal => format!("sum({argument})"),
-            name => match name.split_once(' ') {
-                Some((name, _)) => format!("{name}(DISTINCT {argument})"),
-                None => format!("{name}({argument})"),
-            },
-        }
-    }
-
-    fn wheres(&mut self, scope: &[Named], depth: usize) -> Vec<String> {
+    pub(super) fn wheres(&mut self, scope: &[Named], depth: usize) -> Vec<String> {
         let mut wheres = Vec::new();
         while self.random.chance(40) && wheres.len() < 3 {
             wheres.push(self.condition(scope, depth.min(1)));
@@ -294,7 +244,26 @@ impl<'a> Writer<'a> {
         if depth > 0 && self.random.chance(25) {
             wheres.push(self.subquery(scope));
         }
+        if self.random.chance(12) {
+            wheres.extend(self.by_clock(scope));
+        }
         wheres
+    }
+
+    /// A comparison with the tick, where there is a time.
+    fn by_clock(&mut self, scope: &[Named]) -> Option<String> {
+        let t = self.column(Type::Time, scope)?;
+        let far = *self.random.pick(&["1 hour", "45 minutes", "30 minutes"]);
+        let near = *self.random.pick(&["20 minutes", "25 minutes"]);
+        Some(match self.random.below(8) {
+            0 | 1 => format!("{t} > now() - INTERVAL '{far}'"),
+            2 => format!("{t} >= now() - INTERVAL '{near}'"),
+            3 => format!("{t} <= now() - INTERVAL '{near}'"),
+            4 => format!("{t} > now() - INTERVAL '{far}' AND {t} <= now()"),
+            5 => format!("{t} BETWEEN now() - INTERVAL '{far}' AND now() - INTERVAL '5 minutes'"),
+            6 => format!("now() - {t} >= INTERVAL '{near}'"),
+            _ => format!("now() < {t} + INTERVAL '{far}'"),
+        })
     }
 
     pub(super) fn column(&mut self, of: Type, scope: &[Named]) -> Option<String> {
@@ -302,7 +271,7 @@ impl<'a> Writer<'a> {
         (!fitting.is_empty()).then(|| self.random.pick(&fitting).sql.clone())
     }
 
-    fn literal(&mut self, of: Type) -> String {
+    pub(super) fn literal(&mut self, of: Type) -> String {
         let texts: &[&str] = match of {
             Type::Int => &["0", "1", "2", "3", "-7"],
             Type::Float => &["0.0", "1.5", "-0.25", "2.0"],
@@ -325,7 +294,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn expression(&mut self, of: Type, scope: &[Named], depth: usize) -> String {
+    pub(super) fn expression(&mut self, of: Type, scope: &[Named], depth: usize) -> String {
         if depth == 0 || self.random.chance(60) {
             return self.leaf(of, scope);
         }
@@ -368,7 +337,7 @@ impl<'a> Writer<'a> {
             0 => format!("{a} IS NULL"),
             1 => format!("{a} IS NOT NULL"),
             2 => format!("{a} IN ({b}, {})", self.literal(of)),
-            3 => format!("{a} IS DISTINCT FROM {b}"),
+            3 => format!("({a} IS DISTINCT FROM {b})"),
             4 if depth > 0 => {
                 let (l, r) = (self.condition(scope, 0), self.condition(scope, 0));
                 format!("({l} OR NOT {r})")
@@ -379,7 +348,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A table of its own, and an equality between it and the outside where there is one.
-    fn correlated(&mut self, outer: &[Named]) -> (From, Vec<Named>, Option<String>) {
+    pub(super) fn correlated(&mut self, outer: &[Named]) -> (From, Vec<Named>, Option<String>) {
         let (from, inner) = self.table();
         let pairs: Vec<(String, String)> = inner
             .iter()
@@ -401,8 +370,11 @@ impl<'a> Writer<'a> {
         if self.random.chance(40) {
             wheres.push(self.condition(&inner, 0));
         }
+        if self.random.chance(6) {
+            wheres.extend(self.by_clock(&inner));
+        }
         let not = if self.random.chance(45) { "NOT " } else { "" };
-        match self.random.below(5) {
+        match self.random.below(6) {
             0 | 1 => {
                 wheres.extend(equality);
                 if self.random.chance(30)
@@ -425,6 +397,11 @@ impl<'a> Writer<'a> {
                     true => format!("({} OR {a} IN ({within}))", self.condition(outer, 0)),
                     false => format!("{a} {not}IN ({within})"),
                 }
+            }
+            4 => {
+                let of = self.of();
+                let (values, column) = self.values(&[of]);
+                format!("{} {not}IN (SELECT {} FROM {values})", self.leaf(of, outer), column[0].sql)
             }
             _ => {
                 let value = self.value_query(outer);
@@ -455,6 +432,18 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn conjunction(wheres: &[String]) -> String {
+/// The columns of a table, under an alias.
+pub(super) fn of_table(alias: &str, table: &Table) -> Vec<Named> {
+    let named = |c: &Column| Named { sql: format!("{alias}.{}", c.name), of: c.of };
+    table.columns.iter().map(named).collect()
+}
+
+/// The columns c0, c1, … of a query of these types, under an alias.
+pub(super) fn of_types(alias: &str, types: &[Type]) -> Vec<Named> {
+    let named = |(i, of): (usize, &Type)| Named { sql: format!("{alias}.c{i}"), of: *of };
+    types.iter().enumerate().map(named).collect()
+}
+
+pub(super) fn conjunction(wheres: &[String]) -> String {
     if wheres.is_empty() { String::new() } else { format!(" WHERE {}", wheres.join(" AND ")) }
 }

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::Column;
+use datafusion::common::DFSchemaRef;
 use datafusion::common::Result;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::TreeNode;
@@ -101,7 +102,8 @@ fn rebuilt(plan: &LogicalPlan, base: &[Column], rest: &[Expr]) -> Result<Option<
             let mut input = below.map_or_else(|| Arc::clone(&window.input), Arc::new);
             let said = input.schema().columns().into_iter().filter(|c| !base.contains(c));
             let rest: Vec<Expr> = rest.iter().cloned().chain(said.map(Expr::Column)).collect();
-            let exprs = window.window_expr.iter().map(|expr| total(expr, &rest));
+            let of = Arc::clone(input.schema());
+            let exprs = window.window_expr.iter().map(|expr| total(expr, &rest, &of));
             let exprs = exprs.collect::<Result<Vec<_>>>()?;
             // One node has one order.
             let (same, more): (Vec<_>, Vec<_>) = exprs.into_iter().partition(|(_, more)| !more);
@@ -121,7 +123,7 @@ fn rebuilt(plan: &LogicalPlan, base: &[Column], rest: &[Expr]) -> Result<Option<
 }
 
 /// The call with a total order, under its name, and whether that is another than it had.
-fn total(expr: &Expr, rest: &[Expr]) -> Result<(Expr, bool)> {
+fn total(expr: &Expr, rest: &[Expr], of: &DFSchemaRef) -> Result<(Expr, bool)> {
     let name = expr.schema_name().to_string();
     let Expr::WindowFunction(call) = expr.clone().unalias() else {
         return Ok((expr.clone(), false));
@@ -130,7 +132,7 @@ fn total(expr: &Expr, rest: &[Expr]) -> Result<(Expr, bool)> {
     let WindowFunction { fun, mut params } = *call;
     params.window_frame = frame;
     let rest = rest.iter().filter(|column| !params.partition_by.contains(column));
-    params.order_by = extended(params.order_by, rest.cloned());
+    params.order_by = extended(params.order_by, rest.cloned(), of);
     let call = Expr::WindowFunction(Box::new(WindowFunction { fun, params }));
     Ok((call.alias(name), true))
 }

@@ -4,18 +4,33 @@
 //! columns that a call uses (its arguments, its FILTER, the keys that its frame compares) become
 //! columns of the input, and the call is built over those alone, so that the pruning of columns
 //! does not have to know it.
+//!
+//! How far a call looks is read off its frame in [`reach`]; where it looks at all rows before, it
+//! goes on from the value of one.
+
+mod reach;
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::BooleanArray;
+use datafusion::arrow::array::PrimitiveArray;
 use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::compute::concat;
+use datafusion::arrow::datatypes::ArrowNativeTypeOp;
+use datafusion::arrow::datatypes::ArrowPrimitiveType;
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::Decimal128Type;
 use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::datatypes::FieldRef;
+use datafusion::arrow::datatypes::Int64Type;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::UInt64Type;
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::record_batch::RecordBatchOptions;
 use datafusion::common::DFSchema;
@@ -44,6 +59,7 @@ use super::with_columns;
 use crate::plan::canonical::window::sees_order;
 use crate::plan::context::said;
 use crate::plan::expr::Scalar;
+use crate::plan::expr::as_column;
 use crate::plan::expr::column;
 use crate::plan::expr::show;
 use crate::plan::refuse::PlanError;
@@ -93,8 +109,10 @@ fn one_order(lower: &Lower, rel: Rel, schema: &DFSchema, calls: &[WindowFunction
         let (function, columns) = OfPartition::of(lower, call, schema, &input)?;
         let (extended, arguments) = with_columns(input, &columns);
         input = extended;
-        let output = Arc::new(Field::new(&function.text, function.data_type()?, true));
-        made.push(WindowCall { function: Arc::new(function), arguments, output });
+        let of = function.data_type()?;
+        let reach = reach::reach(&function.recipe, &function.schema, &of, order.len());
+        let output = Arc::new(Field::new(&function.text, of, true));
+        made.push(WindowCall { function: Arc::new(function), arguments, output, reach });
     }
     let mut fields = input.fields.clone();
     fields.extend(made.iter().map(|call| Arc::clone(&call.output)));
@@ -207,6 +225,60 @@ impl OfPartition {
         let batch = RecordBatch::try_new_with_options(schema, arguments.to_vec(), &options)?;
         self.evaluated.evaluate(&batch)
     }
+
+    /// The values behind a row whose value is known.
+    fn values_behind(
+        &self,
+        arguments: &[ArrayRef],
+        rows: usize,
+        at: usize,
+        value: &ArrayRef,
+    ) -> std::result::Result<ArrayRef, DataFusionError> {
+        match self.recipe.function.name() {
+            "row_number" | "rank" | "dense_rank" => {
+                return Ok(counted_on::<UInt64Type>(&self.values(arguments, rows)?, at, value));
+            }
+            "count" => {
+                return Ok(counted_on::<Int64Type>(&self.values(arguments, rows)?, at, value));
+            }
+            _ => {}
+        }
+        // The row stands for all rows up to it.
+        let rest = rows - at;
+        let mut arguments: Vec<ArrayRef> =
+            arguments.iter().map(|column| column.slice(at, rest)).collect();
+        if let Some(column) = self.recipe.arguments.first().and_then(as_column) {
+            arguments[column] = begun_with(value, &arguments[column])?;
+        }
+        if let Some(column) = self.recipe.filter.as_ref().and_then(as_column) {
+            let counts: ArrayRef = Arc::new(BooleanArray::from(vec![true]));
+            arguments[column] = begun_with(&counts, &arguments[column])?;
+        }
+        Ok(self.values(&arguments, rest)?.slice(1, rest - 1))
+    }
+}
+
+/// What was counted from the first row on, behind the row that has this number.
+fn counted_on<T: ArrowPrimitiveType>(counted: &ArrayRef, at: usize, value: &ArrayRef) -> ArrayRef {
+    let counted = counted.as_primitive::<T>();
+    let before = value.as_primitive::<T>().value(0).sub_wrapping(counted.value(at));
+    let behind = counted.slice(at + 1, counted.len() - at - 1);
+    let behind: PrimitiveArray<T> = behind.unary(|count| count.add_wrapping(before));
+    Arc::new(behind)
+}
+
+/// The column with another first value.
+fn begun_with(value: &ArrayRef, column: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
+    let value: ArrayRef = match column.data_type() {
+        // A sum has more digits than what it is of.
+        DataType::Decimal128(precision, scale) => {
+            let value = value.as_primitive::<Decimal128Type>().clone();
+            Arc::new(value.with_precision_and_scale(*precision, *scale)?)
+        }
+        _ => Arc::clone(value),
+    };
+    let rest = column.slice(1, column.len() - 1);
+    concat(&[value.as_ref(), rest.as_ref()])
 }
 
 impl Recipe {
@@ -315,6 +387,17 @@ impl PartitionFunction for OfPartition {
         rows: usize,
     ) -> std::result::Result<ArrayRef, EvalError> {
         self.values(arguments, rows).map_err(|error| EvalError { message: error.strip_backtrace() })
+    }
+
+    fn go_on(
+        &self,
+        arguments: &[ArrayRef],
+        rows: usize,
+        at: usize,
+        value: &ArrayRef,
+    ) -> std::result::Result<ArrayRef, EvalError> {
+        let values = self.values_behind(arguments, rows, at, value);
+        values.map_err(|error| EvalError { message: error.strip_backtrace() })
     }
 
     fn same(&self, other: &dyn PartitionFunction) -> bool {
