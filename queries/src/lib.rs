@@ -12,6 +12,7 @@
 //! DataFusion is told only the inner query: statements are parsed here, with sqlparser's PostgreSQL
 //! dialect.
 
+mod apart;
 pub mod batch;
 mod date_bin;
 mod extreme;

@@ -26,11 +26,13 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use schemas::relation::UTC;
 use schemas::relation::timestamp_type;
 use schemas::time::Timestamp;
 
+use crate::apart::OuterJoinsApart;
 use crate::plan::refuse::PlanError;
 
 /// A session state with our settings and our `now()`.
@@ -42,7 +44,9 @@ pub fn state() -> SessionState {
     options.sql_parser.collect_spans = true;
     options.execution.time_zone = Some(UTC.to_owned());
     let builder = SessionStateBuilder::new().with_config(config).with_default_features();
-    let mut state = builder.build();
+    let rules = PhysicalOptimizer::new().rules;
+    let rules = std::iter::once(Arc::new(OuterJoinsApart) as _).chain(rules).collect();
+    let mut state = builder.with_physical_optimizer_rules(rules).build();
     let ours = [
         ScalarUDF::from(Now::new()),
         ScalarUDF::from(crate::date_bin::DateBin::new()),

@@ -171,6 +171,11 @@ pub(super) fn plan(
             compared.refused += 1;
             Ok(None)
         }
+        // Neither way plans it, unless it is seen to be empty before that.
+        Err(PlanError::DuplicateColumn { .. }) if written.contains("LATERAL") => {
+            compared.refused += 1;
+            Ok(None)
+        }
         Err(error) => {
             let answer = held.first().map(|held| queries::batch::query(held, asked, case.now(0)));
             if answer.is_some_and(|answer| answer.is_ok()) {

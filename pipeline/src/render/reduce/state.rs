@@ -437,7 +437,8 @@ impl Step<Part, Said> for Groups {
         let mut touched = self.add(at, data);
         if std::mem::take(&mut self.announce) {
             let group = self.groups.entry(Row::empty()).or_default();
-            if group.sums.slots.is_empty() {
+            // Rows may have come at the same time.
+            if group.sums.slots.len() < self.shape.slots.len() {
                 group.sums = Accumulators::new(self.shape.slots.len());
             }
             touched.insert(Row::empty());
