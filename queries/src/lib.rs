@@ -19,10 +19,12 @@ mod extreme;
 mod held;
 mod hop;
 pub mod index;
+mod moving;
 pub mod plan;
 pub mod session;
 pub mod shipped;
 pub mod source;
+mod spread;
 pub mod table;
 
 pub use plan::Planner;

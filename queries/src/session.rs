@@ -62,7 +62,8 @@ pub fn state() -> SessionState {
         let ours = ScalarUDF::from(crate::held::Held { inner });
         state.register_udf(Arc::new(ours)).expect("a new session takes any function");
     }
-    for function in crate::extreme::functions() {
+    let aggregates = crate::extreme::functions().into_iter().chain(crate::moving::functions());
+    for function in aggregates.chain(crate::spread::functions()) {
         state.register_udaf(Arc::new(function)).expect("a new session takes any function");
     }
     state

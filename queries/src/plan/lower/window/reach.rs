@@ -3,9 +3,9 @@
 //! Most calls look at rows near by, or at all rows before, and a change concerns no others; what
 //! they say of those is then computed of a part of the partition. That is right only where the bits
 //! of a value do not depend on where the evaluation begins. DataFusion moves a frame by adding what
-//! enters and taking away what leaves, so a sum or a mean of floats has in it the roundings of all
-//! rows before its frame: those stay whole. Counts, extremes and neighbours are exact, and so are
-//! sums and means of integers and decimals, which wrap.
+//! enters and taking away what leaves, so roundings would stay; but sums and means of doubles are
+//! added up exactly here ([`moving`](crate::moving)), those of integers and decimals wrap, and
+//! counts, extremes and neighbours are exact.
 //!
 //! What is not known to be so is [`Reach::Whole`].
 
@@ -108,8 +108,8 @@ fn of_values(recipe: &Recipe, schema: &Schema, output: &DataType, ordered: usize
     let exact = match name {
         "count" => true,
         "min" | "max" => !output.is_nested(),
-        "sum" => wraps(output),
-        "avg" => output.is_decimal(),
+        "sum" => wraps(output) || *output == DataType::Float64,
+        "avg" => output.is_decimal() || *output == DataType::Float64,
         _ => false,
     };
     if !exact {
