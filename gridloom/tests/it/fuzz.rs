@@ -51,7 +51,7 @@ use self::run::Case;
 use self::write::Writer;
 
 /// Cases of an ordinary run.
-const CASES: u64 = 1_000;
+const CASES: u64 = 2_000;
 const QUERIES: usize = 4;
 const TICKS: usize = 7;
 
@@ -92,6 +92,7 @@ type Ran = (u64, Result<Compared, Difference>);
 
 /// Runs cases until there is none left or one has failed. Seeds are taken in order, so all before
 /// one that failed are run.
+#[expect(clippy::print_stdout, reason = "the seed of a case that panics is asked for")]
 fn run_cases(next: &AtomicU64, last: u64, tell: &Sender<Ran>) {
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);

@@ -123,7 +123,7 @@ mod tests {
             seed ^= seed >> 7;
             seed ^= seed << 17;
             let value = (seed >> 40) as i64 - (1 << 23);
-            if seed % 3 == 0
+            if seed.is_multiple_of(3)
                 && let Some(gone) = there.pop()
             {
                 plain -= gone;
