@@ -116,7 +116,11 @@ impl Tables for AuditLog {
         let Some(kind) = kind else {
             return Err(desk::tables::missing(name));
         };
-        let read = audit_tables::rows(&self.data_dir, kind);
+        // The archive is read on a runtime of its own, which no thread of the desk's may wait for.
+        let read = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| audit_tables::rows(&self.data_dir, kind));
+            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
         let Rows { schema, batches } = read.map_err(|e| desk::tables::unreadable(e.into()))?;
         let batches = batches.iter().map(|batch| until(batch, at)).collect();
         desk::tables::in_memory(schema, batches)

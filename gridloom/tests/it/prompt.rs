@@ -121,6 +121,16 @@ fn until(what: &str, asked: impl Fn() -> Output) {
     }
 }
 
+/// The audit log, asked once and maintained.
+fn audit_log(sql: &dyn Fn(&[&str]) -> Command) {
+    let made = "CREATE MATERIALIZED VIEW made AS
+        SELECT subject, change, count(*) AS n FROM audit.views GROUP BY subject, change";
+    good(&mut sql(&[made]));
+    let both = "SELECT v.subject, v.change, m.n FROM audit.views v
+        JOIN made m USING (subject, change) WHERE v.subject = 'power'";
+    until("| power   | created | 1 ", || sql(&[both]).output().unwrap());
+}
+
 #[test]
 fn an_engineer_at_the_prompt() {
     let dir = tempfile::tempdir().unwrap();
@@ -166,6 +176,8 @@ fn an_engineer_at_the_prompt() {
         "csv",
     ]));
     assert_eq!(kept, "rows\n2\n");
+
+    audit_log(&sql);
 
     // Changes come as they happen.
     let mut command = sql(&["SUBSCRIBE grid_state WITH (snapshot = false)"]);
