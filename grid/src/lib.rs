@@ -9,24 +9,24 @@
 //! **Injection into a bus is positive**: generation and discharge are positive, load and charging
 //! negative. At the end of a branch or a winding, **flow from the bus into the branch is
 //! positive**; the two ends of a lossless branch therefore carry opposite signs. Reactive power
-//! follows the same rule, with inductive consumption as a negative injection. Three phases are
-//! taken as balanced: powers are three-phase totals, voltages line to line.
+//! follows the same rule, with inductive consumption as a negative injection. Where three phases
+//! are taken as balanced, powers are three-phase totals and voltages line to line.
 //!
 //! Angles leave the room in degrees, everything inside is per unit (see [`per_unit`]).
 
 pub mod complex;
+pub mod estimation;
+pub mod measurement;
+pub mod model;
 pub mod network;
 pub mod per_unit;
 pub mod power_flow;
+pub mod sparse;
+pub mod three_phase;
+pub mod topology;
 
 pub use crate::complex::Complex;
-pub use crate::network::Branch;
-pub use crate::network::Bus;
+pub use crate::model::Model;
 pub use crate::network::BusIndex;
 pub use crate::network::Network;
-pub use crate::network::NetworkError;
-pub use crate::network::Transformer;
-pub use crate::power_flow::Injection;
-pub use crate::power_flow::Solution;
-pub use crate::power_flow::Status;
-pub use crate::power_flow::sweep::Sweep;
+pub use crate::topology::Topology;

@@ -1,172 +1,128 @@
-//! The network as plain data: what stands where, in the units of a data sheet.
+//! The network as its owner describes it: what stands where, in the units of a data sheet.
 //!
-//! Elements refer to each other by position, because solvers index arrays; text identifiers are
-//! kept beside them for those who read the results. Building a network checks each element on its
-//! own; whether the whole can be solved (radial, connected) is the solver's question.
+//! This is the side that importers write and people read: every element has an identifier and a
+//! name, a transformer is its name plate and not an admittance, switches stand where they are
+//! drawn. [`Model`](crate::model::Model) turns it into per unit, once; solvers see only that.
 //!
-//! **Invariant:** every [`BusIndex`] in a [`Network`] is below the number of its buses.
+//! Elements refer to each other by position, because solvers index arrays. A [`Network`] is plain
+//! data and may be wrong; [`check`](crate::network::check) says everything that is, by name.
 //!
-//! What it does not hold: switches (a solver is told which branches are open), loads and generators
-//! (they are injections, given with each solve), tap positions other than neutral.
+//! # Units
+//!
+//! kV (line to line), kA, MW, Mvar, MVA, ohm, siemens, degrees; `_pu` is per unit of the network's
+//! power base and the nominal voltage of the side it is said of. The sign convention is the
+//! crate's: an injection into a bus is positive, so that a load has a negative `p_mw`.
 
 pub mod branch;
-pub mod bus;
+pub mod check;
+pub mod injection;
+pub mod lookup;
+pub mod sensor;
+pub mod switch;
 pub mod transformer;
 
 pub use self::branch::Branch;
-pub use self::bus::Bus;
-pub use self::bus::BusIndex;
+pub use self::branch::BranchClass;
+pub use self::branch::Impedance;
+pub use self::branch::Line;
+pub use self::branch::Parameters;
+pub use self::check::Fault;
+pub use self::check::Severity;
+pub use self::injection::Control;
+pub use self::injection::Injection;
+pub use self::injection::InjectionClass;
+pub use self::injection::Zip;
+pub use self::lookup::Element;
+pub use self::lookup::Lookup;
+pub use self::sensor::Sensor;
+pub use self::switch::Connection;
+pub use self::switch::Switch;
+pub use self::transformer::Equivalent;
+pub use self::transformer::Tap;
+pub use self::transformer::ThreeWinding;
 pub use self::transformer::Transformer;
+pub use self::transformer::Winding;
 
-/// Buses, what connects them, and where the network is fed from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Network {
-    buses: Vec<Bus>,
-    branches: Vec<Branch>,
-    transformers: Vec<Transformer>,
-    source: BusIndex,
-    frequency_hz: f64,
+/// The position of a bus in its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BusIndex(pub usize);
+
+/// The position of a branch in its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BranchIndex(pub usize);
+
+/// The position of an injection in its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InjectionIndex(pub usize);
+
+/// An end of a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// Where it comes from; of a transformer the high-voltage winding, as a rule.
+    From,
+    /// Where it goes to.
+    To,
 }
 
-/// Why a network cannot be built or solved.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum NetworkError {
-    /// An element refers to a bus that does not exist.
-    #[error("{element} refers to bus number {bus}, but there are only {buses}")]
-    UnknownBus {
-        /// The element.
-        element: String,
-        /// The number it refers to.
-        bus: usize,
-        /// How many there are.
-        buses: usize,
-    },
-    /// A number on the data sheet cannot be.
-    #[error("{element} has {quantity} = {value}")]
-    BadValue {
-        /// The element.
-        element: String,
-        /// Which quantity, unit last.
-        quantity: &'static str,
-        /// What was given.
-        value: f64,
-    },
-    /// A winding's rated voltage is not its bus's nominal voltage.
-    #[error("{element} has a {side} winding of {winding_kv} kV at a bus of {nominal_kv} kV")]
-    OffNominalRatio {
-        /// The transformer.
-        element: String,
-        /// `hv` or `lv`.
-        side: &'static str,
-        /// The winding's rated voltage.
-        winding_kv: f64,
-        /// The bus's nominal voltage.
-        nominal_kv: f64,
-    },
-    /// A branch joins buses of different nominal voltage.
-    #[error("{element} joins {from_kv} kV and {to_kv} kV")]
-    VoltageMismatch {
-        /// The branch.
-        element: String,
-        /// Nominal voltage at its from end.
-        from_kv: f64,
-        /// Nominal voltage at its to end.
-        to_kv: f64,
-    },
-    /// There is a second way to a bus.
-    #[error("{element} closes a loop at {bus_id}; a sweep needs a radial network")]
-    NotRadial {
-        /// The element that closes the loop.
-        element: String,
-        /// The bus that is reached twice.
-        bus_id: String,
-    },
-    /// No way leads from the source to a bus.
-    #[error("{bus_id} is not connected to the source")]
-    Disconnected {
-        /// The bus.
-        bus_id: String,
-    },
+/// A node of the network: a busbar section, at node-breaker level.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bus {
+    /// Its identifier.
+    pub id: String,
+    /// What people call it; may be empty.
+    pub name: String,
+    /// Nominal line-to-line voltage in kV: the base of its per-unit voltage.
+    pub nominal_kv: f64,
+    /// False if it is not there electrically.
+    pub in_service: bool,
+}
+
+/// An admittance from a bus to ground.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shunt {
+    /// Its identifier.
+    pub id: String,
+    /// What people call it; may be empty.
+    pub name: String,
+    /// The bus.
+    pub bus: usize,
+    /// Power it *consumes* at nominal voltage, in MW, all steps together.
+    pub p_mw_at_1pu: f64,
+    /// Reactive power it *consumes* at nominal voltage, in Mvar; a capacitor's is negative.
+    pub q_mvar_at_1pu: f64,
+    /// False if it is switched off.
+    pub in_service: bool,
+}
+
+/// Buses, what connects them, and what is connected to them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Network {
+    /// What it is called.
+    pub name: String,
+    /// Nominal frequency in Hz.
+    pub frequency_hz: f64,
+    /// The power base of everything in per unit, in MVA.
+    pub base_mva: f64,
+    /// All buses; [`BusIndex`] is the position here.
+    pub buses: Vec<Bus>,
+    /// Lines, cables, two-winding transformers, impedances; [`BranchIndex`] is the position here.
+    pub branches: Vec<Branch>,
+    /// Transformers with three windings.
+    pub three_winding: Vec<ThreeWinding>,
+    /// Capacitors, reactors, and other fixed admittances.
+    pub shunts: Vec<Shunt>,
+    /// Switches and breakers, with their normal positions.
+    pub switches: Vec<Switch>,
+    /// Loads, generators, sources; [`InjectionIndex`] is the position here.
+    pub injections: Vec<Injection>,
+    /// Measuring points that came with the network, some with a value.
+    pub sensors: Vec<Sensor>,
 }
 
 impl Network {
-    /// A network of these elements, fed at `source`.
-    ///
-    /// # Errors
-    /// An element refers to a bus that does not exist, or has a value that cannot be.
-    pub fn new(
-        buses: Vec<Bus>,
-        branches: Vec<Branch>,
-        transformers: Vec<Transformer>,
-        source: BusIndex,
-        frequency_hz: f64,
-    ) -> Result<Network, NetworkError> {
-        let network = Network { buses, branches, transformers, source, frequency_hz };
-        network.check_bus("source", source)?;
-        for bus in &network.buses {
-            bus.check()?;
-        }
-        for branch in &network.branches {
-            let from = network.check_bus(&branch.id, branch.from)?;
-            let to = network.check_bus(&branch.id, branch.to)?;
-            branch.check(from.nominal_kv, to.nominal_kv)?;
-        }
-        for transformer in &network.transformers {
-            let hv = network.check_bus(&transformer.id, transformer.hv)?;
-            let lv = network.check_bus(&transformer.id, transformer.lv)?;
-            transformer.check(hv.nominal_kv, lv.nominal_kv)?;
-        }
-        Ok(network)
-    }
-
-    /// All buses; [`BusIndex`] is the position here.
-    pub fn buses(&self) -> &[Bus] {
-        &self.buses
-    }
-
-    /// All lines and cables.
-    pub fn branches(&self) -> &[Branch] {
-        &self.branches
-    }
-
-    /// All transformers.
-    pub fn transformers(&self) -> &[Transformer] {
-        &self.transformers
-    }
-
-    /// The bus the network is fed at; its voltage is given, its power is the answer.
-    pub fn source(&self) -> BusIndex {
-        self.source
-    }
-
-    /// Nominal frequency in Hz.
-    pub fn frequency_hz(&self) -> f64 {
-        self.frequency_hz
-    }
-
-    /// The position of a bus by its identifier.
+    /// The position of a bus by its identifier. Takes time in proportion to the buses: see
+    /// [`Lookup`] for many.
     pub fn bus_index(&self, id: &str) -> Option<BusIndex> {
         self.buses.iter().position(|bus| bus.id == id).map(BusIndex)
     }
-
-    fn check_bus(&self, element: &str, bus: BusIndex) -> Result<&Bus, NetworkError> {
-        self.buses.get(bus.0).ok_or_else(|| NetworkError::UnknownBus {
-            element: element.to_owned(),
-            bus: bus.0,
-            buses: self.buses.len(),
-        })
-    }
-}
-
-/// Refuses a value that is not finite or lies below `least`.
-fn check_value(
-    element: &str,
-    quantity: &'static str,
-    value: f64,
-    least: f64,
-) -> Result<(), NetworkError> {
-    if value.is_finite() && value >= least {
-        return Ok(());
-    }
-    Err(NetworkError::BadValue { element: element.to_owned(), quantity, value })
 }

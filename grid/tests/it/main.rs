@@ -2,5 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
+mod bad_data;
+mod batch;
+mod estimation;
 mod kerber_dorfnetz;
-mod sweep;
+mod library;
+mod network_check;
+mod places;
+mod power_flow;
+mod random_network;
+mod sparse;
+mod symmetric;
+mod three_phase;
+mod topology;
+mod topology_error;
+mod tracker;

@@ -1,0 +1,158 @@
+//! Networks by what a file says, and the report on them.
+
+use std::path::Path;
+
+use cases::Error;
+use cases::Found;
+use grid::network::Severity;
+use grid::network::check;
+
+use crate::places;
+
+#[track_caller]
+fn open(path: &Path) -> Found {
+    cases::open(path).unwrap()
+}
+
+/// Asserts that a file of a text is refused with words.
+#[track_caller]
+fn check_refused(name: &str, text: &str, words: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let error = cases::open(&path).unwrap_err();
+    assert!(error.to_string().contains(words), "{error}");
+}
+
+#[test]
+fn folder_and_files_of_a_case_are_known_by_what_they_hold() {
+    let case = places::ours("cigre_mv");
+    for path in [case.clone(), case.join("network.pandapower.json"), case.join("network.pgm.json")]
+    {
+        let Found::Balanced(import) = open(&path) else { panic!("{}", path.display()) };
+        // Power Grid Model's has a node more for each open end.
+        assert!([15, 18].contains(&import.network.buses.len()), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_name_of_a_file_does_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("network.txt");
+    std::fs::copy(places::ours("cigre_mv").join("network.pandapower.json"), &path).unwrap();
+    assert!(matches!(open(&path), Found::Balanced(_)));
+}
+
+#[test]
+fn a_matpower_case_is_known() {
+    let Found::Balanced(import) = open(&places::ours("ieee14").join("original/case14.m")) else {
+        panic!("balanced")
+    };
+    assert_eq!(import.network.buses.len(), 14);
+}
+
+#[test]
+fn an_opendss_script_is_known() {
+    let Some(folder) = places::theirs("opendss/ieee123") else { return };
+    let Found::Unbalanced(import) = open(&folder.join("IEEE123Master.dss")) else {
+        panic!("unbalanced")
+    };
+    assert!(import.network.nodes.len() >= 278, "{}", import.network.nodes.len());
+}
+
+#[test]
+fn an_unbalanced_case_is_known() {
+    let Some(folder) = places::theirs("ieee13_unbal") else { return };
+    assert!(matches!(open(&folder), Found::Unbalanced(_)));
+}
+
+#[test]
+fn what_is_no_network_is_refused_with_what_it_is() {
+    check_refused("buses.csv", "bus_id,vn_kv\n", "is one table; a case is opened by its folder");
+    check_refused("case.json", r#"{"base_mva": 1}"#, "is part of a case folder; open the folder");
+    check_refused("x.json", r#"{"a": 1, "b": 2}"#, "is JSON of another kind, with a, b");
+    check_refused("x.json", r#"{"a": "#, "is not JSON");
+    check_refused("x.txt", "", "is empty");
+    check_refused("x.txt", "hello there", "begins with \"hello there\"");
+}
+
+#[test]
+fn what_is_not_there_cannot_be_read() {
+    let error = cases::open(Path::new("no/such/case")).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+}
+
+/// Asserts that the check finds no more than notes in a public case.
+#[track_caller]
+fn check_sound(case: &str, file: &str) {
+    let Some(folder) = places::case(case) else { return };
+    let found = open(&folder.join(file));
+    assert!(found.is_sound());
+    let Found::Balanced(import) = found else { panic!("balanced") };
+    let faults = check::check(&import.network);
+    let worse = faults.iter().find(|fault| fault.severity != Severity::Note);
+    assert_eq!(worse, None);
+}
+
+#[test]
+fn public_cases_pass_the_check() {
+    for case in ["ieee57", "case33bw", "cigre_mv", "simbench_lv_rural1", "simbench_mv_rural"] {
+        check_sound(case, "");
+        check_sound(case, "network.pandapower.json");
+    }
+}
+
+#[test]
+fn the_report_says_what_the_network_is() {
+    let case = places::ours("cigre_mv").join("network.pandapower.json");
+    let expected = "\
+A network: balanced, 50 Hz, per unit of 1 MVA
+
+Elements
+  buses                            15
+  lines and cables                 15
+  transformers                      2
+  switches                         25   3 open: S1, S2, S4
+  loads                            18
+  sources                           1
+
+Voltage levels            buses    lines        load    generation
+  110 kV                      1        0           –             –
+  20 kV                      14       15     44.7 MW             –
+
+Islands: 1 fed, 0 dead, with switches as they are; 15 electrical nodes
+  15 buses      fed by EG0 at B0, load 44.7 MW
+
+Power as it stands in the file, at nominal voltage
+  load                       44.7 MW     11.0 Mvar
+  left to the sources        44.7 MW   and the losses
+  transformers              50.0 MVA   all together; the load is 92 % of it
+
+Nothing is wrong with it.
+";
+    assert_eq!(cases::report(&open(&case)), expected);
+}
+
+#[test]
+fn the_report_says_what_is_wrong_and_what_was_left_out() {
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pandapower/not_modelled.json");
+    let found = open(&made);
+    assert!(!found.is_sound());
+    let report = cases::report(&found);
+    let parts = [
+        "Left out of the network: 3\n  table impedance, index 0: differs by direction",
+        "Taken otherwise than the file says: 1\n  table measurement, index 0: has no std_dev",
+        "It cannot be used as it is: 3 things of the file left out, 1 warning.\n",
+    ];
+    for part in parts {
+        assert!(report.contains(part), "{part}\n---\n{report}");
+    }
+}
+
+#[test]
+fn the_report_tells_a_few_of_many_faults_alike() {
+    let report = cases::report(&open(&places::ours("ieee14")));
+    // pandapower's ieee14 has nominal voltages that do not fit its loads.
+    let part = "  … and 3 more of this kind\n      → kW taken for MW, or volts for kilovolts\n";
+    assert!(report.contains(part), "{report}");
+}

@@ -1,0 +1,208 @@
+//! The point map: what telemetry calls things, in the network's terms.
+
+use std::path::PathBuf;
+
+use cases::folder;
+use cases::point_map;
+use cases::point_map::PointMap;
+use expect_test::Expect;
+use expect_test::expect;
+use grid::Network;
+
+use crate::golden;
+use crate::places;
+
+/// cigre_mv: 20 kV, base 1 MVA.
+fn network() -> Network {
+    folder::read(&places::ours("cigre_mv")).unwrap().network
+}
+
+fn read(text: &str) -> PointMap {
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join("points.csv");
+    std::fs::write(&path, text).unwrap();
+    point_map::read(&path, &network()).unwrap()
+}
+
+const HEADER: &str =
+    "point,quantity,element,side,unit,scale,sign,sigma,sigma_min,interval,stale_after,source\n";
+
+/// One row, and what a number of the telemetry becomes.
+#[track_caller]
+fn check(row: &str, number: f64, expected: &Expect) {
+    let map = read(&format!("{HEADER}{row}\n"));
+    assert_eq!(golden::remarks(&map.remarks), "");
+    let point = &map.points[0];
+    let measured = point.measurement(number).unwrap();
+    let (quantity, target) = (measured.quantity, measured.target);
+    let said = format!(
+        "{quantity:?} {target:?}\n{:.9} +- {:.9} {:?} {:?}",
+        measured.value, measured.sigma, point.averaging, point.stale_after_s
+    );
+    expected.assert_eq(&said);
+}
+
+#[test]
+fn a_flow_in_kilowatts_with_a_percentage() {
+    check(
+        "F.P,p_flow,L12,from,kW,,,1.5%,2,instant,60,",
+        800.0,
+        &expect![[r#"
+        ActivePower BranchEnd(BranchIndex(12), From)
+        0.800000000 +- 0.012000000 Instant Some(60.0)"#]],
+    );
+}
+
+#[test]
+fn a_percentage_of_little_is_its_least() {
+    check(
+        "F.P,p_flow,L12,from,kW,,,1.5%,2,instant,60,",
+        8.0,
+        &expect![[r#"
+        ActivePower BranchEnd(BranchIndex(12), From)
+        0.008000000 +- 0.002000000 Instant Some(60.0)"#]],
+    );
+}
+
+#[test]
+fn a_current_through_a_transformer_nobody_configured() {
+    check(
+        "F.I,i_mag,L12,to,A,0.2,,2,,,,",
+        300.0,
+        &expect![[r#"
+        CurrentMagnitude BranchEnd(BranchIndex(12), To)
+        2.078460969 +- 0.069282032 Instant None"#]],
+    );
+}
+
+#[test]
+fn a_consumption_counted_as_positive_over_a_quarter_of_an_hour() {
+    check(
+        "M.P,p_inj,LD1,,kW,,-,5,,900,7200,meter",
+        276.45,
+        &expect![[r#"
+        ActivePower Injection(InjectionIndex(1))
+        -0.276450000 +- 0.005000000 Mean(900.0) Some(7200.0)"#]],
+    );
+}
+
+#[test]
+fn a_voltage_whose_percentage_is_of_the_nominal_one() {
+    check(
+        "B.U,v_mag,B3,,,,,0.5%,,,,",
+        19.8,
+        &expect![[r#"
+            VoltageMagnitude Bus(BusIndex(3))
+            0.990000000 +- 0.005000000 Instant None"#]],
+    );
+}
+
+#[test]
+fn an_angle_in_degrees_and_a_total_at_a_bus() {
+    check(
+        "B.A,v_ang,B3,,,,,0.5,,,,pmu",
+        -30.0,
+        &expect![[r#"
+            VoltageAngle Bus(BusIndex(3))
+            -0.523598776 +- 0.008726646 Instant None"#]],
+    );
+    check(
+        "B.Q,q_inj,B3,,Mvar,,+,0.1,,,,",
+        -0.5,
+        &expect![[r#"
+            ReactivePower Bus(BusIndex(3))
+            -0.500000000 +- 0.100000000 Instant None"#]],
+    );
+}
+
+#[test]
+fn positions_of_switches_either_way() {
+    let map = read(&format!("{HEADER}a,status,S0,,,,,,,,,\nb,status,S1,,,,-,,,,,\n"));
+    assert_eq!(golden::remarks(&map.remarks), "");
+    let [a, b] = map.points.as_slice() else { panic!() };
+    assert_eq!([a.position(1.0), a.position(0.0)], [Some((0, true)), Some((0, false))]);
+    assert_eq!([b.position(1.0), b.position(0.0)], [Some((1, false)), Some((1, true))]);
+    assert_eq!([a.position(2.0), a.position(f64::NAN)], [None, None]);
+    assert_eq!((a.measurement(1.0), b.measurement(1.0)), (None, None));
+}
+
+#[test]
+fn no_number_is_no_measurement() {
+    let map = read(&format!("{HEADER}B.U,v_mag,B3,,,,,0.5%,,,,\n"));
+    assert_eq!(map.points[0].measurement(f64::NAN), None);
+}
+
+#[test]
+fn all_faults_are_told_at_once_with_what_may_be_meant() {
+    let map = read(
+        "point,quantity,element,side,unit,scale,sign,sigma,sigma_min,interval,stale_after,source,\
+colour
+a,p_flow,l12,from,kW,,,1.5%,2,instant,60,,red
+b,p_flw,L1,from,,,,1,,,,,
+c,p_flow,L1,middle,kV,0,*,-1,-1,0,-5,sms,
+a,v_mag,B3,,kV,,-,0,,,,,
+d,p_inj,LD99,,MW,,,2%,,900,60,,
+e,v_ang,B3,to,deg,,,2%,,,,,
+f,status,S77,,,,,,,,,,
+g,status,S7,,kV,,,,,,,,
+,v_mag,B3,,kV,,,,,,,,
+h,v_mag,Bus 33,,kV,x,,1 kV,,,,,
+",
+    );
+    assert!(!map.is_whole());
+    assert_eq!(map.points.len(), 1);
+    expect![[r#"
+        Warning: points.csv:1: the column "colour" is not read; known are point, quantity,
+            element, side, unit, scale, sign, sigma, sigma_min, interval, stale_after,
+            source
+        Fatal: points.csv:2, column element, a: there is no branch "l12"; did you mean
+            "L12"?
+        Fatal: points.csv:3, column quantity, b: "p_flw" is none of v_mag, v_ang, p_inj,
+            q_inj, p_flow, q_flow, i_mag, i_ang, status; did you mean "p_flow"?
+        Fatal: points.csv:4, column sign, c: "*" is neither + nor -
+        Fatal: points.csv:4, column interval, c: 0 s must be above zero
+        Fatal: points.csv:4, column stale_after, c: -5 s must be above zero
+        Fatal: points.csv:4, column source, c: "sms" is none of scada, meter, pmu, pseudo
+        Fatal: points.csv:4, column scale, c: 0 leaves nothing of a value
+        Fatal: points.csv:4, column side, c: "middle" is neither from nor to
+        Fatal: points.csv:4, column unit, c: "kV" is no unit of a p_flow
+        Fatal: points.csv:4, column sigma_min, c: it must not be below zero
+        Fatal: points.csv:4, column sigma, c: -1 must be above zero
+        Fatal: points.csv:5, column point, a: is on line 2 already
+        Fatal: points.csv:5, column sign, a: a magnitude has none
+        Fatal: points.csv:5, column sigma, a: 0 must be above zero
+        Warning: points.csv:6, column stale_after, d: 60 s are over before the next mean of
+            900 s is there
+        Fatal: points.csv:6, column element, d: there is no injection or bus "LD99"; did you
+            mean "LD9"?
+        Fatal: points.csv:6, column sigma_min, d: is needed beside a percentage: of nothing
+            it is nothing
+        Note: points.csv:7, column side, e: only a branch has sides: passed over
+        Fatal: points.csv:7, column sigma, e: an angle has no percentage; give it in the
+            unit
+        Fatal: points.csv:8, column element, f: there is no switch "S77"; did you mean
+            "S17"?
+        Note: points.csv:9, column unit, g: a switch has none: passed over
+        Fatal: points.csv:10, column point: is empty; telemetry has a name
+        Fatal: points.csv:10, column sigma: is empty; a number is needed
+        Fatal: points.csv:11, column scale, h: "x" is not a number
+        Fatal: points.csv:11, column element, h: there is no bus "Bus 33"; did you mean "Bus
+            13"?
+        Fatal: points.csv:11, column sigma, h: "1 kV" is not a number
+    "#]]
+    .assert_eq(&golden::remarks(&map.remarks));
+}
+
+#[test]
+fn a_map_without_its_columns_is_no_map() {
+    expect![[r#"
+        Warning: points.csv:1: the column "name" is not read; known are point, quantity,
+            element, side, unit, scale, sign, sigma, sigma_min, interval, stale_after,
+            source
+        Warning: points.csv:1: the column "what" is not read; known are point, quantity,
+            element, side, unit, scale, sign, sigma, sigma_min, interval, stale_after,
+            source
+        Fatal: points.csv:1: has no column point, quantity, element; it names name, what
+    "#]]
+    .assert_eq(&golden::remarks(&read("name,what\na,b\n").remarks));
+}

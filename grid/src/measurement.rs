@@ -1,0 +1,71 @@
+//! Measurements: a quantity, where it was measured, its value, and how far it may be off.
+//!
+//! Everything is per unit of the network's bases by the time it is a [`Measurement`]: powers of
+//! the power base, voltages of the bus's nominal voltage, currents of `s_base / (√3 v_nominal)`;
+//! angles are radians. Signs follow the crate: an injection into a bus is positive, a flow from the
+//! bus into the branch.
+
+use crate::network::BranchIndex;
+use crate::network::BusIndex;
+use crate::network::InjectionIndex;
+use crate::network::Side;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Quantity {
+    /// Voltage magnitude.
+    VoltageMagnitude,
+    /// Voltage angle against the common time reference (IEEE C37.118).
+    VoltageAngle,
+    /// Active power.
+    ActivePower,
+    /// Reactive power.
+    ReactivePower,
+    /// Current magnitude, without an angle.
+    CurrentMagnitude,
+    /// Current angle against the common time reference.
+    CurrentAngle,
+}
+
+/// Where it is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// At a bus: its voltage, or everything that is injected at it.
+    Bus(BusIndex),
+    /// At one load, machine or source.
+    Injection(InjectionIndex),
+    /// At an end of a branch.
+    BranchEnd(BranchIndex, Side),
+}
+
+/// What a value is worth by where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// A remote terminal unit.
+    Scada,
+    /// A meter.
+    Meter,
+    /// A phasor measurement unit.
+    Pmu,
+    /// A forecast or an allocated load that stands in for a measurement.
+    Pseudo,
+    /// An agreed angle that ties phases or islands to a reference.
+    Reference,
+}
+
+/// One measured value, per unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// Its identifier.
+    pub id: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// What is measured.
+    pub quantity: Quantity,
+    /// Where.
+    pub target: Target,
+    /// The value.
+    pub value: f64,
+    /// Its standard deviation; above zero.
+    pub sigma: f64,
+}

@@ -1,0 +1,8 @@
+//! Estimation against the stored optima of the public cases, and against laws that hold anywhere.
+
+mod accuracy;
+mod balanced;
+mod laws;
+pub(crate) mod sets;
+mod speed;
+pub(crate) mod unbalanced;
