@@ -10,7 +10,8 @@
 //! The hourly load and PV of homes 1 to 5, the weather, the tariff and the network come from
 //! published data (see `gridloom/data/SOURCE.md`). **Synthetic**: homes 6 to 57, which are seeded
 //! copies of the five; everything below the hour (interpolated means plus [`noise`]); reactive
-//! power; batteries; sensor noise; delay and loss; switch events and foreign commands.
+//! power; batteries; sensor noise and gross errors; delay and loss; switch events and foreign
+//! commands.
 //!
 //! # Determinism
 //!
@@ -25,15 +26,16 @@
 //! A step is named by its end, as ticks are: the step `at` covers `[at - step, at)`, and its
 //! readings carry `measured_at = at - step`, the start of what they describe.
 //!
-//! Read in this order: [`plant`], then [`homes`], [`battery`], [`network`]; [`noise`], [`link`] and
-//! [`script`] are what disturbs it, [`data`] and [`mod@reference`] what it is made of. [`source`]
-//! is the village as one more source, with nobody at the controls.
+//! Read in this order: [`plant`], then [`homes`], [`battery`], [`network`]; [`noise`], [`gross`],
+//! [`link`] and [`script`] are what disturbs it, [`data`] and [`mod@reference`] what it is made of.
+//! [`source`] is the village as one more source, with nobody at the controls.
 //!
 //! What it does not do: unbalanced phases, protection, ageing of batteries, tap changing.
 
 pub mod battery;
 pub mod config;
 pub mod data;
+pub mod gross;
 pub mod homes;
 pub mod link;
 pub mod network;
@@ -50,6 +52,7 @@ pub(crate) mod tests;
 pub use self::config::SimulatorConfig;
 pub use self::data::PlantData;
 pub use self::data::PlantFiles;
+pub use self::gross::BadReading;
 pub use self::plant::Plant;
 pub use self::plant::PlantConfig;
 pub use self::plant::PlantStep;
@@ -88,9 +91,9 @@ pub enum PlantError {
         /// What is wrong, in words.
         problem: String,
     },
-    /// The network cannot be built or is not radial.
-    #[error("the network cannot be simulated")]
-    Network(#[from] grid::NetworkError),
+    /// The network has faults that no power flow can live with.
+    #[error("the network cannot be simulated: {}", listed(.0))]
+    Network(Vec<grid::network::Fault>),
     /// A setting lies outside of what makes sense.
     #[error("{setting} = {value} is not {expected}")]
     Setting {
@@ -101,4 +104,8 @@ pub enum PlantError {
         /// What it should be.
         expected: &'static str,
     },
+}
+
+fn listed(faults: &[grid::network::Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -96,6 +96,7 @@ pub(crate) fn list(catalog: &Catalog, tables: &dyn Tables) -> Vec<Listed> {
             RelationKind::Table => (Shown::Table, "reference table"),
             RelationKind::View => (Shown::MaterializedView, "maintained view"),
             RelationKind::Decision { .. } => (Shown::Table, "what an agent decided"),
+            RelationKind::State => (Shown::Table, "what an agent keeps current"),
             // The binary brings them as tables.
             RelationKind::Audit(_) => continue,
         };
@@ -106,14 +107,11 @@ pub(crate) fn list(catalog: &Catalog, tables: &dyn Tables) -> Vec<Listed> {
             _ => Vec::new(),
         };
         let columns = Arc::clone(&info.schema);
-        listed.push(Listed {
-            schema: PUBLIC.to_owned(),
-            name: name.to_owned(),
-            columns,
-            shown,
-            key,
-            comment,
-        });
+        let (schema, name) = match info.kind {
+            RelationKind::State => parts(name),
+            _ => (PUBLIC.to_owned(), name.to_owned()),
+        };
+        listed.push(Listed { schema, name, columns, shown, key, comment });
     }
     for (name, columns) in tables.list() {
         if name == QUARANTINE {
@@ -127,10 +125,7 @@ pub(crate) fn list(catalog: &Catalog, tables: &dyn Tables) -> Vec<Listed> {
                 comment: "records that were set aside",
             });
         }
-        let (schema, name) = match name.split_once('.') {
-            Some((schema, name)) => (schema.to_owned(), name.to_owned()),
-            None => (PUBLIC.to_owned(), name),
-        };
+        let (schema, name) = parts(&name);
         let (shown, key, comment) = (Shown::Table, Vec::new(), "from the audit log");
         listed.push(Listed { schema, name, columns, shown, key, comment });
     }
@@ -145,6 +140,17 @@ pub(crate) fn list(catalog: &Catalog, tables: &dyn Tables) -> Vec<Listed> {
         });
     }
     listed
+}
+
+/// The schema of a full name, and the name within it.
+fn parts(name: &str) -> (String, String) {
+    let (schema, name) = name.split_once('.').unwrap_or((PUBLIC, name));
+    (schema.to_owned(), name.to_owned())
+}
+
+/// Whether it is what an agent keeps, in a schema of its own; records are brought by others.
+fn is_state(relations: &Catalog, name: &str) -> bool {
+    relations.get(name).is_some_and(|info| info.kind == RelationKind::State)
 }
 
 /// What a statement sees.
@@ -195,7 +201,8 @@ pub(crate) fn see(
     }
     let of_engine: Vec<&str> = named
         .iter()
-        .filter(|(name, found)| found.schema == PUBLIC && relations.get(name).is_some())
+        .filter(|(name, found)| found.schema == PUBLIC || is_state(&relations, name))
+        .filter(|(name, _)| relations.get(name).is_some())
         .map(|(name, _)| name.as_str())
         .collect();
     let mut notices = Vec::new();

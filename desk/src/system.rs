@@ -216,6 +216,7 @@ fn relations(catalog: &Catalog) -> Vec<Listed> {
             RelationKind::Table => ("table", None),
             RelationKind::View => ("view", None),
             RelationKind::Decision { .. } => ("decision", None),
+            RelationKind::State => ("state", None),
             RelationKind::Audit(_) => ("audit", None),
         };
         Listed {

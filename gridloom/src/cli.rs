@@ -8,6 +8,7 @@ mod audit;
 mod check;
 mod demo;
 mod explain;
+mod grid;
 mod plant;
 mod run;
 mod sql;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Sql(sql::SqlArgs),
     /// Show how a SELECT or a view is maintained, and what it keeps.
     Explain(explain::ExplainArgs),
+    /// Check, solve or estimate a network, without an instance.
+    Grid(grid::GridArgs),
     /// Look after the audit log.
     Audit(audit::AuditArgs),
     /// Say who may come in through the doors.
@@ -82,6 +85,7 @@ impl Command {
             Command::Check(args) => check::run(&args, out)?,
             Command::Sql(args) => sql::run(&args, out)?,
             Command::Explain(args) => explain::run(&args, out)?,
+            Command::Grid(args) => return grid::run(&args, out),
             Command::Audit(args) => return audit::run(&args, out),
             Command::User(args) => user::run(&args, out)?,
             Command::Why(args) => why::run(&args, out)?,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::array::RecordBatch;
+use arrow::array::new_null_array;
 use arrow::compute::CastOptions;
 use arrow::compute::cast_with_options;
 use arrow::compute::concat_batches;
@@ -119,6 +120,10 @@ fn fit(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Mistake> 
     let column = |field: &Arc<Field>| -> Result<ArrayRef, Mistake> {
         let name = field.name();
         let Some(values) = batch.column_by_name(name) else {
+            // What may be NULL need not be there: a table grows columns, files do not.
+            if field.is_nullable() {
+                return Ok(new_null_array(field.data_type(), batch.num_rows()));
+            }
             let message = format!("column {name} is missing in the file");
             return Err(Mistake::new(message, nearest(name, names())));
         };

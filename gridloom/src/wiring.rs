@@ -8,5 +8,6 @@ pub mod day;
 pub mod lockstep;
 pub mod open;
 pub mod plant;
+pub mod score;
 pub mod serve;
 pub mod views;

@@ -1,4 +1,4 @@
-//! The decision path, wired: forecast → dispatch → guard → emit, with detect beside it.
+//! The decision path, wired: forecast → dispatch → guard → emit, with detect and estimate beside.
 //!
 //! One function builds it on top of the views. Nothing goes round: what devices did comes back as
 //! telemetry, in the views. All agents are keyed by feeder, so a feeder's whole path runs on one
@@ -10,20 +10,31 @@
 use std::collections::BTreeMap;
 
 use schemas::event::Command;
+use schemas::reference::Asset;
+use schemas::reference::Branch;
+use schemas::reference::Bus;
+use schemas::reference::Feeder;
 use schemas::reference::LoadHistory;
+use schemas::reference::Meter;
+use schemas::reference::Point;
+use schemas::reference::Transformer;
 use schemas::relation::Relation;
 use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
+use schemas::state::SwitchState;
 use timely::dataflow::Scope;
 
 use crate::detect::DetectLimits;
 use crate::dispatch::DispatchDevices;
 use crate::emit::EmitSetpoints;
 use crate::error::HostError;
+use crate::estimate::EstimateGrid;
+use crate::estimate::EstimateOutputs;
 use crate::face::Scene;
 use crate::forecast::ForecastLoad;
 use crate::guard::GuardActions;
@@ -33,19 +44,28 @@ use crate::request::TakeRequests;
 use crate::settings::Settings;
 
 /// The views and streams that must be given, in name order.
-pub const READS: [&str; 8] = [
+pub const READS: [&str; 17] = [
     AssetState::NAME,
+    Asset::NAME,
+    Branch::NAME,
     BusVoltage::NAME,
+    Bus::NAME,
     Command::NAME,
     FeederNow::NAME,
+    Feeder::NAME,
     LoadHistory::NAME,
+    Meter::NAME,
     NodeHour::NAME,
+    PointValue::NAME,
+    Point::NAME,
     SensorListed::NAME,
     StaleSensor::NAME,
+    SwitchState::NAME,
+    Transformer::NAME,
 ];
 
 /// What the agents say, each as rows of its relation in [`schemas::decision`] and
-/// [`schemas::event`]. Rows only come; none is taken back.
+/// [`schemas::event`]. Of these rows only come; none is taken back.
 pub struct ControlOutputs<'s> {
     /// Rows of `forecasts`.
     pub forecasts: Rows<'s>,
@@ -55,6 +75,8 @@ pub struct ControlOutputs<'s> {
     pub actions: Rows<'s>,
     /// Rows of `setpoints`: what may leave once its tick is durable.
     pub setpoints: Rows<'s>,
+    /// The estimated state, whose rows come and go.
+    pub estimates: EstimateOutputs<'s>,
 }
 
 /// Builds the agents over `views`.
@@ -73,10 +95,12 @@ pub fn build<'s>(
     let (judged, refusals) = scene.guard(&proposed)?;
     let (followed, setpoints) = scene.emit(&judged)?;
     let limits = scene.detect()?;
+    let (estimates, bad_data) = scene.estimate(&forecasts)?;
     Ok(ControlOutputs {
         forecasts,
-        alarms: refusals.concat(limits),
+        alarms: refusals.concat(limits).concat(bad_data),
         actions: proposed.concat(judged).concat(followed),
         setpoints,
+        estimates,
     })
 }

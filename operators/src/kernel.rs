@@ -6,8 +6,9 @@
 //! replayed from the audit log, and rehearsed.
 //!
 //! **Invariant:** the same changes at the same ticks give the same rows: no clock, no chance, no
-//! I/O, and no order but that of keys. Rows given at a tick are never taken back: they say what was
-//! decided, not what is.
+//! I/O, and no order but that of keys. Rows that say what was *decided* are never taken back; an
+//! output that says what *is* (the estimated state) holds a row a key, which goes when another
+//! comes ([`Kernel::step_changing`]).
 //!
 //! # Bounds
 //!
@@ -86,6 +87,12 @@ impl Change {
         Change { batch: R::to_batch(rows), diffs }
     }
 
+    /// These rows came, and none went.
+    pub fn came(batch: RecordBatch) -> Change {
+        let diffs = vec![1; batch.num_rows()];
+        Change { batch, diffs }
+    }
+
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.diffs.is_empty()
@@ -127,6 +134,12 @@ pub trait Kernel {
     /// Advances to tick `at` with one change an input, and gives one batch an output: the rows of
     /// this tick.
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch>;
+
+    /// As [`Kernel::step`], with what goes: for outputs whose rows are a state. It is this that the
+    /// host calls; a kernel has one of the two to write.
+    fn step_changing(&mut self, at: Timestamp, changes: &[Change]) -> Vec<Change> {
+        self.step(at, changes).into_iter().map(Change::came).collect()
+    }
 
     /// Whether it must be stepped at every tick, also where nothing changed: it acts on time alone.
     fn needs_every_tick(&self) -> bool;

@@ -12,6 +12,7 @@
 //!                                                            │
 //!  asset_state ────────────────────────────────────────────▶ emit ──▶ sent, …, setpoints
 //!  bus_voltage, feeder_now, stale_sensors ─▶ detect ──▶ alarms
+//!  point_values, switch_state, forecasts ──▶ estimate ─▶ estimates.*, alarms
 //! ```
 //!
 //! **Invariant:** a decision depends only on what the views held at its tick, the settings, and the
@@ -29,6 +30,7 @@ pub mod detect;
 pub mod dispatch;
 pub mod emit;
 pub mod error;
+pub mod estimate;
 pub mod face;
 pub mod forecast;
 pub mod guard;

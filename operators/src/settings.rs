@@ -64,6 +64,25 @@ pub struct Settings {
 
     /// Event time between two forecasts, in milliseconds.
     pub issue_every_ms: u64,
+
+    /// Nominal frequency of the network in Hz: what capacitances become susceptances by.
+    pub frequency_hz: f64,
+    /// Past ticks whose estimate a late value still corrects. Greater: more memory, and no use
+    /// beyond what the view `point_values` holds of the past.
+    pub estimate_history_ticks: u64,
+    /// Past ticks of a feeder that are estimated anew at one tick, the oldest first; the others
+    /// wait. It bounds what a burst of late values costs a tick.
+    pub estimate_late_ticks: u64,
+    /// How far a voltage must move, per unit, for its row to change. Smaller: more rows that say
+    /// nothing but noise; greater: the collection is off by as much. An angle, in radians.
+    pub estimate_move_pu: f64,
+    /// The same for a flow, in kW and kvar.
+    pub estimate_move_kw: f64,
+    /// Ticks after which an alarm about a point clears that is believed again; for that it must
+    /// have agreed for some ticks.
+    pub estimate_clear_ticks: u64,
+    /// Reactive power of a load as a share of its active power, where nothing measures either.
+    pub estimate_kvar_per_kw: f64,
 }
 
 impl Default for Settings {
@@ -87,6 +106,13 @@ impl Default for Settings {
             voltage_hysteresis_pu: 0.005,
             overload_hysteresis_share: 0.02,
             issue_every_ms: HOUR_MS / 4,
+            frequency_hz: 50.0,
+            estimate_history_ticks: 24,
+            estimate_late_ticks: 4,
+            estimate_move_pu: 2e-4,
+            estimate_move_kw: 0.2,
+            estimate_clear_ticks: 1,
+            estimate_kvar_per_kw: 0.2,
         }
     }
 }
@@ -128,6 +154,16 @@ impl Settings {
             self.issue_every_ms > 0 && self.issue_every_ms <= HOUR_MS,
             "issue_every_ms must lie between 1 and an hour: the forecast's points are hourly",
         );
+        need(self.frequency_hz.is_finite() && self.frequency_hz > 0.0, "frequency_hz is positive");
+        need(
+            self.estimate_late_ticks > 0 && self.estimate_clear_ticks > 0,
+            "estimate_late_ticks and estimate_clear_ticks must be positive",
+        );
+        need(
+            rising(0.0, self.estimate_move_pu) && rising(0.0, self.estimate_move_kw),
+            "estimate_move_pu and estimate_move_kw must not be negative",
+        );
+        need(rising(0.0, self.estimate_kvar_per_kw), "estimate_kvar_per_kw must not be negative");
         problems
     }
 }

@@ -359,7 +359,8 @@ impl Engine for Handle {
             (desk.catalog.clone(), desk.tables.clone(), desk.sources.clone())
         };
         let kind = |name: &str| catalog.get(name).map(|info| &info.kind);
-        let of_views = |name: &&&str| kind(name) == Some(&RelationKind::View);
+        let of_views =
+            |name: &&&str| matches!(kind(name), Some(RelationKind::View | RelationKind::State));
         let views: Vec<&str> = names.iter().filter(of_views).copied().collect();
         let mut read = self.views.read_at(&views, at)?.into_iter();
         let tick = read.as_slice().first().map(|snapshot| snapshot.tick);
@@ -369,7 +370,9 @@ impl Engine for Handle {
             let unknown = || ReadError::Unknown { name: (*name).to_owned() };
             let info = catalog.get(name).ok_or_else(unknown)?;
             match &info.kind {
-                RelationKind::View => Ok(read.next().expect("one for each view")),
+                RelationKind::View | RelationKind::State => {
+                    Ok(read.next().expect("one for each that is kept"))
+                }
                 RelationKind::Table => {
                     let empty = || RecordBatch::new_empty(info.schema.clone());
                     Ok(snapshot(tables.get(*name).cloned().unwrap_or_else(empty)))

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -13,6 +14,7 @@ use differential_dataflow::AsCollection;
 use operators::control;
 use operators::control::ControlOutputs;
 use operators::error::HostError;
+use operators::estimate::EstimateOutputs;
 use operators::host::HostInput;
 use operators::settings::Settings;
 use schemas::audit::Kind;
@@ -22,6 +24,7 @@ use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::DECISIONS;
 use schemas::decision::Forecast;
+use schemas::estimate;
 use schemas::event::Setpoint;
 use schemas::plan::ViewPlan;
 use schemas::plan::explain::Arranged;
@@ -255,11 +258,26 @@ pub struct Built {
 }
 
 impl Flow {
-    /// What is published, by index: the views in their order, then what the agents say.
+    /// What is published, by index: the views in their order, then what the agents say, then what
+    /// they keep; the last also where nobody decides, and then it stays empty.
     pub fn published(&self) -> Vec<(String, SchemaRef)> {
         let views = self.views.iter().map(|v| (v.name.clone(), v.root.schema.clone()));
         let decisions = self.agents.iter().flat_map(|_| said());
-        views.chain(decisions).collect()
+        views.chain(decisions).chain(estimate::tables()).collect()
+    }
+
+    /// What the agents say, by index in [`Flow::published`].
+    pub fn decisions(&self) -> Range<usize> {
+        let views = self.views.len();
+        let said = if self.agents.is_some() { said().len() } else { 0 };
+        views..views + said
+    }
+
+    /// What the agents keep current: index in [`Flow::published`], name and columns.
+    pub fn kept(&self) -> Vec<(usize, String, SchemaRef)> {
+        let from = self.decisions().end;
+        let numbered = estimate::tables().into_iter().enumerate();
+        numbered.map(|(offset, (name, schema))| (from + offset, name, schema)).collect()
     }
 
     /// Renders everything into `scope`.
@@ -290,7 +308,7 @@ impl Flow {
             Some(settings) => self.judge(settings, &mut house)?,
             // Views over decisions stand, and are empty unless somebody else brings decisions in.
             None => {
-                for (name, schema) in said() {
+                for (name, schema) in said().into_iter().chain(estimate::tables()) {
                     house.relations.entry(name).or_insert_with(|| {
                         let none = Vec::new().to_stream(scope).as_collection();
                         Edge { schema, oks: Oks::Rows(none), faults: Vec::new() }
@@ -306,9 +324,10 @@ impl Flow {
         Ok(Built { inputs, clock, probe })
     }
 
-    /// The views that read what agents say, directly or through others.
+    /// The views that read what agents say or keep, directly or through others.
     fn judged(&self) -> BTreeSet<String> {
         let mut judged: BTreeSet<String> = DECISIONS.iter().map(|d| (*d).to_owned()).collect();
+        judged.extend(estimate::tables().into_iter().map(|(name, _)| name));
         for view in &self.views {
             if view.reads.iter().any(|read| judged.contains(read)) {
                 judged.insert(view.name.clone());
@@ -327,9 +346,17 @@ impl Flow {
         }
         let decided = control::build(house.scope, &read, settings, None)
             .map_err(|source: HostError| RenderError::Agents { source })?;
-        let ControlOutputs { forecasts, alarms, actions, setpoints } = decided;
-        let rows = [actions, alarms, forecasts, setpoints];
-        for (offset, ((name, schema), rows)) in said().into_iter().zip(rows).enumerate() {
+        let ControlOutputs { forecasts, alarms, actions, setpoints, estimates } = decided;
+        let EstimateOutputs { branches, buses, corrections, observability, residuals } = estimates;
+        let rows = [actions, alarms, forecasts, setpoints].into_iter().chain([
+            branches,
+            buses,
+            corrections,
+            observability,
+            residuals,
+        ]);
+        let named = said().into_iter().chain(estimate::tables());
+        for (offset, ((name, schema), rows)) in named.zip(rows).enumerate() {
             let index = self.views.len() + offset;
             house.published.push(house.publisher.rows(index, rows.clone()));
             let edge = Edge { schema, oks: Oks::Rows(rows), faults: Vec::new() };

@@ -338,6 +338,9 @@ impl Instance {
         let session = session(&settings, &catalog, &tables, partitions);
         let workers = Workers::start(&flow, settings.workers)?;
         let views = Arc::new(Views::new(&flow.views)?);
+        for (relation, name, schema) in flow.kept() {
+            views.keep(relation, &name, &schema)?;
+        }
         let defs = (&followers[..], &stated, &indexes[..]);
         let (handle, wished) = handle(&settings, &flow, &catalog, defs, &views, workers.gauges());
         let upserts = (catalog.streams().filter(|s| s.def.envelope == Envelope::Upsert))
@@ -614,14 +617,14 @@ impl Instance {
 
     /// What was published of the views, and what the agents said.
     fn split(&self, published: Vec<Published>) -> (Vec<Published>, Said) {
-        let views = self.flow.views.len();
-        // Behind the decisions come views that were added.
-        let decisions = views..self.flow.published().len();
+        // Before the decisions are views, behind them is what agents keep, and views that were
+        // added.
+        let decisions = self.flow.decisions();
         let (decided, published): (Vec<_>, Vec<_>) =
             published.into_iter().partition(|p| decisions.contains(&p.relation));
         let mut rows: [Vec<Row>; 4] = Default::default();
         for decision in decided {
-            let of = &mut rows[decision.relation - views];
+            let of = &mut rows[decision.relation - decisions.start];
             of.extend(decision.rows.into_iter().map(|(row, _)| row));
         }
         let [actions, alarms, forecasts, setpoints] = rows;

@@ -8,7 +8,7 @@ macro_rules! shipped {
 }
 
 /// The shipped views, in name order.
-static SHIPPED: [(&str, &str); 20] = shipped![
+static SHIPPED: [(&str, &str); 21] = shipped![
     "asset_latest",
     "asset_state",
     "bus_assets",
@@ -22,6 +22,7 @@ static SHIPPED: [(&str, &str); 20] = shipped![
     "meter_latest",
     "node_hour",
     "node_load",
+    "point_values",
     "price_latest",
     "price_now",
     "sensor_latest",

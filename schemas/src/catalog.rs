@@ -6,6 +6,7 @@ use arrow_schema::SchemaRef;
 
 use crate::audit;
 use crate::audit::Kind;
+use crate::estimate;
 use crate::event::Price;
 use crate::event::StreamDef;
 use crate::event::SwitchPosition;
@@ -43,6 +44,8 @@ pub enum RelationKind {
         /// The timestamp column its retention goes by.
         event_time: usize,
     },
+    /// From an agent that keeps it current: the estimated state. Rows come and go as a view's do.
+    State,
     /// The audit records of a kind, linked. They stand for ever.
     Audit(Kind),
 }
@@ -77,7 +80,7 @@ const STANDING: [&str; 2] = [Price::NAME, SwitchPosition::NAME];
 const _: () = assert!(DEFAULT_RETAIN_MS >= DEFAULT_LATENESS_MS);
 
 impl Catalog {
-    /// The built-in streams, reference tables and decisions, and the audit log.
+    /// The built-in streams, reference tables, decisions and states, and the audit log.
     pub fn built_in() -> Catalog {
         let mut catalog = Catalog::default();
         for def in streams() {
@@ -95,6 +98,9 @@ impl Catalog {
         catalog.add_decision::<crate::decision::Forecast>("issued_at");
         catalog.add_decision::<crate::decision::Alarm>("tick_at");
         catalog.add_decision::<crate::decision::Action>("tick_at");
+        for (name, schema) in estimate::tables() {
+            catalog.add(&name, RelationInfo { schema, kind: RelationKind::State });
+        }
         for kind in Kind::ALL {
             let info = RelationInfo {
                 schema: audit::table::columns(kind),

@@ -41,7 +41,8 @@ relation! {
         pub alarm_id: String = "feeder-overload:feeder-1:1472666405000",
         /// The tick that saw it.
         pub tick_at: Timestamp = EXAMPLE_AT.plus(5_000),
-        /// `voltage-low`, `voltage-high`, `feeder-overload`, `stale-sensor`, `command-refused`.
+        /// `voltage-low`, `voltage-high`, `feeder-overload`, `stale-sensor`, `bad-data`,
+        /// `command-refused`.
         pub kind: String = "feeder-overload",
         /// The bus, feeder, sensor or command it is about.
         pub subject: String = "feeder-1",
@@ -88,8 +89,11 @@ relation! {
     }
 }
 
-/// The kind of alarm that the guard raises; all others are detect's.
+/// The kind of alarm that the guard raises.
 pub const COMMAND_REFUSED: &str = "command-refused";
+
+/// The kind of alarm that the estimator raises, about a point; all others are detect's.
+pub const BAD_DATA: &str = "bad-data";
 
 /// The tables of decisions, in name order.
 pub const DECISIONS: [&str; 3] = ["actions", "alarms", "forecasts"];

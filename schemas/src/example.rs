@@ -32,6 +32,7 @@ macro_rules! each_relation {
             $crate::reference::Feeder,
             $crate::reference::LoadHistory,
             $crate::reference::Meter,
+            $crate::reference::Point,
             $crate::reference::Sensor,
             $crate::reference::Switch,
             $crate::reference::Transformer,
@@ -43,7 +44,14 @@ macro_rules! each_relation {
             $crate::state::BusVoltage,
             $crate::state::FeederNow,
             $crate::state::NodeHour,
+            $crate::state::PointValue,
             $crate::state::StaleSensor,
+            $crate::state::SwitchState,
+            $crate::estimate::EstimateCorrection,
+            $crate::estimate::EstimateObservability,
+            $crate::estimate::EstimateResidual,
+            $crate::estimate::EstimatedBranch,
+            $crate::estimate::EstimatedBus,
             $crate::quarantine::Quarantined,
         }
     };

@@ -5,13 +5,14 @@
 //! opens a file, or knows how a dataflow or a query engine works.
 //!
 //! Read in this order: [`time`], [`relation`], [`event`], [`mod@reference`], [`state`],
-//! [`decision`], [`mod@example`], then [`row`], [`plan`], [`contract`].
+//! [`decision`], [`estimate`], [`mod@example`], then [`row`], [`plan`], [`contract`].
 
 pub mod audit;
 pub mod catalog;
 pub mod contract;
 pub mod decision;
 pub mod definition;
+pub mod estimate;
 pub mod event;
 pub mod example;
 pub mod id;

@@ -65,6 +65,21 @@ relation! {
         pub feeder_id: String = "feeder-1",
         /// Rated power in kVA.
         pub rated_kva: f64 = 400.0,
+        /// Rated voltage of the high-voltage winding in kV. This and what follows is its name
+        /// plate; where a part of it is NULL, the state of its feeder is not estimated.
+        pub hv_kv: Option<f64> = 10.0,
+        /// Rated voltage of the low-voltage winding in kV.
+        pub lv_kv: Option<f64> = 0.4,
+        /// Short-circuit voltage in percent.
+        pub vk_percent: Option<f64> = 4.0,
+        /// Resistive part of the short-circuit voltage in percent.
+        pub vkr_percent: Option<f64> = 1.325,
+        /// Iron losses in kW.
+        pub pfe_kw: Option<f64> = 0.95,
+        /// No-load current in percent of the rated current.
+        pub i0_percent: Option<f64> = 0.2375,
+        /// How far the low-voltage side lags, in degrees: 30 times its clock number.
+        pub shift_deg: Option<f64> = 150.0,
     }
 }
 
@@ -124,6 +139,40 @@ relation! {
         /// `head_reactive_power_kvar`, ….
         pub quantity: String = "head_active_power_kw",
         /// How long it may be silent before it is called stale, in milliseconds.
+        pub stale_after_ms: i64 = 30_000,
+    }
+}
+
+relation! {
+    /// The point map: what of the network a sensor or meter measures, and how well.
+    ///
+    /// An injection into a bus is positive, a flow from the bus into the branch is; a meter's value
+    /// and a head's are of the other sign, which `scale` turns.
+    pub struct Point in "points" {
+        /// The name under which its values come: a sensor's or a meter's.
+        pub point_id: String = "head-active-power",
+        /// The feeder that it helps to estimate.
+        pub feeder_id: String = "feeder-1",
+        /// What `element_id` names: `bus`, `branch` (or transformer), or `meter`, which is what is
+        /// connected behind it.
+        pub element: String = "branch",
+        /// The element.
+        pub element_id: String = "transformer-1",
+        /// Of a branch, the end: `from` (of a transformer, its high-voltage side) or `to`.
+        pub side: Option<String> = "to".to_owned(),
+        /// `voltage_pu`, `active_power_kw`, `reactive_power_kvar` or `current_a`.
+        pub quantity: String = "active_power_kw",
+        /// What a value is multiplied by to become that quantity; its sign is part of it.
+        pub scale: f64 = -1.0,
+        /// Standard deviation of a fresh value, in the quantity's unit.
+        pub sigma: f64 = 0.2,
+        /// What a value that is not renewed loses a second, in the quantity's unit: the variance at
+        /// an age is sigma² + (drift · age)².
+        pub drift_per_s: f64 = 0.1,
+        /// The time that a value is the mean of, beginning at its `measured_at`, in milliseconds;
+        /// 0 for a value of an instant.
+        pub averaged_over_ms: i64 = 0,
+        /// The age at which a value no longer counts, in milliseconds.
         pub stale_after_ms: i64 = 30_000,
     }
 }
@@ -212,6 +261,7 @@ pub fn tables() -> Vec<TableDef> {
         table::<Feeder>(),
         table::<Meter>(),
         table::<Sensor>(),
+        table::<Point>(),
         table::<Asset>(),
         table::<Zone>(),
         table::<Contract>(),

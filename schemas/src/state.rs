@@ -104,3 +104,35 @@ relation! {
         pub feeder_id: String = "feeder-1",
     }
 }
+
+relation! {
+    /// Where a switch stands.
+    pub struct SwitchState in "switch_state" {
+        /// The switch.
+        pub switch_id: String = "switch-12",
+        /// The branch it opens.
+        pub branch_id: String = "line-17",
+        /// The feeder it belongs to.
+        pub feeder_id: String = "feeder-1",
+        /// `open`, `closed` or `intermediate`.
+        pub position: String = "open",
+        /// Since when; NULL where nothing was heard.
+        pub changed_at: Option<Timestamp> = EXAMPLE_AT,
+    }
+}
+
+relation! {
+    /// A value of a point of the point map: the last one, and those of the last minutes.
+    pub struct PointValue in "point_values" {
+        /// The sensor or meter.
+        pub point_id: String = "head-active-power",
+        /// The feeder that it helps to estimate.
+        pub feeder_id: String = "feeder-1",
+        /// Its event time: of a mean, the start of its interval.
+        pub measured_at: Timestamp = EXAMPLE_AT,
+        /// As it was said, in the sensor's unit.
+        pub value: f64 = 112.4,
+        /// Counts corrections of the same value; 0 is the first word.
+        pub revision: i64 = 0,
+    }
+}

@@ -33,11 +33,19 @@ pub struct SimulatorConfig {
     pub speed: Option<f64>,
     /// Ends after so many steps; `None` goes on as long as the data.
     pub steps: Option<u64>,
+    /// Share of sensors and meters that err grossly within an hour.
+    pub bad_data_share: f64,
 }
 
 impl Default for SimulatorConfig {
     fn default() -> SimulatorConfig {
-        SimulatorConfig { seed: 1, start_at: DEMO_START_AT, speed: None, steps: None }
+        SimulatorConfig {
+            seed: 1,
+            start_at: DEMO_START_AT,
+            speed: None,
+            steps: None,
+            bad_data_share: 0.0,
+        }
     }
 }
 
@@ -65,9 +73,10 @@ impl SimulatorConfig {
         };
         let speed = options.positive("speed");
         let steps = options.count("steps", STEPS_MAX, 1..=STEPS_MAX);
+        let bad_data_share = options.positive("bad_data").unwrap_or(default.bad_data_share);
         options.finish(name)?;
         let steps = (steps < STEPS_MAX).then_some(steps as u64);
-        Ok(SimulatorConfig { seed, start_at, speed, steps })
+        Ok(SimulatorConfig { seed, start_at, speed, steps, bad_data_share })
     }
 
     /// The village at its start, with nobody at the controls.
@@ -77,7 +86,8 @@ impl SimulatorConfig {
     pub fn plant(&self, name: &str, data: Arc<PlantData>) -> Result<Plant, ConnectorError> {
         let (first, end) = (data.starts_at(), data.ends_at());
         let start_at = self.start_at;
-        let config = PlantConfig { seed: self.seed, start_at, ..PlantConfig::default() };
+        let (seed, bad_data_share) = (self.seed, self.bad_data_share);
+        let config = PlantConfig { seed, start_at, bad_data_share, ..PlantConfig::default() };
         Plant::new(data, config).map_err(|error| {
             let finding = match error {
                 PlantError::Data { .. } if !(first..end).contains(&start_at) => {

@@ -7,11 +7,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use grid::Branch;
-use grid::Bus;
 use grid::BusIndex;
 use grid::Network;
-use grid::Transformer;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use schemas::relation::Relation;
@@ -28,10 +25,8 @@ use crate::simulator::data::rows::WeatherRow;
 use crate::simulator::homes::Hourly;
 use crate::simulator::homes::MeasuredHome;
 
+mod network;
 pub mod rows;
-
-/// Nominal frequency of the bundled network in Hz.
-const FREQUENCY_HZ: f64 = 50.0;
 
 /// The bundled files, each as the bytes of a Parquet file.
 #[derive(Clone, Copy, Debug)]
@@ -88,9 +83,10 @@ impl PlantData {
         let transformer = only_transformer(read(files.transformers)?)?;
         let bus_at: BTreeMap<&str, BusIndex> =
             buses.iter().enumerate().map(|(i, bus)| (bus.bus_id.as_str(), BusIndex(i))).collect();
-        let network = network(&buses, &branches, &transformer, &bus_at)?;
         let head_bus = bus_of(&bus_at, "transformers", &transformer.lv_bus_id)?;
         let home_buses = home_buses(&buses)?;
+        let mut network = network::network(&buses, &branches, &transformer, &bus_at)?;
+        network.switches = network::switches(&network, head_bus, &home_buses);
         let measured = measured_homes(&read(files.homes_hourly)?)?;
         let weather = weather(&read(files.weather_hourly)?)?;
         let tariff_rows: Vec<TariffRow> = read(files.tariff_hourly)?;
@@ -126,7 +122,8 @@ impl PlantData {
         &self.transformer
     }
 
-    /// The network that they make; a bus has the same place here as in [`PlantData::buses`].
+    /// The network that they make; a bus has the same place here as in [`PlantData::buses`], and so
+    /// has the one injection that is at it. The source comes after them.
     pub fn network(&self) -> &Network {
         &self.network
     }
@@ -166,14 +163,9 @@ impl PlantData {
         self.tariff.start_at.plus((self.tariff.means.len() as u64 - 1) * HOUR_MS)
     }
 
-    /// Branches that have a switch: those that leave the head's busbar, then each home's
-    /// connection.
-    pub fn switched_branches(&self) -> Vec<usize> {
-        let numbered = || self.network.branches().iter().enumerate();
-        let outgoing = numbered().filter(|(_, branch)| branch.from == self.head_bus);
-        let connections =
-            self.home_buses.iter().filter_map(|&bus| numbered().find(|(_, b)| b.to == bus));
-        outgoing.chain(connections).map(|(number, _)| number).collect()
+    /// The transformer's place among the network's branches: the last, after the cables.
+    pub fn transformer_branch(&self) -> usize {
+        self.branches.len()
     }
 
     fn check_hours(&self) -> Result<(), PlantError> {
@@ -226,46 +218,6 @@ fn bus_of(
         .get(bus_id)
         .copied()
         .ok_or_else(|| data_error(table, format!("it names {bus_id}, which is not in buses")))
-}
-
-fn network(
-    buses: &[BusRow],
-    branches: &[BranchRow],
-    transformer: &TransformerRow,
-    bus_at: &BTreeMap<&str, BusIndex>,
-) -> Result<Network, PlantError> {
-    let grid_buses =
-        buses.iter().map(|b| Bus { id: b.bus_id.clone(), nominal_kv: b.nominal_kv }).collect();
-    let grid_branches = branches
-        .iter()
-        .map(|b| {
-            Ok(Branch {
-                id: b.branch_id.clone(),
-                from: bus_of(bus_at, "branches", &b.from_bus_id)?,
-                to: bus_of(bus_at, "branches", &b.to_bus_id)?,
-                length_km: b.length_km,
-                r_ohm_per_km: b.r_ohm_per_km,
-                x_ohm_per_km: b.x_ohm_per_km,
-                c_nf_per_km: b.c_nf_per_km,
-                rated_a: b.rated_a,
-            })
-        })
-        .collect::<Result<_, PlantError>>()?;
-    let hv = bus_of(bus_at, "transformers", &transformer.hv_bus_id)?;
-    let grid_transformer = Transformer {
-        id: transformer.transformer_id.clone(),
-        hv,
-        lv: bus_of(bus_at, "transformers", &transformer.lv_bus_id)?,
-        rated_kva: transformer.rated_kva,
-        hv_kv: transformer.hv_kv,
-        lv_kv: transformer.lv_kv,
-        vk_percent: transformer.vk_percent,
-        vkr_percent: transformer.vkr_percent,
-        pfe_kw: transformer.pfe_kw,
-        i0_percent: transformer.i0_percent,
-        shift_deg: transformer.shift_deg,
-    };
-    Ok(Network::new(grid_buses, grid_branches, vec![grid_transformer], hv, FREQUENCY_HZ)?)
 }
 
 /// The bus of each load; load indices must be 0, 1, 2, … without a gap.

@@ -25,6 +25,8 @@ pub enum Purpose {
     Link = 5,
     /// What a device does with a setpoint.
     Setpoint = 6,
+    /// Which instruments say what is not, and how.
+    Gross = 7,
 }
 
 /// A few random numbers for one purpose, subject and step.

@@ -15,7 +15,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use grid::Injection;
 use schemas::event::AssetTelemetry;
 use schemas::event::Command;
 use schemas::event::MeterReading;
@@ -31,6 +30,7 @@ use crate::simulator::battery::Battery;
 use crate::simulator::battery::SetpointFate;
 use crate::simulator::battery::SetpointFaults;
 use crate::simulator::data::PlantData;
+use crate::simulator::gross::BadReading;
 use crate::simulator::homes::Home;
 use crate::simulator::homes::HomePower;
 use crate::simulator::homes::LOAD_KVAR_PER_KW;
@@ -43,6 +43,7 @@ use crate::simulator::network::PlantSwitch;
 use crate::simulator::network::VillageNetwork;
 use crate::simulator::noise::Draws;
 use crate::simulator::noise::Purpose;
+use crate::simulator::plant::sensors::Instant;
 use crate::simulator::plant::sensors::Sensors;
 use crate::simulator::reference::battery_id;
 use crate::simulator::script::ScriptedCommand;
@@ -51,7 +52,7 @@ use crate::simulator::script::default_commands;
 use crate::simulator::script::default_switches;
 
 mod announce;
-mod sensors;
+pub(in crate::simulator) mod sensors;
 
 /// How full batteries are when the plant starts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,6 +80,8 @@ pub struct PlantConfig {
     pub load_noise_kw: f64,
     /// What sensors add, as a multiple of the usual; 0 for perfect sensors.
     pub sensor_noise: f64,
+    /// Share of sensors and meters that err grossly within an hour.
+    pub bad_data_share: f64,
     /// What happens to readings on their way.
     pub link: LinkFaults,
     /// What happens to setpoints.
@@ -102,6 +105,7 @@ impl Default for PlantConfig {
             start_soc: StartSoc::Between(0.3, 0.7),
             load_noise_kw: 0.25,
             sensor_noise: 1.0,
+            bad_data_share: 0.0,
             link: LinkFaults { lost_share: 0.002, out_of_order_share: 0.002, late_share: 0.002 },
             setpoints: SetpointFaults {
                 refused_share: 0.002,
@@ -152,6 +156,8 @@ pub struct Truth {
     pub battery_kw: f64,
     /// Sum of all batteries' energy in kWh.
     pub stored_kwh: f64,
+    /// The readings of this step that are grossly wrong, before the link delays or loses any.
+    pub wrong: Vec<BadReading>,
     /// False if the power flow found no operating point; then nothing else here holds.
     pub solved: bool,
 }
@@ -195,7 +201,7 @@ impl Plant {
     /// A plant at its start.
     ///
     /// # Errors
-    /// A setting makes no sense, or the network is not radial.
+    /// A setting makes no sense, or the network has faults.
     pub fn new(data: Arc<PlantData>, config: PlantConfig) -> Result<Plant, PlantError> {
         check(&config)?;
         if !(data.starts_at()..data.ends_at()).contains(&config.start_at) {
@@ -281,7 +287,7 @@ impl Plant {
         let powers = self.live(from_at);
         let solved = self.network.solve().solved();
         out.truth = self.truth(solved);
-        let said = self.measure(from_at, &powers, solved);
+        let said = self.measure(from_at, &powers, solved, &mut out.truth.wrong);
         let Readings { meter, scada, asset } = self.link.pass(self.step, said);
         (out.meter_readings, out.scada_measurements, out.asset_telemetry) = (meter, scada, asset);
         self.step += 1;
@@ -356,13 +362,8 @@ impl Plant {
                 power = home.power(self.data.measured(), middle_ms);
                 power.load_kw += self.noise[i].kw;
             }
-            self.network.inject(
-                i,
-                Injection {
-                    p_kw: power.pv_kw + battery_kw - power.load_kw,
-                    q_kvar: -power.load_kw * LOAD_KVAR_PER_KW,
-                },
-            );
+            let p_kw = power.pv_kw + battery_kw - power.load_kw;
+            self.network.inject(i, p_kw, -power.load_kw * LOAD_KVAR_PER_KW);
             powers.push(power);
         }
         powers
@@ -377,16 +378,24 @@ impl Plant {
             vm_pu: self.network.vm_pu().to_vec(),
             battery_kw: batteries().map(Battery::power_kw).sum(),
             stored_kwh: batteries().map(Battery::energy_kwh).sum(),
+            wrong: Vec::new(),
             solved,
         }
     }
 
-    /// What all sensors say, before anything is lost.
-    fn measure(&mut self, from_at: Timestamp, powers: &[HomePower], solved: bool) -> Readings {
+    /// What all sensors say, before anything is lost; what of it is wrong is noted in `wrong`.
+    fn measure(
+        &mut self,
+        from_at: Timestamp,
+        powers: &[HomePower],
+        solved: bool,
+        wrong: &mut Vec<BadReading>,
+    ) -> Readings {
         let mut said = Readings::default();
+        let now = Instant { at: from_at, step: self.step };
         let step = self.step;
         if solved {
-            self.sensors.head(from_at, step, &self.network, &mut said);
+            self.sensors.head(now, &self.network, &mut said, wrong);
         }
         for (home, power) in powers.iter().enumerate() {
             if !self.network.energised(home) {
@@ -394,10 +403,10 @@ impl Plant {
             }
             let battery = self.batteries[home].as_ref();
             let net_kw = power.load_kw - power.pv_kw - battery.map_or(0.0, Battery::power_kw);
-            self.sensors.meter(home, from_at, step, net_kw, &mut said);
+            self.sensors.meter(home, now, net_kw, &mut said, wrong);
             if solved {
                 let vm_pu = self.network.home_vm_pu(home);
-                self.sensors.voltage(home, from_at, step, vm_pu, &mut said);
+                self.sensors.voltage(home, now, vm_pu, &mut said, wrong);
             }
             if let Some(battery) = battery {
                 self.sensors.battery(home, from_at, step, battery, &mut said);
@@ -407,6 +416,9 @@ impl Plant {
             if self.network.energised(home) {
                 self.sensors.pv(home, from_at, step, power.pv_kw, &mut said);
             }
+        }
+        if solved {
+            self.sensors.head_current(now, &self.network, &mut said, wrong);
         }
         said
     }
@@ -450,6 +462,7 @@ fn check(config: &PlantConfig) -> Result<(), PlantError> {
     let setpoint_sum = setpoints.refused_share + setpoints.lost_share + setpoints.late_share;
     share("setpoints.* together", setpoint_sum)?;
     share("battery_share", config.battery_share)?;
+    share("bad_data_share", config.bad_data_share)?;
     match config.start_soc {
         StartSoc::Between(low, high) => {
             share("start_soc", low)?;

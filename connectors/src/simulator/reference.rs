@@ -9,6 +9,7 @@ use schemas::reference::Contract;
 use schemas::reference::Feeder;
 use schemas::reference::LoadHistory;
 use schemas::reference::Meter;
+use schemas::reference::Point;
 use schemas::reference::Sensor;
 use schemas::reference::Switch;
 use schemas::reference::Transformer;
@@ -19,6 +20,10 @@ use crate::simulator::battery::EFFICIENCY;
 use crate::simulator::battery::ENERGY_KWH_MAX;
 use crate::simulator::battery::POWER_KW_MAX;
 use crate::simulator::plant::Plant;
+use crate::simulator::plant::sensors::HEAD_NOISE_A;
+use crate::simulator::plant::sensors::HEAD_NOISE_KW;
+use crate::simulator::plant::sensors::METER_SIGMA_KW;
+use crate::simulator::plant::sensors::VOLTAGE_NOISE_PU;
 
 /// The price zone of the plant.
 pub const ZONE_ID: &str = "zone-1";
@@ -33,9 +38,21 @@ pub const HEAD_REACTIVE_POWER_ID: &str = "head-reactive-power";
 /// The sensor of voltage at the head's busbar, per unit.
 pub const HEAD_VOLTAGE_ID: &str = "head-voltage";
 
+/// The sensor of current at the feeder's head, in A.
+pub const HEAD_CURRENT_ID: &str = "head-current";
+
 /// The most the feeder may draw, in kW: 2 kW a home for 57 homes, well below the transformer's
 /// rating, so that a summer evening without control exceeds it.
 pub const FEEDER_LIMIT_KW: f64 = 114.0;
+
+/// What a value loses a second while it is not renewed. A home's load moves by some 0.05 kW a step
+/// of 5 s, but its battery may be told to turn by kilowatts, all batteries at once: an old value is
+/// hardly worth more than a forecast. Reactive power follows the loads alone; voltages follow all.
+const METER_DRIFT_KW_PER_S: f64 = 0.5;
+const HEAD_DRIFT_KW_PER_S: f64 = 2.0;
+const HEAD_DRIFT_KVAR_PER_S: f64 = 0.2;
+const HEAD_DRIFT_A_PER_S: f64 = 3.0;
+const VOLTAGE_DRIFT_PU_PER_S: f64 = 0.000_2;
 
 /// How long a sensor may be silent: six steps of 5 s, more than chance loses in a row.
 pub const STALE_AFTER_MS: i64 = 30_000;
@@ -77,6 +94,8 @@ pub struct ReferenceTables {
     pub meters: Vec<Meter>,
     /// `sensors`
     pub sensors: Vec<Sensor>,
+    /// `points`: what of the network the sensors and meters measure.
+    pub points: Vec<Point>,
     /// `assets`: the batteries, which take setpoints, and the PV inverters, which take none.
     pub assets: Vec<Asset>,
     /// `zones`
@@ -98,6 +117,7 @@ impl ReferenceTables {
             feeders: Vec::new(),
             meters: Vec::new(),
             sensors: Vec::new(),
+            points: Vec::new(),
             assets: Vec::new(),
             zones: vec![Zone {
                 zone_id: ZONE_ID.to_owned(),
@@ -114,6 +134,7 @@ impl ReferenceTables {
         }
         tables.assets.sort_by(|a, b| a.asset_id.cmp(&b.asset_id));
         tables.sensors.sort_by(|a, b| a.sensor_id.cmp(&b.sensor_id));
+        tables.points.sort_by(|a, b| a.point_id.cmp(&b.point_id));
         tables.switches.sort_by(|a, b| a.switch_id.cmp(&b.switch_id));
         tables
     }
@@ -145,6 +166,13 @@ impl ReferenceTables {
             lv_bus_id: transformer.lv_bus_id.clone(),
             feeder_id: transformer.feeder_id.clone(),
             rated_kva: transformer.rated_kva,
+            hv_kv: Some(transformer.hv_kv),
+            lv_kv: Some(transformer.lv_kv),
+            vk_percent: Some(transformer.vk_percent),
+            vkr_percent: Some(transformer.vkr_percent),
+            pfe_kw: Some(transformer.pfe_kw),
+            i0_percent: Some(transformer.i0_percent),
+            shift_deg: Some(transformer.shift_deg),
         });
         self.feeders.push(Feeder {
             feeder_id: transformer.feeder_id.clone(),
@@ -160,6 +188,7 @@ impl ReferenceTables {
             (HEAD_ACTIVE_POWER_ID, "head_active_power_kw"),
             (HEAD_REACTIVE_POWER_ID, "head_reactive_power_kvar"),
             (HEAD_VOLTAGE_ID, "voltage_pu"),
+            (HEAD_CURRENT_ID, "head_current_a"),
         ];
         self.sensors.extend(quantities.map(|(sensor_id, quantity)| Sensor {
             sensor_id: sensor_id.to_owned(),
@@ -168,6 +197,28 @@ impl ReferenceTables {
             quantity: quantity.to_owned(),
             stale_after_ms: STALE_AFTER_MS,
         }));
+        let transformer = &plant.data().transformer().transformer_id;
+        // They look at the low-voltage terminals from the feeder: what flows into it is positive
+        // there, and negative as a flow into the winding.
+        let at_head = [
+            (HEAD_ACTIVE_POWER_ID, "active_power_kw", -1.0, HEAD_NOISE_KW, HEAD_DRIFT_KW_PER_S),
+            (
+                HEAD_REACTIVE_POWER_ID,
+                "reactive_power_kvar",
+                -1.0,
+                HEAD_NOISE_KW,
+                HEAD_DRIFT_KVAR_PER_S,
+            ),
+            (HEAD_CURRENT_ID, "current_a", 1.0, HEAD_NOISE_A, HEAD_DRIFT_A_PER_S),
+        ];
+        for (point_id, quantity, scale, sigma, drift_per_s) in at_head {
+            let of = ("branch", transformer.as_str(), Some("to"));
+            let weighed = (scale, sigma, drift_per_s);
+            self.points.push(point(point_id, &head.feeder_id, of, quantity, weighed));
+        }
+        let of = ("bus", head.bus_id.as_str(), None);
+        let weighed = (1.0, VOLTAGE_NOISE_PU, VOLTAGE_DRIFT_PU_PER_S);
+        self.points.push(point(HEAD_VOLTAGE_ID, &head.feeder_id, of, "voltage_pu", weighed));
     }
 
     /// Adds what stands at a home (from 1): meter, voltage sensor, battery, PV, contract, history.
@@ -188,6 +239,14 @@ impl ReferenceTables {
             quantity: "voltage_pu".to_owned(),
             stale_after_ms: STALE_AFTER_MS,
         });
+        let meter = meter_id(home);
+        let of = ("meter", meter.as_str(), None);
+        let weighed = (-1.0, METER_SIGMA_KW, METER_DRIFT_KW_PER_S);
+        // A mean over a step in which the plant stands still is as good as an instant of it.
+        self.points.push(point(&meter, feeder_id, of, "active_power_kw", weighed));
+        let of = ("bus", bus_id.as_str(), None);
+        let weighed = (1.0, VOLTAGE_NOISE_PU, VOLTAGE_DRIFT_PU_PER_S);
+        self.points.push(point(&voltage_id(bus_id), feeder_id, of, "voltage_pu", weighed));
         if plant.battery(home).is_some() {
             self.assets.push(Asset {
                 asset_id: battery_id(home),
@@ -230,6 +289,29 @@ impl ReferenceTables {
             });
             hour_at = hour_at.plus(HOUR_MS);
         }
+    }
+}
+
+/// A point of the point map, of an instant.
+fn point(
+    point_id: &str,
+    feeder_id: &str,
+    (element, element_id, side): (&str, &str, Option<&str>),
+    quantity: &str,
+    (scale, sigma, drift_per_s): (f64, f64, f64),
+) -> Point {
+    Point {
+        point_id: point_id.to_owned(),
+        feeder_id: feeder_id.to_owned(),
+        element: element.to_owned(),
+        element_id: element_id.to_owned(),
+        side: side.map(str::to_owned),
+        quantity: quantity.to_owned(),
+        scale,
+        sigma,
+        drift_per_s,
+        averaged_over_ms: 0,
+        stale_after_ms: STALE_AFTER_MS,
     }
 }
 

@@ -178,7 +178,7 @@ fn readings_describe_the_interval_that_ends_with_the_step() {
     let step = plant.step(DEMO_START_AT.plus(STEP_MS), &[]);
     assert_eq!(step.meter_readings.len(), 57);
     assert_eq!(step.asset_telemetry.len(), 2 * 57);
-    assert_eq!(step.scada_measurements.len(), 3 + 57);
+    assert_eq!(step.scada_measurements.len(), 4 + 57);
     let times: BTreeSet<Timestamp> = step.meter_readings.iter().map(|r| r.measured_at).collect();
     assert_eq!(times, BTreeSet::from([DEMO_START_AT]));
     assert!(step.asset_telemetry.iter().all(|t| t.measured_at == DEMO_START_AT));
@@ -282,6 +282,10 @@ fn everything_that_speaks_stands_in_the_reference_tables() {
     assert_eq!(said, tables.switches.iter().map(|s| s.switch_id.as_str()).collect());
     assert_eq!((tables.buses.len(), tables.branches.len()), (116, 114));
     assert_eq!(tables.load_history.len(), 57 * 7 * 24);
+    // Each sensor and meter is in the point map, on something that there is.
+    let points: BTreeSet<&str> = tables.points.iter().map(|p| p.point_id.as_str()).collect();
+    let meters = tables.meters.iter().map(|m| m.meter_id.as_str());
+    assert_eq!(points, tables.sensors.iter().map(|s| s.sensor_id.as_str()).chain(meters).collect());
     let copies = tables.meters.iter().filter(|m| m.origin == "copy").count();
     assert_eq!(copies, 52);
 }

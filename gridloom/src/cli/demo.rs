@@ -23,10 +23,15 @@ use gridloom::wiring::day::Day;
 use gridloom::wiring::day::LIMIT_KW;
 use gridloom::wiring::day::Minutes;
 use gridloom::wiring::lockstep::Lockstep;
+use gridloom::wiring::score::Score;
 use gridloom::wiring::serve;
 use schemas::audit::Head;
 use schemas::decision::Action;
 use schemas::decision::Alarm;
+use schemas::estimate::EstimateObservability;
+use schemas::estimate::EstimateResidual;
+use schemas::estimate::EstimatedBus;
+use schemas::relation::Relation;
 
 use crate::exit::say;
 use crate::progress::Progress;
@@ -67,6 +72,9 @@ pub(crate) struct Demo {
     /// With --serve: how much faster than the clock the day passes.
     #[arg(long, default_value_t = 60.0, requires = "serve")]
     speed: f64,
+    /// Share of sensors and meters that err grossly within an hour, 0 to 1.
+    #[arg(long, default_value_t = 0.02)]
+    bad_data: f64,
     /// Seed of all chance: noise, loss, delay, copies of homes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -94,9 +102,11 @@ struct Tally {
 impl Demo {
     /// Runs the day.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        for (name, share) in
-            [("--batteries", Some(self.batteries)), ("--start-soc", self.start_soc)]
-        {
+        for (name, share) in [
+            ("--batteries", Some(self.batteries)),
+            ("--start-soc", self.start_soc),
+            ("--bad-data", Some(self.bad_data)),
+        ] {
             if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
                 bail!("{name} is a share: between 0 and 1");
             }
@@ -111,6 +121,7 @@ impl Demo {
             reserve: !self.no_reserve,
             battery_share: self.batteries,
             start_soc: self.start_soc,
+            bad_data_share: self.bad_data,
             seed: self.seed,
             ..Day::new(self.data_dir.clone())
         };
@@ -122,10 +133,17 @@ impl Demo {
         }
         let mut progress = Progress::new("31 August 2016, 57 homes", ticks);
         let mut tally = Tally::default();
+        let mut score = Score::new(&data);
         let began = Instant::now();
         for tick in 0..ticks {
             let stepped = lockstep.step()?;
             tally.add(&stepped.done, stepped.truth.head_kw);
+            let state = [EstimatedBus::NAME, EstimateObservability::NAME, EstimateResidual::NAME];
+            let state = lockstep.instance().views().read_at(&state, None);
+            if let Ok([buses, observability, residuals]) = state.as_deref() {
+                let state = [&buses.rows, &observability.rows, &residuals.rows];
+                score.add(stepped.done.tick, state, &stepped.done.said.alarms, &stepped.truth);
+            }
             progress.advance(tick + 1);
         }
         let took = began.elapsed();
@@ -137,7 +155,7 @@ impl Demo {
             bail!("the audit log of {} is not intact: {report}", self.data_dir.display());
         }
         let without = without_control(&day, ticks, data)?;
-        self.summary(&tally, took, &views, &without, &head);
+        self.summary(&tally, &score, took, &views, (&without, &head));
         Ok(())
     }
 
@@ -184,10 +202,10 @@ impl Demo {
     fn summary(
         &self,
         tally: &Tally,
+        score: &Score,
         took: Duration,
         views: &[(String, usize)],
-        without: &Minutes,
-        head: &Head,
+        (without, head): (&Minutes, &Head),
     ) {
         let per_second = tally.readings as f64 / took.as_secs_f64();
         println!();
@@ -222,11 +240,15 @@ impl Demo {
         );
         println!("{:<22}{} by the guard", "refusals", tally.refusals);
         println!("{:<22}{} raised, {} cleared", "alarms", tally.raised, tally.cleared);
+        for (name, line) in score.lines() {
+            println!("{name:<22}{line}");
+        }
         println!("audit intact: {} records, head {}", head.count, head.hash);
         println!();
         println!("Homes 1-5 are real, 6-57 seeded copies; all below the hour is synthetic.");
         println!("Next:");
         println!("  gridloom sql \"SELECT * FROM grid_state ORDER BY bus_id LIMIT 5\"");
+        println!("  gridloom sql \"SELECT * FROM estimates.observability\"");
         println!("  gridloom sql \"SELECT count(*) FROM audit.alarms\"");
         println!("  gridloom audit verify");
         if let Some(action) = &tally.an_action {

@@ -51,6 +51,8 @@ pub struct Day {
     pub battery_share: f64,
     /// How full all batteries are at the start; `None` for drawn by seed.
     pub start_soc: Option<f64>,
+    /// Share of sensors and meters that err grossly within an hour.
+    pub bad_data_share: f64,
     /// The seed of all chance.
     pub seed: u64,
 }
@@ -66,6 +68,7 @@ impl Day {
             reserve: true,
             battery_share: 1.0,
             start_soc: None,
+            bad_data_share: 0.0,
             seed: 1,
         }
     }
@@ -77,8 +80,9 @@ impl Day {
     pub fn plant(&self, data: Arc<PlantData>) -> Result<Plant, PlantError> {
         let default = PlantConfig::default();
         let start_soc = self.start_soc.map_or(default.start_soc, StartSoc::Fixed);
-        let Day { seed, battery_share, start_at, .. } = *self;
-        Plant::new(data, PlantConfig { seed, start_at, battery_share, start_soc, ..default })
+        let Day { seed, battery_share, start_at, bad_data_share, .. } = *self;
+        let of_day = PlantConfig { seed, start_at, battery_share, bad_data_share, ..default };
+        Plant::new(data, PlantConfig { start_soc, ..of_day })
     }
 
     /// Opens the day: plans the shipped views, starts the dataflow, opens the log.

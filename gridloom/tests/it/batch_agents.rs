@@ -34,6 +34,7 @@ use pipeline::workers::Workers;
 use queries::batch::Rows;
 use schemas::catalog::Catalog;
 use schemas::catalog::RelationKind;
+use schemas::event::SwitchPosition;
 use schemas::plan::ViewPlan;
 use schemas::relation::Relation;
 use schemas::row::Row;
@@ -91,7 +92,8 @@ impl Asked {
     fn ask(&self, tick: u64, window_ms: u64, hours: bool) -> BTreeMap<String, RecordBatch> {
         let recent = |(name, rows): (&String, &RecordBatch)| {
             let rows = match &self.catalog.get(name).unwrap().kind {
-                RelationKind::Stream(stream) => {
+                // A switch says where it stands once, and then is silent.
+                RelationKind::Stream(stream) if name != SwitchPosition::NAME => {
                     since(rows, &stream.def.event_time, tick.saturating_sub(window_ms))
                 }
                 _ => rows.clone(),

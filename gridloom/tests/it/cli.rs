@@ -8,7 +8,7 @@ use gridloom::config::duration;
 use schemas::time::Clock;
 use schemas::time::HOUR_MS;
 
-fn gridloom(folder: &Path, args: &[&str]) -> Output {
+pub(crate) fn gridloom(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gridloom"));
     command.current_dir(folder).args(args).env_remove("GRIDLOOM_LOG").output().unwrap()
 }
@@ -35,7 +35,7 @@ pub(crate) fn good(folder: &Path, args: &[&str]) -> String {
 
 /// Runs a command that must fail with `code`, and gives stderr.
 #[track_caller]
-fn bad(folder: &Path, args: &[&str], code: i32) -> String {
+pub(crate) fn bad(folder: &Path, args: &[&str], code: i32) -> String {
     let output = gridloom(folder, args);
     assert_eq!(output.status.code(), Some(code), "{args:?}: {}{}", out(&output), err(&output));
     err(&output)

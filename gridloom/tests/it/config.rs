@@ -65,7 +65,8 @@ fn the_examples_of_the_shipped_file_are_right() {
     let [meters, village] = &config.sources[..] else { panic!("{:?}", config.sources) };
     assert_eq!(meters.out_of_order_ms, 10_000);
     let simulated = SimulatorConfig::read("village", &village.door.options).unwrap();
-    let defaults = SimulatorConfig { speed: Some(60.0), steps: Some(720), ..Default::default() };
+    let (speed, steps, bad_data_share) = (Some(60.0), Some(720), 0.02);
+    let defaults = SimulatorConfig { speed, steps, bad_data_share, ..Default::default() };
     assert_eq!((village.stream.as_deref(), simulated), (None, defaults));
     assert_eq!(config.setpoints.unwrap().kind, "kafka");
     let own = config.catalog.streams().find(|s| s.def.name == "ev_sessions").unwrap();

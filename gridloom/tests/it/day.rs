@@ -190,7 +190,7 @@ fn a_home_that_is_cut_off_shows_in_the_grids_state() {
     let plant = Day::new(seen.data_dir()).plant(bundled::plant_data().unwrap()).unwrap();
     let data = plant.data();
     let bus = data.home_buses()[22];
-    let branch = data.network().branches().iter().find(|branch| branch.to == bus).unwrap();
+    let branch = data.network().branches.iter().find(|branch| branch.to == bus).unwrap();
     let mut cut: Vec<String> =
         [branch.from, bus].map(|bus| format!("{},1", data.buses()[bus.0].bus_id)).into();
     cut.sort();

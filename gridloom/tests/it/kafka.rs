@@ -383,6 +383,9 @@ pub(crate) fn check_batch(
     assert_eq!(logged(&run.audit()), written, "nothing lost, nothing twice");
     let mut all: Vec<Change> = changes().cloned().collect();
     all.extend(forecasts(&run.audit()));
+    // What is estimated is the state of an agent: batch is given it as it stands.
+    let states = outcome.views.iter().filter(|(name, _)| name.starts_with("estimates."));
+    all.extend(states.map(|(name, rows)| (name.clone(), rows.clone(), 1)));
     let asked = oracle::asked(&Catalog::built_in(), &[(input.last.0, all)]).remove(0);
     for (view, asked) in &asked {
         oracle::check_equal(view, &outcome.views[view], asked);

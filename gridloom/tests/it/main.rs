@@ -12,6 +12,7 @@ mod config;
 mod day;
 mod functions;
 mod fuzz;
+mod grid;
 mod index;
 mod kafka;
 mod kafka_day;

@@ -62,11 +62,12 @@ impl Stepper {
             let to = updates.partition_point(|((of, _), _)| usize::from(*of) <= port);
             changes.push(reader.change(&self.name, &updates[from..to]));
         }
-        let batches = self.kernel.step(Timestamp(tick), &changes);
-        assert_eq!(batches.len(), self.outputs.len(), "{}: one batch an output", self.name);
-        for (port, (batch, codec)) in batches.iter().zip(&mut self.outputs).enumerate() {
-            let rows = codec.encode(batch.columns(), batch.num_rows(), |_, bytes| {
-                given.push(((port as u8, Row::new(bytes)), tick, 1));
+        let given_now = self.kernel.step_changing(Timestamp(tick), &changes);
+        assert_eq!(given_now.len(), self.outputs.len(), "{}: one change an output", self.name);
+        for (port, (change, codec)) in given_now.iter().zip(&mut self.outputs).enumerate() {
+            let (columns, rows) = (change.batch.columns(), change.batch.num_rows());
+            let rows = codec.encode(columns, rows, |row, bytes| {
+                given.push(((port as u8, Row::new(bytes)), tick, change.diffs[row]));
             });
             rows.expect("a kernel gives the columns that it declares");
         }

@@ -23,7 +23,14 @@ use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::event::Command;
 use schemas::event::Setpoint;
+use schemas::reference::Asset;
+use schemas::reference::Branch;
+use schemas::reference::Bus;
+use schemas::reference::Feeder;
 use schemas::reference::LoadHistory;
+use schemas::reference::Meter;
+use schemas::reference::Point;
+use schemas::reference::Transformer;
 use schemas::relation::Relation;
 use schemas::row::Row;
 use schemas::row::RowCodec;
@@ -31,8 +38,10 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
+use schemas::state::SwitchState;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 use timely::dataflow::ProbeHandle;
@@ -261,6 +270,16 @@ fn schemas() -> BTreeMap<&'static str, SchemaRef> {
         (StaleSensor::NAME, StaleSensor::schema()),
         (SensorListed::NAME, SensorListed::schema()),
         (Command::NAME, Command::schema()),
+        // The estimator is hosted with them, and has nothing to estimate.
+        (Asset::NAME, Asset::schema()),
+        (Branch::NAME, Branch::schema()),
+        (Bus::NAME, Bus::schema()),
+        (Feeder::NAME, Feeder::schema()),
+        (Meter::NAME, Meter::schema()),
+        (Point::NAME, Point::schema()),
+        (PointValue::NAME, PointValue::schema()),
+        (SwitchState::NAME, SwitchState::schema()),
+        (Transformer::NAME, Transformer::schema()),
     ])
 }
 

@@ -14,6 +14,7 @@ use schemas::audit::SUBJECT;
 use schemas::audit::payload_of;
 use schemas::decision::Action;
 use schemas::decision::Alarm;
+use schemas::decision::BAD_DATA;
 use schemas::decision::COMMAND_REFUSED;
 use schemas::decision::Forecast;
 use schemas::definition::ConfigChange;
@@ -80,9 +81,14 @@ impl Said {
         add(&mut all, Kind::Alarm, tick, &self.alarms, &["subject", "saw"], |a| {
             // A refused command is the guard's alarm, and its subject an action.
             let refused = a.kind == COMMAND_REFUSED;
+            let actor = match a.kind.as_str() {
+                COMMAND_REFUSED => "guard",
+                BAD_DATA => "estimate",
+                _ => "detect",
+            };
             Entry {
                 subject: &a.subject,
-                actor: if refused { "guard" } else { "detect" },
+                actor,
                 action_id: if refused { &a.subject } else { "" },
                 inputs: &a.saw,
                 reason: &a.reason,

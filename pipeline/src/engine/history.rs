@@ -43,7 +43,9 @@ fn expiry(info: &RelationInfo) -> Option<Expiry> {
             (info.schema.index_of(&settings.def.event_time).ok()?, settings.retain_ms)
         }
         RelationKind::Decision { event_time } => (*event_time, DEFAULT_RETAIN_MS),
-        RelationKind::Table | RelationKind::View | RelationKind::Audit(_) => (0, 0),
+        RelationKind::Table | RelationKind::View | RelationKind::State | RelationKind::Audit(_) => {
+            (0, 0)
+        }
     };
     (retain_ms > 0).then_some(Expiry { column, retain_ms, lateness_ms: None })
 }

@@ -137,9 +137,18 @@ impl View {
             own.into_iter().chain(read.flat_map(|view| view.strict.clone())).collect();
         strict.sort_unstable();
         strict.dedup();
+        View::of(&plan.name, &plan.root.schema, (strict, plan.retain_ms))
+    }
+
+    /// An empty view of this name and columns.
+    fn of(
+        name: &str,
+        schema: &SchemaRef,
+        (strict, retain_ms): (Vec<usize>, Option<u64>),
+    ) -> Result<View, RenderError> {
         Ok(View {
-            name: plan.name.clone(),
-            codec: Arc::new(codec(&nullable(&plan.root.schema), "view")?),
+            name: name.to_owned(),
+            codec: Arc::new(codec(&nullable(schema), "view")?),
             strict,
             told: false,
             rows: Multiset::default(),
@@ -147,7 +156,7 @@ impl View {
             batch: None,
             past: VecDeque::new(),
             past_rows: 0,
-            retain_ms: plan.retain_ms,
+            retain_ms,
             since: Timestamp(0),
             subscribers: Vec::new(),
         })
@@ -238,6 +247,18 @@ impl Views {
             names.insert(plan.name.clone(), relation);
         }
         Ok(Views { shared: Mutex::new(Shared { tick: Timestamp(0), views, names }) })
+    }
+
+    /// Makes room for what an agent keeps current, readable under this name.
+    ///
+    /// # Errors
+    /// A column has no row encoding.
+    pub fn keep(&self, relation: usize, name: &str, schema: &SchemaRef) -> Result<(), RenderError> {
+        let view = View::of(name, schema, (Vec::new(), None))?;
+        let mut shared = self.lock();
+        shared.views.insert(relation, view);
+        shared.names.insert(name.to_owned(), relation);
+        Ok(())
     }
 
     /// Applies everything that was published of a tick.

@@ -371,7 +371,7 @@ fn weight(rel: &Rel, catalog: &Catalog) -> Weight {
                 RelationKind::Stream(_) | RelationKind::Decision { .. } | RelationKind::Audit(_),
             ) => Weight::Large,
             Some(RelationKind::Table) => Weight::Small,
-            Some(RelationKind::View) | None => Weight::Medium,
+            Some(RelationKind::View | RelationKind::State) | None => Weight::Medium,
         },
         RelOp::Recurrence => Weight::Medium,
         RelOp::Reduce { .. } | RelOp::Sets(_) | RelOp::TopK(_) | RelOp::Recursive { .. } => {

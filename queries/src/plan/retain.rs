@@ -75,7 +75,7 @@ fn aging(catalog: &Catalog, relation: &str) -> Option<Aging> {
             let event_time = info.schema.index_of(TICK_AT).ok()?;
             Some(Aging { event_time, retain_ms: 0, lateness_ms: None })
         }
-        RelationKind::Table | RelationKind::View => None,
+        RelationKind::Table | RelationKind::View | RelationKind::State => None,
     }
 }
 

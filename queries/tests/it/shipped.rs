@@ -9,8 +9,10 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
+use schemas::state::SwitchState;
 
 /// Plans every shipped view, each after those it reads.
 pub(crate) fn plans() -> Vec<ViewPlan> {
@@ -56,6 +58,8 @@ fn views_that_agents_read_have_the_columns_that_they_ask_for() {
     check::<BusVoltage>(&plans);
     check::<SensorListed>(&plans);
     check::<StaleSensor>(&plans);
+    check::<PointValue>(&plans);
+    check::<SwitchState>(&plans);
 }
 
 #[track_caller]

@@ -113,7 +113,7 @@ impl Plant {
     /// The switch in a home's (from 1) service connection.
     fn connection_switch_id(&self, home: usize) -> String {
         let bus = self.data.home_buses().get(home.wrapping_sub(1));
-        let branches = self.data.network().branches();
+        let branches = &self.data.network().branches;
         let branch = bus.and_then(|&bus| branches.iter().find(|branch| branch.to == bus));
         branch.map_or_else(String::new, |branch| format!("switch-{}", branch.id))
     }

@@ -23,7 +23,8 @@ use crate::source::Source;
 /// Few steps in the evening: some readings are late, some are still on their way at the end.
 fn config(steps: u64) -> SimulatorConfig {
     let start_at = Timestamp(DEMO_START_AT.0 + 18 * HOUR_MS);
-    SimulatorConfig { seed: 3, start_at, speed: None, steps: Some(steps) }
+    let default = SimulatorConfig::default();
+    SimulatorConfig { seed: 3, start_at, steps: Some(steps), ..default }
 }
 
 fn open(config: &SimulatorConfig, clock: Clock) -> SimulatorSource {

@@ -19,6 +19,7 @@ use schemas::reference::Asset;
 use schemas::reference::Bus;
 use schemas::reference::Feeder;
 use schemas::reference::Meter;
+use schemas::reference::Point;
 use schemas::reference::Sensor;
 use schemas::reference::Switch;
 use schemas::reference::Zone;
@@ -155,6 +156,19 @@ impl Default for Tables {
             feeder_id: format!("feeder-{}", i % 2),
             quantity: ["voltage_pu", "head_active_power_kw"][(i / 2 + other) % 2].to_owned(),
             stale_after_ms: 900_000 + 90_000 * other as i64,
+        });
+        tables.add(4, |i, other| Point {
+            point_id: [format!("meter-{i}"), format!("sensor-{i}")][(i + other) % 2].clone(),
+            feeder_id: format!("feeder-{}", (i + other) % 2),
+            element: "bus".to_owned(),
+            element_id: format!("bus-{i}"),
+            side: None,
+            quantity: "voltage_pu".to_owned(),
+            scale: 1.0,
+            sigma: 0.005,
+            drift_per_s: 0.0,
+            averaged_over_ms: 0,
+            stale_after_ms: 30_000,
         });
         tables.add(3, |i, other| Asset {
             asset_id: format!("battery-{i}"),

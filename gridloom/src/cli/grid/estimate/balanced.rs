@@ -1,0 +1,234 @@
+//! Estimation of a balanced network.
+//!
+//! What is said goes from how it ended to what was used, what does not fit and which switch may be
+//! wrong; what is written is the state, with how sure each number is.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use cases::folder;
+use grid::Network;
+use grid::Topology;
+use grid::estimation::Estimator;
+use grid::estimation::bad_data::Verdict;
+use grid::estimation::topology_error;
+use grid::measurement::Measurement;
+use grid::model::Model;
+use grid::model::SourceImpedance;
+
+use super::super::network::Balanced;
+use super::super::network::locate;
+use super::super::powerflow::named;
+use super::super::state;
+use super::super::state::BusState;
+use super::super::state::digits;
+use super::EstimateArgs;
+use super::NAMED_MAX;
+use super::estimate;
+use super::some;
+use super::tell_fit;
+use super::tell_outcome;
+use super::whole;
+use super::why;
+
+pub(super) fn run(
+    args: &EstimateArgs,
+    study: &Balanced,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let network = &study.import.network;
+    let measurements = measurements(args, study)?;
+    let model = Model::new(network, SourceImpedance::Omitted).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the network cannot be estimated:\n{}", lines.join("\n"))
+    })?;
+    let topology = Topology::with_positions(&model, &study.closed);
+    let mut estimator = Estimator::new(&model, &topology, &measurements);
+    let (outcome, mut verdict) = estimate(args, &mut estimator);
+    let values: Vec<f64> = measurements.iter().map(|measurement| measurement.value).collect();
+    if let Some(verdict) = &mut verdict {
+        verdict.blame(&estimator, &values);
+    }
+    let buses = buses_of_nodes(network, &estimator);
+    let node = |at: usize| buses.get(&at).map_or_else(String::new, |&bus| named(network, bus));
+    let found = tell_outcome(&outcome, &network.name, &node, out)?;
+    tell_use(network, &estimator, measurements.len(), out)?;
+    tell_switches(args, study, (&model, &topology), &measurements, verdict.as_ref(), out)?;
+    if found {
+        let measurement = |at: usize| told(network, &measurements[at]);
+        tell_fit(&mut estimator, verdict.as_ref(), &measurement, out)?;
+    }
+    if !found {
+        return Ok(ExitCode::FAILURE);
+    }
+    write_state(&args.out, network, &mut estimator)?;
+    writeln!(out, "wrote {}", args.out.display())?;
+    if let Some(path) = &args.residuals {
+        write_residuals(path, network, &mut estimator, &measurements, verdict.as_ref())?;
+        writeln!(out, "wrote {}", path.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measurements(args: &EstimateArgs, study: &Balanced) -> anyhow::Result<Vec<Measurement>> {
+    let Some(file) = &args.measurements else {
+        let own = study.import.measurements.clone();
+        let needed = "--measurements FILE is needed: the network brings none of its own";
+        return (!own.is_empty()).then_some(own).context(needed);
+    };
+    let file = locate(&args.which, file);
+    let readings = folder::measurements(&file, &study.import.network)?;
+    whole(args, &file, &readings.remarks)?;
+    Ok(readings.measurements)
+}
+
+/// A bus of each node of the estimator.
+fn buses_of_nodes(network: &Network, estimator: &Estimator) -> BTreeMap<usize, usize> {
+    let buses = (0..network.buses.len()).rev();
+    buses.filter_map(|bus| Some((estimator.node(bus)?, bus))).collect()
+}
+
+/// A measurement by identifier, quantity and place.
+fn told(network: &Network, measurement: &Measurement) -> String {
+    format!("{} ({})", measurement.id, cases::folder::describe(network, measurement))
+}
+
+/// Says what was used, what not and why, and what cannot be seen.
+fn tell_use(
+    network: &Network,
+    estimator: &Estimator,
+    measured: usize,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let unused = estimator.unused();
+    let rows = estimator.rows().len();
+    let used = measured - unused.len();
+    writeln!(out, "{:<16}{used} of {measured} used, in {rows} rows", "measurements")?;
+    let mut reasons: BTreeMap<_, usize> = BTreeMap::new();
+    for unused in unused {
+        *reasons.entry(unused.why).or_default() += 1;
+    }
+    for (reason, count) in reasons {
+        writeln!(out, "{:<16}{count} not used, {}", "", why(reason))?;
+    }
+    let blind: Vec<String> = (0..network.buses.len())
+        .filter(|&bus| estimator.voltage(bus).is_none())
+        .map(|bus| named(network, bus))
+        .collect();
+    if !blind.is_empty() {
+        writeln!(out, "{:<16}{} buses: {}", "not observable", blind.len(), some(&blind))?;
+    }
+    let dead = (0..network.buses.len()).filter(|&bus| estimator.node(bus).is_none());
+    let dead: Vec<String> = dead.map(|bus| named(network, bus)).collect();
+    if !dead.is_empty() {
+        writeln!(out, "{:<16}{} buses: {}", "dead", dead.len(), some(&dead))?;
+    }
+    Ok(())
+}
+
+/// Says which switches do not stand where they are said to, as far as it can be told.
+fn tell_switches(
+    args: &EstimateArgs,
+    study: &Balanced,
+    (model, topology): (&Model, &Topology),
+    measurements: &[Measurement],
+    verdict: Option<&Verdict>,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let network = &study.import.network;
+    let silent = if args.all_report {
+        topology_error::buses_without_measurements(model, measurements)
+    } else {
+        Vec::new()
+    };
+    let settings = topology_error::Settings::default();
+    let found = topology_error::suspect(model, topology, measurements, &silent, &settings);
+    // One meter that lies, or none at all, is explained without a switch.
+    let seen = found.stated.impossible_count + found.stated.silent > 0;
+    let contradicted = verdict.is_none_or(|v| v.suspects.len() > 1 || v.is_unexplained());
+    if found.stated_stands || found.alike.is_empty() || !(seen || contradicted) {
+        return Ok(());
+    }
+    if let Some(culprit) = found.culprit() {
+        writeln!(out, "{:<16}{}", "wrong switch", culprit.describe(network, measurements))?;
+        if verdict.is_some_and(|verdict| !verdict.suspects.is_empty()) {
+            writeln!(out, "{:<16}what is bad below probably follows from it", "")?;
+        }
+        return Ok(());
+    }
+    writeln!(out, "{:<16}one of these, which nothing measured tells apart:", "wrong switch")?;
+    for hypothesis in found.alike.iter().take(NAMED_MAX) {
+        writeln!(out, "{:<16}{}", "", hypothesis.describe(network, measurements))?;
+    }
+    Ok(())
+}
+
+fn write_state(path: &Path, network: &Network, estimator: &mut Estimator) -> anyhow::Result<()> {
+    let deviations = estimator.deviations();
+    let estimator = &*estimator;
+    let of_bus = |(at, bus): (usize, &grid::network::Bus)| {
+        let node = estimator.node(at);
+        let voltage = estimator.voltage(at);
+        let deviation = node.filter(|_| voltage.is_some()).map(|node| deviations[node]);
+        BusState {
+            id: bus.id.clone(),
+            voltage: voltage.map(|v| (v.abs(), v.arg().to_degrees())),
+            energised: node.is_some(),
+            more: vec![
+                bus.name.clone(),
+                voltage.map_or_else(String::new, |v| digits(v.abs() * bus.nominal_kv)),
+                deviation.map_or_else(String::new, |of| digits(of.magnitude)),
+                deviation.map_or_else(String::new, |of| digits(of.angle.to_degrees())),
+            ],
+        }
+    };
+    let states: Vec<BusState> = network.buses.iter().enumerate().map(of_bus).collect();
+    let columns = ["name", "vm_kv", "vm_sigma_pu", "va_sigma_deg"];
+    state::write(path, "bus_id", &columns, &states)
+}
+
+fn write_residuals(
+    path: &Path,
+    network: &Network,
+    estimator: &mut Estimator,
+    measurements: &[Measurement],
+    verdict: Option<&Verdict>,
+) -> anyhow::Result<()> {
+    let values = estimator.values();
+    let residuals = estimator.residuals();
+    let normalised = estimator.normalised_residuals();
+    let critical = estimator.critical();
+    let mut table = state::Table::new(path)?;
+    let columns = [
+        "meas_ids",
+        "what",
+        "measured_pu",
+        "estimated_pu",
+        "residual_pu",
+        "normalised_residual",
+        "critical",
+        "bad",
+    ];
+    table.row(columns.map(str::to_owned))?;
+    for (at, row) in estimator.rows().iter().enumerate() {
+        let members = || row.members.iter().map(|&(member, _)| &measurements[member]);
+        let ids: Vec<&str> = members().map(|of| of.id.as_str()).collect();
+        let what = members().next().map(|of| cases::folder::describe(network, of));
+        let suspect = verdict.and_then(|v| v.suspects.iter().find(|suspect| suspect.row == at));
+        let normalised = suspect.map_or(normalised[at], |suspect| suspect.normalised());
+        table.row([
+            ids.join("+"),
+            what.unwrap_or_default(),
+            digits(row.value),
+            digits(values[at]),
+            digits(residuals[at]),
+            digits(normalised),
+            u8::from(critical[at]).to_string(),
+            u8::from(suspect.is_some()).to_string(),
+        ])?;
+    }
+    table.finish()
+}

@@ -1,0 +1,185 @@
+//! The estimator of [`grid`], as this agent uses it: the one place that knows its names.
+//!
+//! Everything here is per unit of [`BASE_MVA`](super::plan::BASE_MVA) and the buses' nominal
+//! voltages, injections into a bus positive, angles against the source. Instants are ticks: what is
+//! said of a step counts at the tick that ends it.
+
+use grid::Complex;
+use grid::Model;
+use grid::estimation::Outcome;
+use grid::estimation::statistics::residual_limit;
+use grid::estimation::tracker::Point;
+use grid::estimation::tracker::Report;
+use grid::estimation::tracker::Saved;
+use grid::estimation::tracker::Settings;
+use grid::estimation::tracker::StandIn;
+use grid::estimation::tracker::Tracker;
+use grid::estimation::tracker::Verdict;
+
+use super::plan::PlannedPoint;
+
+/// What an estimator remembers; see its type for what is promised of it.
+pub type Memory = Saved;
+
+/// The estimator of one feeder.
+pub struct Estimator {
+    tracker: Tracker,
+    /// The normalised residual beyond which a point is accused: the limit for as many rows as there
+    /// are points. The tracker's own is that of the rows that count at a tick, which may be more
+    /// (stand-ins, buses without injection) or less (points that are stale); as the limit grows
+    /// slowly with the number, the two differ by little.
+    threshold: f64,
+}
+
+/// What an estimate came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// Whether there is one.
+    pub solved: bool,
+    /// `estimated`, or why there is none.
+    pub status: &'static str,
+    /// The sum of squared weighted residuals.
+    pub objective: f64,
+    /// Values less unknowns.
+    pub degrees_of_freedom: usize,
+    /// What the objective stays below in 99 of 100 cases without gross errors.
+    pub chi_square_limit: f64,
+    /// Points that do not fit.
+    pub suspects: Vec<Suspect>,
+    /// Buses that are alive and not determined, ascending.
+    pub unobservable: Vec<usize>,
+}
+
+/// A point that does not fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suspect {
+    /// The point, by its place among those that the estimator was made with.
+    pub point: usize,
+    /// Value less what everything else lets expect.
+    pub residual: f64,
+    /// The same in standard deviations.
+    pub normalised: f64,
+    /// The normalised residual beyond which a point is accused: of the number of points, and not
+    /// the tracker's own limit at this tick, which is of the rows that count.
+    pub threshold: f64,
+    /// Whether it was left out.
+    pub removed: bool,
+    /// What the estimator calls it.
+    pub verdict: &'static str,
+    /// The same in words.
+    pub words: String,
+}
+
+impl Estimator {
+    /// The estimator of this network and these points; what is older than `history_ms` is not
+    /// estimated anew.
+    pub fn new(model: Model, points: &[PlannedPoint], history_ms: u64) -> Estimator {
+        let points: Vec<Point> = points.iter().map(point).collect();
+        let settings = Settings { history_ms, ..Settings::default() };
+        let threshold = residual_limit(points.len(), settings.false_alarms);
+        Estimator { tracker: Tracker::new(model, points, settings), threshold }
+    }
+
+    /// Takes what a point says of the step that ends at a tick, also of a past one; of two words of
+    /// one tick the later one stands.
+    pub fn observe(&mut self, point: usize, value_pu: f64, tick_ms: u64) {
+        self.tracker.observe(point, value_pu, tick_ms);
+    }
+
+    /// What an injection is thought to be while nothing that is believed measures it, and its
+    /// standard deviation, of active and reactive power each by itself.
+    pub fn stand_in(&mut self, injection: usize, stand_in: Option<(Complex, Complex)>) {
+        self.tracker.stand_in(injection, stand_in.map(|(s, sigma)| StandIn { s, sigma }));
+    }
+
+    /// Where a switch stands from a tick on.
+    pub fn set_switch(&mut self, switch: usize, closed: bool, tick_ms: u64) {
+        self.tracker.set_switch(switch, closed, tick_ms);
+    }
+
+    /// The estimate of a tick.
+    pub fn estimate(&mut self, tick_ms: u64) -> Estimate {
+        let report = self.tracker.estimate(tick_ms);
+        self.said(&report)
+    }
+
+    /// The estimate of a past tick as it is known now, with the voltages of all buses: zero where
+    /// dead, nothing where not determined. The present one stays.
+    pub fn revise(&mut self, tick_ms: u64) -> (Estimate, Vec<Option<Complex>>) {
+        let mut report = self.tracker.revise(tick_ms);
+        let voltages = std::mem::take(&mut report.voltages);
+        (self.said(&report), voltages)
+    }
+
+    fn said(&self, report: &Report) -> Estimate {
+        let (solved, status) = match report.outcome {
+            Outcome::Solved { .. } => (true, "estimated"),
+            Outcome::Diverged { .. } => (false, "not-converged"),
+            Outcome::Unobservable => (false, "no-values"),
+            Outcome::NoSource => (false, "no-source"),
+        };
+        let suspects = report.suspects.iter().map(|suspect| Suspect {
+            point: suspect.point,
+            residual: suspect.value - suspect.expected,
+            normalised: suspect.deviations,
+            threshold: self.threshold,
+            removed: matches!(suspect.verdict, Verdict::Residual | Verdict::HeldOut),
+            verdict: suspect.verdict.as_str(),
+            words: suspect.verdict.to_string(),
+        });
+        Estimate {
+            solved,
+            status,
+            objective: report.objective,
+            degrees_of_freedom: report.degrees_of_freedom,
+            chi_square_limit: report.objective_limit,
+            suspects: suspects.collect(),
+            unobservable: report.unobservable.clone(),
+        }
+    }
+
+    /// The voltage of a bus; zero where it is dead, nothing where it is not determined.
+    pub fn voltage(&self, bus: usize) -> Option<Complex> {
+        self.tracker.voltage(bus)
+    }
+
+    /// Whether a source reaches a bus.
+    pub fn energised(&self, bus: usize) -> bool {
+        self.tracker.energised(bus)
+    }
+
+    /// The standard deviations of the magnitudes of so many buses; not finite where nothing bounds
+    /// one.
+    pub fn sigmas(&mut self, buses: usize) -> Vec<f64> {
+        (0..buses).map(|bus| self.tracker.deviation(bus).0).collect()
+    }
+
+    /// The powers and the currents from the buses into both ends of a branch; nothing where an end
+    /// is not determined.
+    pub fn flows(&self, branch: usize) -> Option<([Complex; 2], [Complex; 2])> {
+        self.tracker.flows(branch).zip(self.tracker.currents(branch))
+    }
+
+    /// What it remembers.
+    pub fn save(&self) -> Memory {
+        self.tracker.save()
+    }
+
+    /// Takes back what was saved; false if that is of another network or other points.
+    pub fn restore(&mut self, memory: &Memory) -> bool {
+        self.tracker.restore(memory).is_ok()
+    }
+}
+
+fn point(planned: &PlannedPoint) -> Point {
+    Point {
+        id: planned.id.clone(),
+        quantity: planned.quantity,
+        target: planned.target,
+        sigma: planned.sigma_pu,
+        drift_per_s: planned.drift_pu_per_s,
+        stale_after_ms: planned.stale_after_ms,
+        averaged_over_ms: planned.averaged_over_ms,
+        range: (f64::NEG_INFINITY, f64::INFINITY),
+    }
+}

@@ -1,0 +1,524 @@
+//! From the reference tables to a network and the points on it.
+//!
+//! A feeder's buses, branches and transformers become a network whose source stands where the
+//! feeder begins: at the high-voltage bus of the transformer, or the from bus of the branch, that
+//! `feeders.head_branch_id` names. Each meter is an injection at its bus, and so is what stands at
+//! a bus without a meter; every other bus injects nothing, exactly. A switch opens its branch at
+//! the from end.
+//!
+//! A row that cannot be right (a branch to a bus that is not there, a point on nothing) is left out
+//! and said in words; without a source, or where the network itself is refused, there is no plan.
+//!
+//! **Invariant:** the same rows give the same plan, whatever the order in which they came.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use grid::BusIndex;
+use grid::Model;
+use grid::measurement::Quantity;
+use grid::measurement::Target;
+use grid::model::SourceImpedance;
+use grid::model::siemens_from_nf;
+use grid::network;
+use grid::network::BranchClass;
+use grid::network::BranchIndex;
+use grid::network::Connection;
+use grid::network::Control;
+use grid::network::InjectionClass;
+use grid::network::InjectionIndex;
+use grid::network::Parameters;
+use grid::network::Side;
+use grid::network::Zip;
+use grid::per_unit::base_ka;
+use schemas::reference::Asset;
+use schemas::reference::Branch;
+use schemas::reference::Bus;
+use schemas::reference::Feeder;
+use schemas::reference::Meter;
+use schemas::reference::Point;
+use schemas::reference::Transformer;
+use schemas::state::SwitchState;
+
+use crate::kernel::Change;
+use crate::table::InFeeder;
+use crate::table::Table;
+
+/// The power base of every feeder in MVA: of the size of what flows in one.
+pub const BASE_MVA: f64 = 0.1;
+
+/// The position of a switch that is open; any other counts as closed.
+const OPEN: &str = "open";
+
+/// The reference tables of all feeders.
+pub struct Tables {
+    buses: Table<InFeeder, Bus>,
+    branches: Table<InFeeder, Branch>,
+    transformers: Table<InFeeder, Transformer>,
+    feeders: Table<String, Feeder>,
+    meters: Table<InFeeder, Meter>,
+    assets: Table<InFeeder, Asset>,
+    points: Table<InFeeder, Point>,
+    switches: Table<InFeeder, SwitchState>,
+}
+
+/// What a feeder is made of, and how its elements are called.
+pub struct Plan {
+    /// The network per unit; buses, then branches and behind them transformers, in these orders.
+    pub model: Model,
+    /// The buses' names; behind the feeder's own those of other feeders that feed its transformers.
+    pub buses: Vec<String>,
+    /// How many of them are its own.
+    pub own_buses: usize,
+    /// The branches' and transformers' names.
+    pub branches: Vec<String>,
+    /// The switches' names, each with the branch it opens.
+    pub switches: Vec<(String, String)>,
+    /// What draws or injects, without the source.
+    pub injections: Vec<PlannedInjection>,
+    /// The points.
+    pub points: Vec<PlannedPoint>,
+    /// The points of active and of reactive power at the head, each with what its value is
+    /// multiplied by to be what flows into the feeder.
+    pub head: [Option<(usize, f64)>; 2],
+    /// What was left out, in words.
+    pub problems: Vec<String>,
+}
+
+/// What is connected behind a meter, or at a bus without one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedInjection {
+    /// Its place in the model.
+    pub index: usize,
+    /// Its bus.
+    pub bus: usize,
+    /// How many share its bus.
+    pub at_bus: usize,
+    /// What the batteries among it can do either way, in kW: no forecast knows it.
+    pub battery_kw: f64,
+    /// The points of its active power.
+    pub points: Vec<usize>,
+}
+
+/// A point, per unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedPoint {
+    /// The name of its telemetry.
+    pub id: String,
+    /// What it measures.
+    pub quantity: Quantity,
+    /// Where.
+    pub target: Target,
+    /// The quantity as the point map says it, with its unit.
+    pub unit: String,
+    /// What a value is multiplied by to be of that unit.
+    pub scale: f64,
+    /// One of that unit, per unit.
+    pub unit_pu: f64,
+    /// Standard deviation of a fresh value, per unit.
+    pub sigma_pu: f64,
+    /// What it loses a second, per unit.
+    pub drift_pu_per_s: f64,
+    /// The time that a value is the mean of; 0 for an instant.
+    pub averaged_over_ms: u64,
+    /// The age at which a value no longer counts.
+    pub stale_after_ms: u64,
+}
+
+impl PlannedPoint {
+    /// How long after its event time the last millisecond is that a value speaks of.
+    pub fn lasts_ms(&self) -> u64 {
+        self.averaged_over_ms.saturating_sub(1)
+    }
+
+    /// The tick of a value: that of its instant, or of the end of the interval that it is the mean
+    /// of.
+    pub fn tick_of(&self, measured_at_ms: u64, step_ms: u64) -> u64 {
+        let last = measured_at_ms.saturating_add(self.lasts_ms());
+        (last / step_ms).saturating_add(1).saturating_mul(step_ms)
+    }
+
+    /// Whether a value counts at a tick: its interval has ended, and it is not stale.
+    pub fn fresh(&self, measured_at_ms: u64, tick_ms: u64, step_ms: u64) -> bool {
+        let of = self.tick_of(measured_at_ms, step_ms);
+        of <= tick_ms && of.saturating_add(self.stale_after_ms) >= tick_ms
+    }
+}
+
+impl Default for Tables {
+    fn default() -> Tables {
+        Tables {
+            buses: Table::new(|row: &Bus| (row.feeder_id.clone(), row.bus_id.clone())),
+            branches: Table::new(|row: &Branch| (row.feeder_id.clone(), row.branch_id.clone())),
+            transformers: Table::new(|row: &Transformer| {
+                (row.feeder_id.clone(), row.transformer_id.clone())
+            }),
+            feeders: Table::new(|row: &Feeder| row.feeder_id.clone()),
+            meters: Table::new(|row: &Meter| (row.feeder_id.clone(), row.meter_id.clone())),
+            assets: Table::new(|row: &Asset| (row.feeder_id.clone(), row.asset_id.clone())),
+            points: Table::new(|row: &Point| (row.feeder_id.clone(), row.point_id.clone())),
+            switches: Table::new(|row: &SwitchState| {
+                (row.feeder_id.clone(), row.switch_id.clone())
+            }),
+        }
+    }
+}
+
+impl Tables {
+    /// Applies changes of the tables, in the order of the fields; gives the feeders that they
+    /// touched, and the switches.
+    ///
+    /// # Panics
+    /// There are not eight.
+    pub fn apply(&mut self, changes: &[Change]) -> (BTreeSet<String>, BTreeSet<InFeeder>) {
+        let mut feeders = BTreeSet::new();
+        let mut touched = |keys: BTreeSet<InFeeder>| {
+            feeders.extend(keys.into_iter().map(|(feeder, _)| feeder));
+        };
+        touched(self.buses.apply_touched(&changes[0]));
+        touched(self.branches.apply_touched(&changes[1]));
+        touched(self.transformers.apply_touched(&changes[2]));
+        touched(self.meters.apply_touched(&changes[4]));
+        touched(self.assets.apply_touched(&changes[5]));
+        touched(self.points.apply_touched(&changes[6]));
+        feeders.extend(self.feeders.apply_touched(&changes[3]));
+        (feeders, self.switches.apply_touched(&changes[7]))
+    }
+
+    /// A switch as it stands: the branch it opens, whether it is closed, since when in
+    /// milliseconds.
+    pub fn switch(&self, key: &InFeeder) -> Option<(&str, bool, u64)> {
+        let row = self.switches.get(key)?;
+        let since = row.changed_at.map_or(0, |at| at.0);
+        Some((row.branch_id.as_str(), row.position != OPEN, since))
+    }
+
+    /// How long after its event time the last millisecond is that a value of a point speaks of; see
+    /// [`PlannedPoint::lasts_ms`].
+    pub fn lasts_ms(&self, point: &InFeeder) -> u64 {
+        let averaged_over_ms = self.points.get(point).map_or(0, |row| row.averaged_over_ms);
+        (averaged_over_ms.max(0) as u64).saturating_sub(1)
+    }
+
+    /// Whether a feeder has points.
+    pub fn has_points(&self, feeder_id: &str) -> bool {
+        self.points.of_feeder(feeder_id).next().is_some()
+    }
+
+    /// The plan of a feeder.
+    ///
+    /// # Errors
+    /// There is no source, or the network is refused; everything that is wrong, in words.
+    pub fn plan(&self, feeder_id: &str, frequency_hz: f64) -> Result<Plan, Vec<String>> {
+        let mut draft = Draft::new(feeder_id, frequency_hz);
+        self.buses.of_feeder(feeder_id).for_each(|bus| draft.bus(&bus.bus_id, bus.nominal_kv));
+        draft.own_buses = draft.network.buses.len();
+        self.branches.of_feeder(feeder_id).for_each(|branch| draft.branch(branch));
+        self.transformers.of_feeder(feeder_id).for_each(|row| draft.transformer(row));
+        let head = self.feeders.get(&feeder_id.to_owned()).map(|row| row.head_branch_id.as_str());
+        let Some(head) = head.and_then(|head| draft.source(head)) else {
+            draft.problems.push("no branch or transformer is its head in feeders".to_owned());
+            return Err(draft.problems);
+        };
+        self.switches.of_feeder(feeder_id).for_each(|switch| draft.switch(switch));
+        self.meters
+            .of_feeder(feeder_id)
+            .for_each(|row| draft.injection(&row.meter_id, &row.bus_id));
+        for asset in self.assets.of_feeder(feeder_id) {
+            draft.asset(asset);
+        }
+        self.points.of_feeder(feeder_id).for_each(|point| draft.point(point));
+        draft.finish(head)
+    }
+}
+
+/// A plan in the making.
+struct Draft {
+    network: network::Network,
+    own_buses: usize,
+    bus_at: BTreeMap<String, usize>,
+    branch_at: BTreeMap<String, usize>,
+    injection_at: BTreeMap<String, usize>,
+    switches: Vec<(String, String)>,
+    injections: Vec<PlannedInjection>,
+    points: Vec<PlannedPoint>,
+    problems: Vec<String>,
+}
+
+impl Draft {
+    fn new(feeder_id: &str, frequency_hz: f64) -> Draft {
+        let network = network::Network {
+            name: feeder_id.to_owned(),
+            frequency_hz,
+            base_mva: BASE_MVA,
+            ..network::Network::default()
+        };
+        Draft {
+            network,
+            own_buses: 0,
+            bus_at: BTreeMap::new(),
+            branch_at: BTreeMap::new(),
+            injection_at: BTreeMap::new(),
+            switches: Vec::new(),
+            injections: Vec::new(),
+            points: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn bus(&mut self, bus_id: &str, nominal_kv: f64) {
+        self.bus_at.insert(bus_id.to_owned(), self.network.buses.len());
+        self.network.buses.push(network::Bus {
+            id: bus_id.to_owned(),
+            name: String::new(),
+            nominal_kv,
+            in_service: true,
+        });
+    }
+
+    /// Both buses of an element, or a word about the one that is missing.
+    fn ends(&mut self, of: &str, from: &str, to: &str) -> Option<[BusIndex; 2]> {
+        let missing = [from, to].into_iter().find(|bus| !self.bus_at.contains_key(*bus));
+        if let Some(bus) = missing {
+            self.problems.push(format!("{of} ends at {bus}, which is not in buses"));
+            return None;
+        }
+        Some([from, to].map(|bus| BusIndex(self.bus_at[bus])))
+    }
+
+    fn add(&mut self, id: &str, [from, to]: [BusIndex; 2], parameters: Parameters) {
+        let class = match parameters {
+            Parameters::Transformer(_) => BranchClass::Transformer,
+            _ => BranchClass::Line,
+        };
+        self.branch_at.insert(id.to_owned(), self.network.branches.len());
+        let (id, name) = (id.to_owned(), String::new());
+        let branch = network::Branch { id, name, from, to, class, parameters, in_service: true };
+        self.network.branches.push(branch);
+    }
+
+    fn branch(&mut self, row: &Branch) {
+        let Some(ends) = self.ends(&row.branch_id, &row.from_bus_id, &row.to_bus_id) else {
+            return;
+        };
+        let line = network::Line {
+            r_ohm: row.r_ohm_per_km * row.length_km,
+            x_ohm: row.x_ohm_per_km * row.length_km,
+            g_siemens: 0.0,
+            b_siemens: siemens_from_nf(row.c_nf_per_km, self.network.frequency_hz) * row.length_km,
+            rated_ka: (row.rated_a > 0.0).then_some(row.rated_a / 1e3),
+        };
+        self.add(&row.branch_id, ends, Parameters::Line(line));
+    }
+
+    fn transformer(&mut self, row: &Transformer) {
+        let id = &row.transformer_id;
+        let plate = (row.hv_kv.zip(row.lv_kv)).zip(row.vk_percent.zip(row.vkr_percent));
+        let rest = row.pfe_kw.zip(row.i0_percent).zip(row.shift_deg);
+        let Some((((from_kv, to_kv), (vk, vkr)), ((pfe_kw, i0_percent), shift_deg))) =
+            plate.zip(rest)
+        else {
+            self.problems.push(format!("{id} has no whole name plate in transformers"));
+            return;
+        };
+        // What feeds it may stand among another feeder's buses.
+        if !self.bus_at.contains_key(&row.hv_bus_id) {
+            self.bus(&row.hv_bus_id, from_kv);
+        }
+        let Some(ends) = self.ends(id, &row.hv_bus_id, &row.lv_bus_id) else { return };
+        let sheet = network::Transformer {
+            rated_mva: row.rated_kva / 1e3,
+            from_kv,
+            to_kv,
+            vk_percent: vk,
+            vkr_percent: vkr,
+            pfe_kw,
+            i0_percent,
+            shift_deg,
+            taps: Vec::new(),
+            parallel: 1,
+            equivalent: network::Equivalent::default(),
+        };
+        self.add(id, ends, Parameters::Transformer(Box::new(sheet)));
+    }
+
+    /// Puts the source where the feeder begins; the branch at its head.
+    fn source(&mut self, head: &str) -> Option<usize> {
+        let head = *self.branch_at.get(head)?;
+        let bus = self.network.branches[head].from;
+        let control = Control::Slack { vm_pu: 1.0, va_deg: 0.0, impedance_pu: None };
+        self.inject("source", InjectionClass::Source, bus, control);
+        Some(head)
+    }
+
+    fn inject(
+        &mut self,
+        id: &str,
+        class: InjectionClass,
+        bus: BusIndex,
+        control: Control,
+    ) -> usize {
+        let index = self.network.injections.len();
+        self.network.injections.push(network::Injection {
+            id: id.to_owned(),
+            name: String::new(),
+            class,
+            bus,
+            control,
+            p_mw: 0.0,
+            q_mvar: 0.0,
+            zip: Zip::POWER,
+            q_limits_mvar: None,
+            in_service: true,
+        });
+        index
+    }
+
+    fn switch(&mut self, row: &SwitchState) {
+        let Some(branch) = self.branch_at.get(&row.branch_id) else {
+            let (switch, branch) = (&row.switch_id, &row.branch_id);
+            self.problems.push(format!("{switch} opens {branch}, which is no branch"));
+            return;
+        };
+        self.switches.push((row.switch_id.clone(), row.branch_id.clone()));
+        self.network.switches.push(network::Switch {
+            id: row.switch_id.clone(),
+            name: String::new(),
+            connection: Connection::BranchEnd(BranchIndex(*branch), Side::From),
+            closed: row.position != OPEN,
+        });
+    }
+
+    fn injection(&mut self, id: &str, bus_id: &str) {
+        let Some(bus) = self.bus_at.get(bus_id).copied() else {
+            self.problems.push(format!("{id} stands at {bus_id}, which is not in buses"));
+            return;
+        };
+        let index = self.inject(id, InjectionClass::Load, BusIndex(bus), Control::Power);
+        self.injection_at.insert(id.to_owned(), self.injections.len());
+        let (at_bus, battery_kw, points) = (0, 0.0, Vec::new());
+        self.injections.push(PlannedInjection { index, bus, at_bus, battery_kw, points });
+    }
+
+    /// A device is behind the first meter of its bus; where there is none, it is an injection of
+    /// the bus.
+    fn asset(&mut self, row: &Asset) {
+        let bus = self.bus_at.get(&row.bus_id).copied();
+        let here = |injection: &PlannedInjection| Some(injection.bus) == bus;
+        if !self.injections.iter().any(here) {
+            self.injection(&row.bus_id, &row.bus_id);
+        }
+        let Some(injection) = self.injections.iter_mut().find(|i| Some(i.bus) == bus) else {
+            return;
+        };
+        if row.kind == "battery" {
+            injection.battery_kw += row.power_kw_max.abs().max(row.power_kw_min.abs());
+        }
+    }
+
+    fn target(&self, row: &Point) -> Option<(Target, usize)> {
+        match row.element.as_str() {
+            "bus" => {
+                let bus = *self.bus_at.get(&row.element_id)?;
+                Some((Target::Bus(BusIndex(bus)), bus))
+            }
+            "branch" => {
+                let branch = *self.branch_at.get(&row.element_id)?;
+                let of = &self.network.branches[branch];
+                let (side, bus) = match row.side.as_deref()? {
+                    "from" => (Side::From, of.from),
+                    "to" => (Side::To, of.to),
+                    _ => return None,
+                };
+                Some((Target::BranchEnd(BranchIndex(branch), side), bus.0))
+            }
+            "meter" => {
+                let injection = &self.injections[*self.injection_at.get(&row.element_id)?];
+                let index = InjectionIndex(injection.index);
+                Some((Target::Injection(index), injection.bus))
+            }
+            _ => None,
+        }
+    }
+
+    fn point(&mut self, row: &Point) {
+        let id = &row.point_id;
+        let Some((target, bus)) = self.target(row) else {
+            let (element, of) = (&row.element, &row.element_id);
+            self.problems.push(format!("{id} measures the {element} {of}, which is not there"));
+            return;
+        };
+        let amperes = 1e3 * base_ka(BASE_MVA, self.network.buses[bus].nominal_kv);
+        let (quantity, unit_pu) = match row.quantity.as_str() {
+            "voltage_pu" => (Quantity::VoltageMagnitude, 1.0),
+            "active_power_kw" => (Quantity::ActivePower, 1e-3 / BASE_MVA),
+            "reactive_power_kvar" => (Quantity::ReactivePower, 1e-3 / BASE_MVA),
+            "current_a" => (Quantity::CurrentMagnitude, 1.0 / amperes),
+            other => {
+                self.problems.push(format!("{id} measures {other}, which is not estimated"));
+                return;
+            }
+        };
+        let right = row.sigma > 0.0 && row.drift_per_s >= 0.0 && row.scale != 0.0;
+        if !right || !(row.sigma * row.scale * row.drift_per_s).is_finite() {
+            self.problems.push(format!("{id} has no usable sigma, drift or scale"));
+            return;
+        }
+        if let (Target::Injection(_), Quantity::ActivePower) = (target, quantity) {
+            let injection = self.injection_at[&row.element_id];
+            self.injections[injection].points.push(self.points.len());
+        }
+        self.points.push(PlannedPoint {
+            id: id.clone(),
+            quantity,
+            target,
+            unit: row.quantity.clone(),
+            scale: row.scale,
+            unit_pu,
+            sigma_pu: row.sigma * unit_pu,
+            drift_pu_per_s: row.drift_per_s * unit_pu,
+            averaged_over_ms: row.averaged_over_ms.max(0) as u64,
+            stale_after_ms: row.stale_after_ms.max(0) as u64,
+        });
+    }
+
+    fn finish(mut self, head: usize) -> Result<Plan, Vec<String>> {
+        let mut at_bus: BTreeMap<usize, usize> = BTreeMap::new();
+        self.injections.iter().for_each(|i| *at_bus.entry(i.bus).or_default() += 1);
+        self.injections.iter_mut().for_each(|i| i.at_bus = at_bus[&i.bus]);
+        let model = match Model::new(&self.network, SourceImpedance::Omitted) {
+            Ok(model) => model,
+            Err(faults) => {
+                self.problems.extend(faults.iter().map(ToString::to_string));
+                return Err(self.problems);
+            }
+        };
+        let names = |ids: Vec<&String>| ids.into_iter().cloned().collect::<Vec<String>>();
+        Ok(Plan {
+            model,
+            buses: names(self.network.buses.iter().map(|bus| &bus.id).collect()),
+            own_buses: self.own_buses,
+            branches: names(self.network.branches.iter().map(|branch| &branch.id).collect()),
+            switches: self.switches,
+            head: [Quantity::ActivePower, Quantity::ReactivePower]
+                .map(|quantity| head_point(&self.points, head, quantity)),
+            injections: self.injections,
+            points: self.points,
+            problems: self.problems,
+        })
+    }
+}
+
+/// The first point of a quantity at the head, and what its value is multiplied by.
+///
+/// What flows into the branch at its from end, and out of it at its to end, flows into the feeder.
+fn head_point(points: &[PlannedPoint], head: usize, quantity: Quantity) -> Option<(usize, f64)> {
+    let head = BranchIndex(head);
+    let of = |point: &PlannedPoint| match point.target {
+        _ if point.quantity != quantity => None,
+        Target::BranchEnd(branch, Side::From) if branch == head => Some(point.scale),
+        Target::BranchEnd(branch, Side::To) if branch == head => Some(-point.scale),
+        _ => None,
+    };
+    points.iter().enumerate().find_map(|(at, point)| Some((at, of(point)?)))
+}
