@@ -26,12 +26,24 @@ use criterion::Criterion;
 use criterion::Throughput;
 use criterion::criterion_group;
 use criterion::criterion_main;
-use grid::Branch;
-use grid::Bus;
 use grid::BusIndex;
-use grid::Injection;
+use grid::Complex;
+use grid::Model;
 use grid::Network;
-use grid::Sweep;
+use grid::model::SourceImpedance;
+use grid::model::siemens_from_nf;
+use grid::network::Branch;
+use grid::network::BranchClass;
+use grid::network::Bus;
+use grid::network::Control;
+use grid::network::Injection;
+use grid::network::InjectionClass;
+use grid::network::Line;
+use grid::network::Parameters;
+use grid::network::Zip;
+use grid::power_flow::PowerFlow;
+use grid::power_flow::Settings;
+use grid::power_flow::Start;
 use pipeline::ingest::IngestSettings;
 use pipeline::ingest::Session;
 use pipeline::log::InstanceId;
@@ -170,34 +182,69 @@ fn plan(c: &mut Criterion) {
     });
 }
 
-fn power_flow(c: &mut Criterion) {
+/// A tree of 116 buses of 0.4 kV, as a village has, on a power base of 1 MVA.
+fn village() -> Network {
     const BUSES: usize = 116;
-    let bus = |n: usize| Bus { id: format!("bus-{n}"), nominal_kv: 0.4 };
+    let line = Line {
+        r_ohm: 0.2067 * 0.03,
+        x_ohm: 0.0804 * 0.03,
+        g_siemens: 0.0,
+        b_siemens: siemens_from_nf(830.0 * 0.03, 50.0),
+        rated_ka: Some(0.27),
+    };
     let branch = |n: usize| Branch {
         id: format!("line-{n}"),
-        // A tree of feeders with branches, as a village has.
+        name: String::new(),
         from: BusIndex((n - 1) / 2),
         to: BusIndex(n),
-        length_km: 0.03,
-        r_ohm_per_km: 0.2067,
-        x_ohm_per_km: 0.0804,
-        c_nf_per_km: 830.0,
-        rated_a: 270.0,
+        class: BranchClass::Line,
+        parameters: Parameters::Line(line),
+        in_service: true,
     };
-    let network = Network::new(
-        (0..BUSES).map(bus).collect(),
-        (1..BUSES).map(branch).collect(),
-        Vec::new(),
-        BusIndex(0),
-        50.0,
-    );
-    let mut sweep = Sweep::new(&network.expect("a tree")).expect("radial");
-    let injections: Vec<Injection> =
-        (0..BUSES).map(|n| Injection { p_kw: -1.0 - (n % 7) as f64 / 7.0, q_kvar: -0.2 }).collect();
+    let injection = |n: usize| Injection {
+        id: format!("load-{n}"),
+        name: String::new(),
+        class: InjectionClass::Load,
+        bus: BusIndex(n),
+        control: match n {
+            0 => Control::Slack { vm_pu: 1.0, va_deg: 0.0, impedance_pu: None },
+            _ => Control::Power,
+        },
+        p_mw: -(1.0 + (n % 7) as f64 / 7.0) / 1e3,
+        q_mvar: -0.2 / 1e3,
+        zip: Zip::POWER,
+        q_limits_mvar: None,
+        in_service: true,
+    };
+    let bus = |n: usize| Bus {
+        id: format!("bus-{n}"),
+        name: String::new(),
+        nominal_kv: 0.4,
+        in_service: true,
+    };
+    Network {
+        base_mva: 1.0,
+        frequency_hz: 50.0,
+        buses: (0..BUSES).map(bus).collect(),
+        branches: (1..BUSES).map(branch).collect(),
+        injections: (0..BUSES).map(injection).collect(),
+        ..Network::default()
+    }
+}
+
+fn power_flow(c: &mut Criterion) {
+    let model = Model::new(&village(), SourceImpedance::Kept).expect("without faults");
+    let mut flow = PowerFlow::new(model);
+    let settings = Settings::default();
     c.bench_function("power flow/116 buses from a flat start", |b| {
+        b.iter(|| flow.solve(black_box(Start::Flat), &settings));
+    });
+    let mut up = false;
+    c.bench_function("power flow/116 buses after a load moved", |b| {
         b.iter(|| {
-            sweep.start_flat();
-            sweep.solve(black_box(&injections))
+            up = !up;
+            flow.set_power(60, Complex::new(if up { -2e-3 } else { -1e-3 }, -2e-4));
+            flow.solve(black_box(Start::Warm), &settings)
         });
     });
 }

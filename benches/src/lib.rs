@@ -9,4 +9,5 @@ pub mod extremes;
 pub mod feeder_cost;
 pub mod live;
 pub mod meter;
+pub mod physics;
 pub mod tpch;
