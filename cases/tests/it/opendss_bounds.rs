@@ -144,7 +144,7 @@ fn loads_as_admittances_are_another_problem() {
 }
 
 const REGULATED: &str = "new transformer.t phases=3 windings=2\n\
-      ~ buses=[sourcebus b] kvs=[4.16 4.16]\n\
+     ~ buses=[sourcebus b] kvs=[4.16 4.16]\n\
      ~ wdg=2 mintap=0.8 maxtap=1.2\n\
      new regcontrol.r transformer=t winding=2\n";
 
@@ -155,7 +155,7 @@ fn a_tap_range_the_wrong_way_round_is_refused() {
         said(&import),
         [
             "feeder.dss:3, transformer.t: winding 2: taps from 1.3 to 1.2",
-            "feeder.dss:5, regcontrol.r: transformer.t is not there",
+            "feeder.dss:6, regcontrol.r: transformer.t is not there",
         ]
     );
 }
