@@ -1,0 +1,467 @@
+//! A forecaster that chooses its own shape, is watched, and is replaced by a better one.
+//!
+//! It keeps the history of its series. The first time it is asked, it chooses a [`Structure`], runs
+//! a [`Forecaster`] through the history, and is up to date; from then on a reading costs one step.
+//! Once a month, and when the [`Watch`] says that errors have grown, it holds a **review**: what
+//! would be chosen today is run through the same history as a challenger, with trees and without,
+//! and takes over where it would have done better over the last [`CONTEST_DAYS`] days by a paired
+//! test. So a model that is more complicated has to earn it.
+//!
+//! Every version that began to answer is told once, as a [`Version`]: from its structure and the
+//! history, it can be had again to the bit.
+//!
+//! Readings that are frozen or absurd are set aside, with the reason; a level that moved for good
+//! is told, and what was learned at the old one is carried over.
+//!
+//! # Bounds
+//!
+//! The history of [`HISTORY_DAYS`], rows for trees of the same time where trees answer, the
+//! structures of the last [`VERSIONS_KEPT`] versions.
+
+use std::collections::VecDeque;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::drift::Alert;
+use crate::drift::AlertKind;
+use crate::drift::Outcome;
+use crate::drift::Watch;
+use crate::forecaster::Forecaster;
+use crate::forecaster::Judged;
+use crate::model::Model;
+use crate::model::Outlook;
+use crate::model::Said;
+use crate::model::Setup;
+use crate::quality::Quality;
+use crate::quality::Verdict;
+use crate::series::DAY_MS;
+use crate::structure::Expert;
+use crate::structure::History;
+use crate::structure::Structure;
+
+mod review;
+mod tape;
+
+use self::review::Contestant;
+
+/// Days of history that are kept: three years, so that each season was there more than once.
+pub const HISTORY_DAYS: i64 = 1_100;
+
+/// Days between two reviews.
+pub const REVIEW_DAYS: i64 = 30;
+
+/// Why a review is held when nothing happened.
+const MONTHLY: &str = "a monthly review";
+
+/// Days after which another shape is tried even where it looks the same: limits of hinges and the
+/// scale move a little each month.
+const RESHAPE_DAYS: i64 = 180;
+
+/// Days at a new level before a shape for it is looked for.
+const MOVED_DAYS: i64 = 14;
+
+/// Days in which an alert of one kind is not told again: it is the same trouble.
+const QUIET_DAYS: i64 = 28;
+
+/// Days of errors that decide a review.
+pub const CONTEST_DAYS: usize = 56;
+
+/// Versions that one can go back to.
+pub const VERSIONS_KEPT: usize = 4;
+
+/// Readings that were set aside and are remembered with the reason.
+const ASIDE_KEPT: usize = 200;
+
+/// How it may change itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policy {
+    /// Whether trees may challenge.
+    pub trees: bool,
+    /// Whether it is reviewed at all after its first version.
+    pub reviews: bool,
+    /// Whether readings are screened: what is frozen or an outlier is not learned from.
+    pub screen: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy { trees: true, reviews: true, screen: true }
+    }
+}
+
+/// A version that began to answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    /// From 1.
+    pub number: u32,
+    /// `ridge`, or `ridge+trees`.
+    pub model: String,
+    /// The index of the newest reading that it had seen.
+    pub origin: i64,
+    /// The first reading that it has learned from.
+    pub from: i64,
+    /// Its shape.
+    pub structure: Structure,
+    /// Mean absolute error over the days that decided, where it was a challenger.
+    pub loss: Option<f64>,
+    /// The same of the one that it replaced.
+    pub loss_before: Option<f64>,
+    /// Chance that the difference is luck.
+    pub p: Option<f64>,
+    /// Why it began to answer.
+    pub reason: String,
+}
+
+/// See [`self`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Adaptive {
+    setup: Setup,
+    policy: Policy,
+
+    history: History,
+    quality: Quality,
+    aside: VecDeque<(i64, Verdict)>,
+    champion: Option<Contestant>,
+    watch: Watch,
+    versions: VecDeque<Version>,
+    pinned: bool,
+    /// The index from which on a review is due.
+    due: i64,
+    /// Whether the next review was asked for by the watch.
+    asked: bool,
+    /// A shift of the level that was just found: since which index, and the ratio.
+    shifted: Option<(i64, f64)>,
+    /// The index at which a new shape was last tried.
+    shaped: i64,
+    news: Vec<Version>,
+    alerts: Vec<Alert>,
+    /// When each kind of alert was last told.
+    told: Vec<(AlertKind, i64)>,
+}
+
+impl Adaptive {
+    /// A series of which nothing is known; its first reading will be that of `first`.
+    pub fn new(setup: Setup, first: i64, policy: Policy) -> Adaptive {
+        let weather = vec![Vec::new(); setup.quantities.len()];
+        Adaptive {
+            quality: Quality::new(setup.step_ms),
+            history: History { first, seen: Vec::new(), weather },
+            setup,
+            policy,
+            aside: VecDeque::new(),
+            champion: None,
+            watch: Watch::new(crate::drift::Settings::default()),
+            versions: VecDeque::new(),
+            pinned: false,
+            due: i64::MAX,
+            asked: false,
+            shaped: first,
+            shifted: None,
+            news: Vec::new(),
+            alerts: Vec::new(),
+            told: Vec::new(),
+        }
+    }
+
+    /// The forecaster that answers, where there is one already.
+    pub fn forecaster(&self) -> Option<&Forecaster> {
+        self.champion.as_ref().map(|champion| &champion.forecaster)
+    }
+
+    /// The version that answers.
+    pub fn version(&self) -> Option<&Version> {
+        self.versions.back()
+    }
+
+    /// Versions that began to answer since this was last asked.
+    pub fn take_versions(&mut self) -> Vec<Version> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Alerts since this was last asked.
+    pub fn take_alerts(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.alerts)
+    }
+
+    /// Readings that were set aside of late, with the reason.
+    pub fn aside(&self) -> impl Iterator<Item = &(i64, Verdict)> {
+        self.aside.iter()
+    }
+
+    /// Holds on to the version that answers, until it is told otherwise.
+    pub fn pin(&mut self, pinned: bool) {
+        self.pinned = pinned;
+    }
+
+    /// Goes back to the version before, and holds on to it; `false` where there is none.
+    pub fn roll_back(&mut self) -> bool {
+        let Some(before) = self.versions.iter().rev().nth(1).cloned() else { return false };
+        let contestant = self.contestant(before.structure.clone());
+        let reason = format!("rolled back to version {}", before.number);
+        self.adopt(
+            contestant,
+            Version { reason, loss: None, loss_before: None, p: None, ..before },
+        );
+        self.pinned = true;
+        true
+    }
+
+    /// What the forecast of the step `at` is made of; see [`Forecaster::explain`].
+    pub fn explain(&mut self, at: usize) -> std::collections::BTreeMap<crate::feature::Group, f64> {
+        self.begin();
+        self.champion.as_mut().map(|c| c.forecaster.explain(at)).unwrap_or_default()
+    }
+
+    /// The index after the newest reading.
+    pub fn end(&self) -> i64 {
+        self.history.first + self.history.seen.len() as i64
+    }
+
+    /// Corrects a reading that came before: late, or restated; NaN: it is taken back. `false` where
+    /// it is not there, or older than the model can still change; the history holds it all the
+    /// same, and the next review sees it.
+    pub fn correct(&mut self, index: i64, value: f64) -> bool {
+        let at = usize::try_from(index - self.history.first).ok();
+        let Some(seen) = at.and_then(|at| self.history.seen.get_mut(at)) else { return false };
+        *seen = value as f32;
+        self.champion.as_mut().is_none_or(|champion| champion.forecaster.correct(index, value))
+    }
+
+    fn steps_of_day(&self) -> i64 {
+        Structure::day(&self.setup)
+    }
+
+    /// Runs what has this structure through the history.
+    fn contestant(&self, structure: Structure) -> Contestant {
+        Contestant::run(&self.setup, structure, &self.history)
+    }
+
+    /// Chooses the first structure, where that can be done.
+    fn begin(&mut self) {
+        if self.champion.is_some() {
+            return;
+        }
+        let Some(structure) = Structure::choose(&self.setup, &self.history) else { return };
+        let contestant = self.contestant(structure.clone());
+        let version = self.described(&structure, "the first with enough history".to_owned());
+        self.adopt(contestant, version);
+        if self.policy.trees {
+            self.review_trees();
+        }
+        self.due = self.end() + REVIEW_DAYS * self.steps_of_day();
+        self.shaped = self.end();
+    }
+
+    fn described(&self, structure: &Structure, reason: String) -> Version {
+        let trees = structure.experts.contains(&Expert::Boosted);
+        Version {
+            number: 0,
+            model: if trees { "ridge+trees" } else { "ridge" }.to_owned(),
+            origin: self.end() - 1,
+            from: self.history.first,
+            structure: structure.clone(),
+            loss: None,
+            loss_before: None,
+            p: None,
+            reason,
+        }
+    }
+
+    fn adopt(&mut self, contestant: Contestant, version: Version) {
+        let number = self.versions.back().map_or(1, |last| last.number + 1);
+        let version = Version { number, origin: self.end() - 1, ..version };
+        self.champion = Some(contestant);
+        self.news.push(version.clone());
+        self.versions.push_back(version);
+        if self.versions.len() > VERSIONS_KEPT {
+            self.versions.pop_front();
+        }
+    }
+
+    /// Lets the champion of today's history, with trees and without, challenge the one that
+    /// answers.
+    fn review(&mut self, why: &str) {
+        self.due = self.end() + REVIEW_DAYS * self.steps_of_day();
+        if self.pinned || !self.policy.reviews || self.champion.is_none() {
+            return;
+        }
+        let Some(mut structure) = Structure::choose(&self.setup, &self.history) else { return };
+        let champion = self.champion.as_ref().expect("asked above");
+        if champion.has_trees() {
+            structure.experts.push(Expert::Boosted);
+        }
+        let present = champion.forecaster.structure();
+        let old = self.end() - self.shaped > RESHAPE_DAYS * self.steps_of_day();
+        if old || why != MONTHLY || structure.differs(present) {
+            self.shaped = self.end();
+            let challenger = self.contestant(structure);
+            self.contest(challenger, why);
+        }
+        if self.policy.trees {
+            self.review_trees();
+        }
+    }
+
+    /// Lets trees challenge where none answer yet.
+    fn review_trees(&mut self) {
+        let Some(champion) = &self.champion else { return };
+        if champion.has_trees() || !champion.enough_for_trees() {
+            return;
+        }
+        let mut structure = champion.forecaster.structure().clone();
+        structure.experts.push(Expert::Boosted);
+        let challenger = self.contestant(structure);
+        self.contest(challenger, "trees");
+    }
+
+    fn contest(&mut self, challenger: Contestant, why: &str) {
+        let champion = self.champion.as_ref().expect("a challenger has somebody to challenge");
+        let Some(verdict) = champion.loses_to(&challenger) else { return };
+        let reason =
+            format!("{why}: {:.1} % less error over {} days", 100.0 * verdict.gain, verdict.days);
+        let version = Version {
+            loss: Some(verdict.loss),
+            loss_before: Some(verdict.loss_before),
+            p: Some(verdict.p),
+            ..self.described(challenger.forecaster.structure(), reason)
+        };
+        self.adopt(challenger, version);
+    }
+
+    /// Looks at what became of a forecast.
+    fn look(&mut self, judged: &Judged) {
+        let week = judged.index - 7 * self.steps_of_day() - self.history.first;
+        let naive = usize::try_from(week).ok().and_then(|at| self.history.seen.get(at));
+        let outcome = Outcome {
+            at_ms: judged.index * self.setup.step_ms,
+            actual: judged.actual,
+            forecast: judged.forecast,
+            naive: naive.map(|value| f64::from(*value)).filter(|value| value.is_finite()),
+            band: Some(judged.band),
+            leverage: Some(judged.leverage),
+        };
+        let alerts = self.watch.observe(&outcome);
+        if alerts.iter().any(|alert| alert.retrain) {
+            // Not before the contest has something to judge the new shape on.
+            self.due = self.due.min(self.end() + self.steps_of_day());
+            self.asked = true;
+        }
+        if alerts.iter().any(|alert| alert.kind == AlertKind::Bias) {
+            // The series may have moved: another shape can be judged once it was there for a while.
+            self.due = self.due.min(self.end() + MOVED_DAYS * self.steps_of_day());
+            self.asked = true;
+        }
+        for alert in alerts {
+            let told = self.told.iter().find(|(kind, at_ms)| {
+                *kind == alert.kind && alert.at_ms - at_ms < QUIET_DAYS * DAY_MS
+            });
+            if told.is_none() {
+                self.told.retain(|(kind, _)| *kind != alert.kind);
+                self.told.push((alert.kind, alert.at_ms));
+                self.alerts.push(alert);
+            }
+        }
+    }
+
+    fn screened(&mut self, index: i64, value: f64) -> f64 {
+        if !self.policy.screen {
+            return value;
+        }
+        let known = value.is_finite().then_some(value);
+        let verdict = self.quality.observe(index * self.setup.step_ms, known);
+        if let Verdict::LevelShift { since_ms, ratio: Some(ratio), .. } = verdict {
+            self.shifted = Some((since_ms / self.setup.step_ms, ratio));
+        }
+        if verdict.learns() || verdict == Verdict::Missing {
+            return value;
+        }
+        self.aside.push_back((index, verdict));
+        if self.aside.len() > ASIDE_KEPT {
+            self.aside.pop_front();
+        }
+        f64::NAN
+    }
+
+    /// Carries what was before a shift of the level over to the new one: the shape of the days is
+    /// the same, and what was learned of it holds.
+    fn carry_over(&mut self, since: i64, ratio: f64) {
+        let upto = usize::try_from(since - self.history.first).unwrap_or(0);
+        let upto = upto.min(self.history.seen.len());
+        self.history.seen[..upto].iter_mut().for_each(|value| *value *= ratio as f32);
+        let Some(champion) = &self.champion else { return };
+        let Some(mut structure) = Structure::choose(&self.setup, &self.history) else { return };
+        if champion.has_trees() {
+            structure.experts.push(Expert::Boosted);
+        }
+        let contestant = self.contestant(structure.clone());
+        let reason = format!("the level moved to {ratio:.2} times what it was: carried over");
+        let version = self.described(&structure, reason);
+        self.adopt(contestant, version);
+        self.shaped = self.end();
+    }
+
+    fn bound(&mut self) {
+        let kept = (HISTORY_DAYS * self.steps_of_day()) as usize;
+        if self.history.seen.len() > kept + kept / 8 {
+            let gone = self.history.seen.len() - kept;
+            self.history.seen.drain(..gone);
+            self.history.weather.iter_mut().for_each(|values| {
+                values.drain(..gone.min(values.len()));
+            });
+            self.history.first += gone as i64;
+        }
+    }
+}
+
+impl Model for Adaptive {
+    fn know(&mut self, said: &[Said]) {
+        for said in said {
+            let Ok(at) = usize::try_from(said.index - self.history.first) else { continue };
+            let values = &mut self.history.weather[said.quantity];
+            if values.len() <= at {
+                values.resize(at + 1, f32::NAN);
+            }
+            values[at] = said.value;
+            if let Some(champion) = &mut self.champion {
+                champion.forecaster.know(said);
+            }
+        }
+    }
+
+    fn observe(&mut self, value: f64) {
+        let index = self.end();
+        let raw = value;
+        let value = self.screened(index, raw);
+        self.history.seen.push(value as f32);
+        let Some(champion) = &mut self.champion else {
+            if let Some((since, ratio)) = self.shifted.take() {
+                self.carry_over(since, ratio);
+            }
+            return;
+        };
+        // What is set aside is not learned from; the forecast must answer for it all the same.
+        let aside = value.is_nan() && raw.is_finite();
+        let held = if aside { champion.forecaster.held_against(raw) } else { None };
+        if let Some(judged) = champion.step(value).or(held) {
+            self.look(&judged);
+        }
+        if let Some((since, ratio)) = self.shifted.take() {
+            self.carry_over(since, ratio);
+        }
+        if index >= self.due {
+            let why = if std::mem::take(&mut self.asked) { "errors have grown" } else { MONTHLY };
+            self.review(why);
+        }
+        self.bound();
+    }
+
+    fn outlook(&mut self) -> Outlook {
+        self.begin();
+        match &mut self.champion {
+            Some(champion) => champion.forecaster.outlook(),
+            None => Outlook { origin: self.end() - 1, points: Vec::new(), models: Vec::new() },
+        }
+    }
+}

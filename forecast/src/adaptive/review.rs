@@ -1,0 +1,163 @@
+//! One that answers, or would like to: a forecaster, its trees, and how it did.
+
+use std::collections::VecDeque;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::CONTEST_DAYS;
+use super::tape::ROWS_MIN;
+use super::tape::Tape;
+use crate::forecaster::Forecaster;
+use crate::forecaster::Judged;
+use crate::forecaster::Learned;
+use crate::model::Said;
+use crate::model::Setup;
+use crate::score::Contest;
+use crate::score::Rule;
+use crate::score::Standing;
+use crate::structure::Expert;
+use crate::structure::History;
+use crate::structure::Structure;
+
+/// Days between two growths of trees.
+const TREES_DAYS: i64 = 61;
+
+/// A promotion saves this share of the error at least, with this chance of luck at most, over these
+/// days at least.
+const RULE: Rule = Rule { gain_min: 0.02, p_max: 0.1, pairs_min: 14 };
+
+/// Days over which errors of neighbouring days depend on each other.
+const DEPENDENT_DAYS: usize = 2;
+
+/// See [`self`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Contestant {
+    /// What answers.
+    pub(super) forecaster: Forecaster,
+    tape: Tape,
+    /// The index from which on trees are grown anew.
+    due: i64,
+    /// Sum and count of errors by day, the newest last.
+    losses: VecDeque<(i64, f64, u32)>,
+}
+
+/// Why a challenger takes over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Verdict {
+    /// Share of the error that it saves.
+    pub(super) gain: f64,
+    /// Chance that this is luck.
+    pub(super) p: f64,
+    /// Mean absolute error of the challenger, in the series' unit.
+    pub(super) loss: f64,
+    /// The same of the champion.
+    pub(super) loss_before: f64,
+    /// Days that decided.
+    pub(super) days: usize,
+}
+
+impl Contestant {
+    /// What has this structure, run through a history. Trees are grown before the days that would
+    /// judge them.
+    pub(super) fn run(setup: &Setup, structure: Structure, history: &History) -> Contestant {
+        let day = Structure::day(setup);
+        let days = history.seen.len() as i64 / day;
+        let back = (2 * TREES_DAYS).min(days / 3);
+        let mut contestant = Contestant {
+            forecaster: Forecaster::new(setup.clone(), structure, history.first),
+            tape: Tape::default(),
+            due: history.first + history.seen.len() as i64 - back * day,
+            losses: VecDeque::new(),
+        };
+        let horizon = setup.horizon as i64;
+        for (at, value) in history.seen.iter().enumerate() {
+            let at = at as i64;
+            let known = if at == 0 { 0..horizon + 1 } else { at + horizon..at + horizon + 1 };
+            for (quantity, values) in history.weather.iter().enumerate() {
+                for ahead in known.clone() {
+                    let value = values.get(ahead as usize).copied().filter(|v| v.is_finite());
+                    let (issued, index) = (history.first + at, history.first + ahead);
+                    if let Some(value) = value {
+                        contestant.forecaster.know(&Said { issued, quantity, index, value });
+                    }
+                }
+            }
+            contestant.step(f64::from(*value));
+        }
+        contestant
+    }
+
+    /// Whether trees are among its experts.
+    pub(super) fn has_trees(&self) -> bool {
+        self.forecaster.structure().experts.contains(&Expert::Boosted)
+    }
+
+    /// Whether there is enough to grow them from and to judge them on.
+    pub(super) fn enough_for_trees(&self) -> bool {
+        let day = self.forecaster.steps_of_day();
+        self.forecaster.learned() as i64 > (ROWS_MIN as i64 * 3 / 2).max(60 * day)
+    }
+
+    /// One reading, and the trees that are due after it.
+    pub(super) fn step(&mut self, value: f64) -> Option<Judged> {
+        let index = self.forecaster.next();
+        let trees = self.has_trees();
+        let mut row: Option<(Vec<f32>, f32, f32)> = None;
+        self.forecaster.observe(value, &mut |learned: Learned<'_>| {
+            if trees {
+                let x = learned.x.iter().map(|x| f32::from(*x)).collect();
+                row = Some((x, learned.missed, learned.base));
+            }
+        });
+        if let Some((x, missed, base)) = row {
+            self.tape.note(self.forecaster.tree_row(x, index, base), missed);
+        }
+        if trees && index >= self.due {
+            if let Some(booster) = self.tape.grow() {
+                self.forecaster.boost(booster);
+            }
+            self.due = index + TREES_DAYS * self.forecaster.steps_of_day();
+        }
+        let judged = self.forecaster.take_judged();
+        if let Some(judged) = &judged {
+            self.note(judged);
+        }
+        judged
+    }
+
+    fn note(&mut self, judged: &Judged) {
+        let day = judged.index.div_euclid(self.forecaster.steps_of_day());
+        if self.losses.back().is_none_or(|(last, ..)| *last != day) {
+            self.losses.push_back((day, 0.0, 0));
+        }
+        let (_, sum, count) = self.losses.back_mut().expect("just pushed");
+        *sum += judged.loss;
+        *count += 1;
+        if self.losses.len() > CONTEST_DAYS + 1 {
+            self.losses.pop_front();
+        }
+    }
+
+    /// Whether a challenger would have done better over the days that both have.
+    pub(super) fn loses_to(&self, challenger: &Contestant) -> Option<Verdict> {
+        let mut contest = Contest::new(CONTEST_DAYS, DEPENDENT_DAYS);
+        let (mut loss, mut loss_before, mut days) = (0.0, 0.0, 0);
+        for (day, sum, count) in &self.losses {
+            let other = challenger.losses.iter().find(|(other, ..)| other == day);
+            let Some((_, theirs, n)) = other else { continue };
+            let (mine, theirs) = (sum / f64::from(*count), theirs / f64::from(*n));
+            contest.observe(mine, theirs);
+            loss_before += mine;
+            loss += theirs;
+            days += 1;
+        }
+        match contest.standing(&RULE) {
+            Standing::Promote { gain, p } => {
+                let n = days as f64;
+                Some(Verdict { gain, p, loss: loss / n, loss_before: loss_before / n, days })
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What features are made of: filled readings, weather with its moving means, kinds of days.
+//!
+//! Everything here is a function of what was told, not of how it was reached: a reading that is
+//! corrected gives the past that there would have been, also where it stood in for later holes.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::series::Sums;
+use crate::series::Track;
+
+/// Hours over which weather is smoothed: a house, a day, a spell.
+pub const SMOOTHED_HOURS: [f64; 3] = [4.0, 24.0, 72.0];
+
+/// The kind of a day as load sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DayKind {
+    /// Monday to Friday.
+    Working,
+    /// Saturday.
+    Saturday,
+    /// Sunday, or a holiday.
+    Rest,
+}
+
+/// One weather quantity at one place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weather {
+    values: Track<f32>,
+    smooth: [Track<f32>; 3],
+    /// Moving means hold up to here.
+    fresh: i64,
+}
+
+impl Weather {
+    fn new(first: i64) -> Weather {
+        let smooth = [Track::new(first), Track::new(first), Track::new(first)];
+        Weather { values: Track::new(first), smooth, fresh: first }
+    }
+
+    /// The value at `index`. Beyond what is known: as a day before, moved by what the last known
+    /// value differs from its own day before; 0 where nothing is known.
+    pub fn at(&self, index: i64, day: i64) -> f32 {
+        if let Some(value) = self.values.get(index) {
+            return value;
+        }
+        let last = self.values.end() - 1;
+        let Some(newest) = self.values.get(last) else { return 0.0 };
+        if index < last {
+            return self.values.values()[0];
+        }
+        let back = day * ((index - last + day - 1) / day);
+        match (self.values.get(index - back), self.values.get(last - back)) {
+            (Some(then), Some(reference)) => newest + then - reference,
+            _ => newest,
+        }
+    }
+
+    /// The moving mean over [`SMOOTHED_HOURS`]`[which]` hours; beyond what is known, the last.
+    pub fn smooth(&self, which: usize, index: i64) -> f32 {
+        let track = &self.smooth[which];
+        track.get(index).unwrap_or_else(|| track.values().last().copied().unwrap_or(0.0))
+    }
+
+    /// The index of the first value that is kept.
+    pub fn first(&self) -> i64 {
+        self.values.first()
+    }
+
+    /// The index after the last that is known.
+    pub fn end(&self) -> i64 {
+        self.values.end()
+    }
+}
+
+/// The past of one series, with what is known of the coming day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// Steps of a day.
+    pub day: i64,
+    /// What a value is divided by.
+    pub scale: f64,
+    /// Readings over the scale, NaN where missing.
+    pub seen: Track<f32>,
+    /// Readings, or what stands in.
+    pub filled: Track<f32>,
+    /// Sums of the filled readings.
+    pub sums: Sums,
+    /// By quantity.
+    pub weather: Vec<Weather>,
+    /// Days (since the epoch) that are holidays, in order.
+    pub holidays: std::collections::BTreeSet<i64>,
+}
+
+impl Past {
+    /// Nothing known, from `first` on.
+    pub fn new(first: i64, day: i64, quantities: usize) -> Past {
+        Past {
+            day,
+            scale: 1.0,
+            seen: Track::new(first),
+            filled: Track::new(first),
+            sums: Sums::new(first),
+            weather: (0..quantities).map(|_| Weather::new(first)).collect(),
+            holidays: Default::default(),
+        }
+    }
+
+    /// The index after the newest reading.
+    pub fn end(&self) -> i64 {
+        self.seen.end()
+    }
+
+    /// Takes the next reading, over the scale; NaN: missing.
+    pub fn push(&mut self, seen: f32) {
+        let filled = if seen.is_finite() { seen } else { self.stand_in(self.end()) };
+        self.seen.push(seen);
+        self.filled.push(filled);
+        self.sums.push(f64::from(filled));
+    }
+
+    /// What stands in for a missing reading: that of a week before, moved by what the day before
+    /// differed from its own week before. A function of earlier readings alone, so that a corrected
+    /// past is the past as if it had come so.
+    fn stand_in(&self, index: i64) -> f32 {
+        let (day, week) = (self.day, 7 * self.day);
+        match self.filled.get(index - week) {
+            Some(then) => {
+                let moved = self.sums.mean(index - 1, day) - self.sums.mean(index - 1 - week, day);
+                then + if self.filled.get(index - week - day).is_some() {
+                    moved as f32
+                } else {
+                    0.0
+                }
+            }
+            None => self.filled.get(index - day).or(self.filled.get(index - 1)).unwrap_or(0.0),
+        }
+    }
+
+    /// Replaces a reading, and what stood in for later ones because of it. `false` where it is no
+    /// longer kept.
+    pub fn correct(&mut self, index: i64, seen: f32) -> bool {
+        let end = self.end();
+        if index >= end || !self.seen.set(index, seen) {
+            return false;
+        }
+        self.filled.cut(index);
+        self.sums.cut(index);
+        for at in index..end {
+            let seen = self.seen.get(at).expect("kept, for an earlier one is");
+            let filled = if seen.is_finite() { seen } else { self.stand_in(at) };
+            self.filled.push(filled);
+            self.sums.push(f64::from(filled));
+        }
+        true
+    }
+
+    /// The filled reading `lag` steps before `index`, 0 where unknown.
+    pub fn lag(&self, index: i64, lag: i64) -> f32 {
+        self.filled.get(index - lag).unwrap_or(0.0)
+    }
+
+    /// Says what a quantity is, or will be, at `index`. A hole between is filled with the value of
+    /// a day before, or the last. `true` where that is news.
+    pub fn know(&mut self, quantity: usize, index: i64, value: f32) -> bool {
+        let day = self.day;
+        let weather = &mut self.weather[quantity];
+        while weather.values.end() < index {
+            let end = weather.values.end();
+            let before = weather.values.get(end - day);
+            let last = weather.values.values().last().copied();
+            weather.values.push(before.or(last).unwrap_or(value));
+        }
+        if weather.values.end() == index {
+            weather.values.push(value);
+        } else if weather.values.get(index) == Some(value) || !weather.values.set(index, value) {
+            return false;
+        }
+        weather.fresh = weather.fresh.min(index);
+        true
+    }
+
+    /// Brings the moving means up to what is known.
+    pub fn smooth(&mut self) {
+        let hour = self.day as f64 / 24.0;
+        for weather in &mut self.weather {
+            let end = weather.values.end();
+            for (which, hours) in SMOOTHED_HOURS.into_iter().enumerate() {
+                let share = (1.0 - (-1.0 / (hours * hour)).exp()) as f32;
+                let track = &mut weather.smooth[which];
+                track.cut(weather.fresh);
+                for index in track.end()..end {
+                    let value = weather.values.get(index).expect("within what is known");
+                    let before = track.get(index - 1).unwrap_or(value);
+                    track.push(before + share * (value - before));
+                }
+            }
+            weather.fresh = end;
+        }
+    }
+
+    /// The day of an index, since the epoch.
+    pub fn day_of(&self, index: i64) -> i64 {
+        index.div_euclid(self.day)
+    }
+
+    /// The step within its day.
+    pub fn slot(&self, index: i64) -> usize {
+        index.rem_euclid(self.day) as usize
+    }
+
+    /// 0 is Monday.
+    pub fn weekday(&self, index: i64) -> i64 {
+        // The epoch was a Thursday.
+        (self.day_of(index) + 3).rem_euclid(7)
+    }
+
+    /// Whether the day, moved by `days`, is a holiday.
+    pub fn holiday(&self, index: i64, days: i64) -> bool {
+        self.holidays.contains(&(self.day_of(index) + days))
+    }
+
+    /// The kind of the day.
+    pub fn kind(&self, index: i64) -> DayKind {
+        match self.weekday(index) {
+            _ if self.holiday(index, 0) => DayKind::Rest,
+            5 => DayKind::Saturday,
+            6 => DayKind::Rest,
+            _ => DayKind::Working,
+        }
+    }
+
+    /// Whether the day before was of the same kind.
+    pub fn same_kind(&self, index: i64) -> bool {
+        self.kind(index) == self.kind(index - self.day)
+    }
+
+    /// Forgets what no feature needs.
+    pub fn bound(&mut self, keep: usize, keep_weather: usize) {
+        self.smooth();
+        self.seen.bound(keep);
+        self.filled.bound(keep);
+        self.sums.bound(keep);
+        for weather in &mut self.weather {
+            weather.values.bound(keep_weather);
+            let first = weather.values.first();
+            weather.smooth.iter_mut().for_each(|track| track.forget_before(first));
+        }
+    }
+}

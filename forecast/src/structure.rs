@@ -1,0 +1,287 @@
+//! What a model looks like before it has learned: its columns, their scale, its experts.
+//!
+//! A structure is chosen from a history, once and again as the history grows: how large the series
+//! is, where the temperature bends, which weather stations serve it, how strong the ridge must be.
+//! It is chosen by the error that a plain model would have made on that history, each target
+//! forecast from what was before it.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::feature::Column;
+use crate::feature::Design;
+use crate::model::Role;
+use crate::model::Setup;
+use crate::past::Past;
+use crate::series::DAY_MS;
+use crate::slot::Packed;
+use crate::slot::Sample;
+use crate::slot::Slot;
+
+/// Days before the first target that can be learned from: lags reach two weeks back.
+pub const LEAD_DAYS: i64 = 15;
+
+/// Days of targets that a slot must have seen before it forecasts.
+pub const SEEN_DAYS: usize = 14;
+
+/// Days of history from which on a structure is chosen.
+pub const START_DAYS: i64 = LEAD_DAYS + SEEN_DAYS as i64;
+
+/// Days of history from which on the time of the year is told from the weather.
+const YEAR_DAYS: i64 = 300;
+
+/// Days of history that structures are judged on.
+const JUDGED_DAYS: i64 = 420;
+
+/// A series as it was, whole.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The index of the first reading.
+    pub first: i64,
+    /// Readings in the series' unit, NaN where missing.
+    #[serde(with = "crate::bits")]
+    pub seen: Vec<f32>,
+    /// By quantity of the setup: what was last said of each step, from `first` on, NaN where
+    /// nothing was. It may reach beyond the readings.
+    #[serde(with = "crate::bits::nested")]
+    pub weather: Vec<Vec<f32>>,
+}
+
+/// One forecaster among several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Expert {
+    /// A ridge per time of day on these columns.
+    Ridge(Vec<usize>),
+    /// What the same time of the week was, smoothed with this share of the newest.
+    Weekly(f32),
+    /// The mean of the ridges and what boosted trees say they miss.
+    Boosted,
+}
+
+impl Expert {
+    /// Its name in tables.
+    pub fn name(&self, columns: usize) -> &'static str {
+        match self {
+            Expert::Ridge(chosen) if chosen.len() == columns => "ridge",
+            Expert::Ridge(_) => "ridge-weather",
+            Expert::Weekly(share) if *share < 1.0 => "weekly-level",
+            Expert::Weekly(_) => "last-week",
+            Expert::Boosted => "boosted",
+        }
+    }
+}
+
+/// The shape of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Structure {
+    /// What a value is divided by: the mean magnitude.
+    pub scale: f64,
+    /// Temperature quantities of the setup whose mean is *the* temperature.
+    pub stations: Vec<usize>,
+    /// Other quantities of the setup, in the order in which the columns count them.
+    pub others: Vec<usize>,
+    /// Columns and their scale.
+    pub design: Design,
+    /// Slots of a day.
+    pub slots: usize,
+    /// Slots to each side whose sums are shared, with falling weight.
+    pub kernel: usize,
+    /// Added to the diagonal of scaled columns.
+    pub ridge: f64,
+    /// What remains of a settled row's weight when the next of its slot settles.
+    pub decay: f32,
+    /// Who forecasts.
+    pub experts: Vec<Expert>,
+}
+
+impl Structure {
+    /// Steps of a day.
+    pub fn day(setup: &Setup) -> i64 {
+        DAY_MS / setup.step_ms
+    }
+
+    /// Whether it is another model than `other`, not only one of other limits and scale.
+    pub fn differs(&self, other: &Structure) -> bool {
+        let shape = |s: &Structure| (s.design.columns.len(), s.slots, s.kernel, s.experts.clone());
+        shape(self) != shape(other)
+            || self.stations != other.stations
+            || self.others != other.others
+            || self.ridge != other.ridge
+    }
+
+    /// Chooses from a history of at least [`START_DAYS`]; `None` from a shorter one, or one
+    /// without readings.
+    pub fn choose(setup: &Setup, history: &History) -> Option<Structure> {
+        let day = Structure::day(setup);
+        let days = history.seen.len() as i64 / day;
+        let known: Vec<f64> =
+            history.seen.iter().filter(|y| y.is_finite()).map(|y| f64::from(y.abs())).collect();
+        let scale = known.iter().sum::<f64>() / known.len().max(1) as f64;
+        if days < START_DAYS || known.len() < (SEEN_DAYS as i64 * day) as usize || scale <= 0.0 {
+            return None;
+        }
+        let pick = |temperature: bool| -> Vec<usize> {
+            let is = |q: &usize| (setup.quantities[*q].role == Role::Temperature) == temperature;
+            (0..setup.quantities.len()).filter(is).collect()
+        };
+        let chooser = Chooser { setup, history, day, days, scale, others: pick(false) };
+        let stations = chooser.stations(pick(true));
+        let past = chooser.past(&stations);
+        let (columns, lags) = chooser.columns(&past, &stations);
+        let design = chooser.design(columns, &lags, &past);
+        let ridges = if chooser.pooled() { vec![3.0] } else { vec![0.03, 0.1, 0.4, 1.5] };
+        let all: Vec<usize> = (0..lags.len()).collect();
+        let ridge = chooser.least(ridges, |ridge| chooser.loss(&past, &design, &all, *ridge));
+        let without: Vec<usize> = all.iter().copied().filter(|c| !lags[*c]).collect();
+        let mut experts = vec![Expert::Ridge(all), Expert::Ridge(without), Expert::Weekly(0.4)];
+        if stations.is_empty() && chooser.others.is_empty() {
+            experts.push(Expert::Weekly(1.0));
+        }
+        let per_day = (day as f32 / chooser.slots() as f32).max(1.0);
+        let decay = if chooser.pooled() { 0.995_f32 } else { 0.998 };
+        Some(Structure {
+            scale,
+            stations,
+            others: chooser.others.clone(),
+            design,
+            slots: chooser.slots(),
+            kernel: if chooser.pooled() { 2 } else { 0 },
+            ridge,
+            decay: decay.powf(1.0 / per_day),
+            experts,
+        })
+    }
+}
+
+/// What is at hand while choosing.
+struct Chooser<'a> {
+    setup: &'a Setup,
+    history: &'a History,
+    day: i64,
+    days: i64,
+    scale: f64,
+    others: Vec<usize>,
+}
+
+impl Chooser<'_> {
+    /// Whether neighbouring times of the day are learned together: steps are many and short.
+    fn pooled(&self) -> bool {
+        self.day > 48
+    }
+
+    fn slots(&self) -> usize {
+        if self.pooled() { 24 } else { self.day as usize }
+    }
+
+    fn least<T>(&self, of: Vec<T>, loss: impl Fn(&T) -> f64) -> T {
+        let mut best: Option<(f64, T)> = None;
+        let single = of.len() == 1;
+        for candidate in of {
+            let loss = if single { 0.0 } else { loss(&candidate) };
+            if best.as_ref().is_none_or(|(least, _)| loss < *least) {
+                best = Some((loss, candidate));
+            }
+        }
+        best.expect("there is a candidate").1
+    }
+
+    /// The past with this temperature, readings scaled.
+    fn past(&self, stations: &[usize]) -> Past {
+        let first = self.history.first;
+        let temperature = usize::from(!stations.is_empty());
+        let mut past = Past::new(first, self.day, temperature + self.others.len());
+        past.scale = self.scale;
+        past.holidays = self.setup.holidays.clone();
+        let end = self.history.weather.iter().map(Vec::len).max().unwrap_or(0);
+        for at in 0..end {
+            let of = |q: &usize| self.history.weather[*q].get(at).copied().unwrap_or(f32::NAN);
+            if let Some(mean) = mean_of(stations.iter().map(of)) {
+                past.know(0, first + at as i64, mean);
+            }
+            for (k, q) in self.others.iter().enumerate() {
+                let value = of(q);
+                if value.is_finite() {
+                    past.know(temperature + k, first + at as i64, value);
+                }
+            }
+        }
+        past.smooth();
+        self.history.seen.iter().for_each(|y| past.push((f64::from(*y) / self.scale) as f32));
+        past
+    }
+
+    /// The stations whose mean temperature explains the series best: ranked one by one, then as
+    /// many of the best as serve (Hong, Wang, White 2015).
+    fn stations(&self, all: Vec<usize>) -> Vec<usize> {
+        if all.len() < 2 {
+            return all;
+        }
+        let loss = |stations: &[usize]| {
+            let past = self.past(stations);
+            let (columns, lags) = self.columns(&past, stations);
+            let chosen: Vec<usize> = (0..lags.len()).filter(|c| !lags[*c]).collect();
+            let design = self.design(columns, &lags, &past);
+            self.loss(&past, &design, &chosen, 0.5)
+        };
+        let mut ranked: Vec<(f64, usize)> = all.iter().map(|q| (loss(&[*q]), *q)).collect();
+        ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let of_best = |count: usize| ranked[..count].iter().map(|(_, q)| *q).collect::<Vec<_>>();
+        let counts = (1..=all.len().min(4)).chain([all.len()]).map(of_best).collect();
+        self.least(counts, |stations| loss(stations))
+    }
+
+    fn design(&self, columns: Vec<Column>, lags: &[bool], past: &Past) -> Design {
+        let from = self.history.first + LEAD_DAYS * self.day;
+        Design::new(columns, lags.to_vec(), past, from, past.end())
+    }
+
+    /// The mean absolute error over the later two thirds, of targets forecast with coefficients
+    /// that are renewed once a week.
+    fn loss(&self, past: &Past, design: &Design, chosen: &[usize], ridge: f64) -> f64 {
+        let days = self.days.min(JUDGED_DAYS);
+        let from = past.end() - days * self.day + LEAD_DAYS * self.day;
+        let from = from.max(self.history.first + LEAD_DAYS * self.day);
+        let judged = from + (past.end() - from) / 3;
+        let p = design.columns.len();
+        let mut slots: Vec<Slot> = (0..self.slots()).map(|_| Slot::new(p)).collect();
+        let mut beta: Vec<Vec<f32>> = vec![Vec::new(); slots.len()];
+        let (mut packed, mut scratch, mut x) = (Packed::default(), Vec::new(), Vec::new());
+        let (mut sum, mut count) = (0.0, 0.0);
+        for index in from..past.end() {
+            let Some(y) = past.seen.get(index).filter(|y| y.is_finite()) else { continue };
+            design.row(past, index, &mut x);
+            let slot = past.slot(index) * slots.len() / self.day as usize;
+            if !beta[slot].is_empty() && index >= judged {
+                sum += (f64::from(y) - dot(&beta[slot], &x)).abs();
+                count += 1.0;
+            }
+            slots[slot].learn(Sample { index, x: x.clone(), y });
+            slots[slot].settle(index + 1, 0.998);
+            let seen = slots[slot].count() * slots.len() / self.day as usize;
+            if seen >= SEEN_DAYS && past.day_of(index) % 7 == slot as i64 % 7 {
+                packed.clear(p);
+                slots[slot].add_to(&mut packed, 1.0, &mut scratch);
+                packed.solve(chosen, ridge, &mut beta[slot]);
+            }
+        }
+        if count > 0.0 { sum / count } else { f64::INFINITY }
+    }
+}
+
+/// The mean of what is known; `None` of nothing.
+pub fn mean_of(values: impl Iterator<Item = f32>) -> Option<f32> {
+    let (mut sum, mut count) = (0.0, 0);
+    for value in values.filter(|value| value.is_finite()) {
+        sum += value;
+        count += 1;
+    }
+    (count > 0).then(|| sum / count as f32)
+}
+
+/// A row in fixed point against coefficients.
+pub fn dot(beta: &[f32], x: &[i16]) -> f64 {
+    let sum: f64 = beta.iter().zip(x).map(|(b, x)| f64::from(*b) * f64::from(*x)).sum();
+    sum / f64::from(crate::slot::UNIT)
+}
+
+mod columns;

@@ -1,0 +1,17 @@
+//! The tests of this room, as one binary.
+
+mod backtest;
+mod boost;
+mod calendar;
+mod conformal;
+mod correction;
+mod drift;
+mod hierarchy;
+mod online;
+mod plant;
+mod quality;
+mod real;
+mod score;
+mod series;
+mod solar;
+mod watch_data;

@@ -1,0 +1,78 @@
+//! Series that are made, for what real ones cannot show.
+
+use forecast::model::Kind;
+use forecast::model::Quantity;
+use forecast::model::Role;
+use forecast::model::Said;
+use forecast::model::Setup;
+
+/// Numbers in [0, 1) without end: splitmix64.
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    pub(crate) fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Roughly normal, variance 1.
+    pub(crate) fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.next()).sum::<f64>() - 6.0
+    }
+}
+
+/// A load in MW that follows the clock, the week and the temperature, with both.
+pub(crate) struct Made {
+    pub(crate) setup: Setup,
+    pub(crate) first: i64,
+    pub(crate) load: Vec<f64>,
+    pub(crate) temperature_c: Vec<f32>,
+}
+
+/// `days` of hours.
+pub(crate) fn made(days: i64, seed: u64) -> Made {
+    let mut chance = Chance(seed);
+    let first = 400_000 / 24 * 24;
+    let (mut load, mut temperature_c) = (Vec::new(), Vec::new());
+    let (mut spell, mut drift) = (0.0, 0.0);
+    for hour in 0..(days + 1) * 24 {
+        let of_day = (hour % 24) as f64;
+        if hour % 24 == 0 {
+            spell = 0.8 * spell + 2.0 * chance.normal();
+        }
+        let temperature = 14.0 + spell + 6.0 * ((of_day - 9.0) * 0.2618).sin();
+        temperature_c.push(temperature as f32);
+        drift = 0.97 * drift + 0.8 * chance.normal();
+        let week = if ((first + hour) / 24 + 3) % 7 >= 5 { -12.0 } else { 0.0 };
+        let heat = 1.5 * (16.0 - temperature).max(0.0) + 2.5 * (temperature - 19.0).max(0.0);
+        let rhythm = 20.0 * ((of_day - 7.0) * 0.2618).sin();
+        load.push(100.0 + rhythm + week + heat + drift + 0.6 * chance.normal());
+    }
+    load.truncate(days as usize * 24);
+    let quantities = vec![Quantity { name: "t".to_owned(), role: Role::Temperature }];
+    let setup = Setup {
+        kind: Kind::Load,
+        step_ms: 3_600_000,
+        horizon: 24,
+        quantities,
+        holidays: [first / 24 + 40].into(),
+        capacity: None,
+        place: None,
+    };
+    Made { setup, first, load, temperature_c }
+}
+
+impl Made {
+    /// The weather that is said with the reading `at`: a day ahead.
+    pub(crate) fn said(&self, at: usize) -> Vec<Said> {
+        let issued = self.first + at as i64;
+        let range = if at == 0 { 0..25 } else { at + 24..at + 25 };
+        let values = range.filter_map(|k| Some((k, *self.temperature_c.get(k)?)));
+        values
+            .map(|(k, value)| Said { issued, quantity: 0, index: self.first + k as i64, value })
+            .collect()
+    }
+}
