@@ -6,6 +6,7 @@
 //! consumes `(u / u_rated)^exponent` at every voltage.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -28,6 +29,7 @@ use serde::Deserialize;
 use crate::Error;
 use crate::Remark;
 use crate::UnbalancedImport;
+use crate::folder::is_new;
 use crate::table::Row;
 use crate::table::Table;
 
@@ -92,7 +94,11 @@ pub fn read_measurements(
     let mut measurements = Vec::new();
     if table.demand(&columns, &mut say) {
         let names = |name: &str| network.element_index(name);
+        let mut ids = BTreeSet::new();
         for row in table.rows() {
+            if !is_new(&row, &mut ids, &mut say) {
+                continue;
+            }
             measurements.extend(measurement(&row, network, names, &mut say));
         }
     }
@@ -165,6 +171,11 @@ impl Reader {
         for row in table.rows() {
             let id = row.text("node_id").to_owned();
             let base_volt = row.number("v_base_ln_volt", say).unwrap_or(0.0);
+            if self.nodes.contains_key(&id) {
+                let problem = format!("{id} stands here a second time; this row is left out");
+                row.fault("node_id", problem, say);
+                continue;
+            }
             self.nodes.insert(id.clone(), self.import.network.nodes.len());
             let bus = row.text("bus").to_owned();
             self.import.network.nodes.push(Node { id, bus, base_volt });
@@ -215,7 +226,14 @@ impl Reader {
             "exponent_q",
         ];
         if table.demand(&columns, &mut say) {
+            let mut ids = BTreeSet::new();
             for row in table.rows() {
+                let id = row.text("load_id");
+                if !ids.insert(id) {
+                    let problem = format!("{id} stands here a second time; this row is left out");
+                    row.fault("load_id", problem, &mut say);
+                    continue;
+                }
                 let load = self.load(&row, &mut say);
                 self.import.network.loads.extend(load);
             }
@@ -282,7 +300,9 @@ impl Reader {
         nodes: Result<Vec<Option<usize>>, String>,
         y: Option<Matrix>,
     ) -> Option<(Vec<Option<usize>>, Matrix)> {
+        let twice = self.import.network.elements.iter().any(|of| of.name == name);
         let problem = match (nodes, y) {
+            _ if twice => "stands here a second time; this one is left out".to_owned(),
             (Ok(nodes), Some(y)) => return Some((nodes, y)),
             (Err(problem), _) => problem,
             (Ok(nodes), None) => {

@@ -44,6 +44,7 @@ pub use self::measurements::Happens;
 pub use self::measurements::Readings;
 pub use self::measurements::describe;
 pub use self::measurements::events;
+pub(crate) use self::measurements::is_new;
 pub use self::measurements::measurements;
 pub(crate) use self::measurements::pu_from;
 use crate::Error;
@@ -61,13 +62,11 @@ struct Case {
     #[serde(default)]
     name: String,
     base_mva: f64,
-    #[serde(default = "fifty")]
-    f_hz: f64,
+    f_hz: Option<f64>,
 }
 
-fn fifty() -> f64 {
-    50.0
-}
+/// The frequency in Hz where none is given: nothing per unit depends on it.
+const ASSUMED_HZ: f64 = 50.0;
 
 /// Identifiers of a table with their positions in the network; nothing where a row was left out.
 type Ids = BTreeMap<String, Option<usize>>;
@@ -87,10 +86,15 @@ pub fn recognises(folder: &Path) -> bool {
 pub fn read(folder: &Path) -> Result<Import, Error> {
     let case = read_case(folder)?;
     let mut say = Vec::new();
+    if case.f_hz.is_none() {
+        let problem = format!("has no f_hz: {ASSUMED_HZ} Hz is taken");
+        let (place, element) = ("case.json".to_owned(), String::new());
+        say.push(Remark { severity: Severity::Note, place, element, problem });
+    }
     let mut network = Network {
         name: case.name,
         base_mva: case.base_mva,
-        frequency_hz: case.f_hz,
+        frequency_hz: case.f_hz.unwrap_or(ASSUMED_HZ),
         ..Network::default()
     };
     let buses = read_buses(folder, &mut network, &mut say)?;
@@ -98,7 +102,7 @@ pub fn read(folder: &Path) -> Result<Import, Error> {
     read_switches(folder, &mut network, &buses, &branches, &mut say)?;
     read_shunts(folder, &mut network, &buses, &mut say)?;
     read_injections(folder, &mut network, &buses, &mut say)?;
-    Ok(Import { network, measurements: Vec::new(), remarks: say })
+    Ok(Import { network, remarks: say, ..Import::default() })
 }
 
 /// Switch positions of a network, and what is to be said of them.
@@ -120,11 +124,19 @@ pub fn switch_positions(path: &Path, network: &Network) -> Result<Positions, Err
     let mut closed: Vec<bool> = network.switches.iter().map(|switch| switch.closed).collect();
     if table.demand(&["switch_id", "closed"], &mut say) {
         let lookup = Lookup::new(network);
+        let mut told = vec![false; closed.len()];
         for row in table.rows() {
             let key = row.text("switch_id");
             let position = row.flag("closed", &mut say);
             match (lookup.switch(key), position) {
-                (Some(switch), Some(position)) => closed[switch] = position,
+                (Some(switch), Some(_)) if told[switch] => {
+                    let problem = format!("{key} stands here a second time; the first one counts");
+                    row.fault("switch_id", problem, &mut say);
+                }
+                (Some(switch), Some(position)) => {
+                    closed[switch] = position;
+                    told[switch] = true;
+                }
                 (None, _) => row.fault("switch_id", missing("switch", key), &mut say),
                 (Some(_), None) => {}
             }
@@ -143,15 +155,36 @@ fn read_case(folder: &Path) -> Result<Case, Error> {
     let text = std::fs::read_to_string(&path).map_err(read)?;
     let json = |source| Error::Json { path: path.clone(), source };
     let case: Case = serde_json::from_str(&text).map_err(json)?;
-    if case.base_mva > 0.0 && case.f_hz > 0.0 {
+    if case.base_mva > 0.0 && case.f_hz.is_none_or(|f_hz| f_hz > 0.0) {
         return Ok(case);
     }
     Err(Error::Malformed { path, problem: "base_mva and f_hz must be above zero".to_owned() })
 }
 
-/// A table that may be absent: then it is empty.
-fn optional_table(path: &Path, say: &mut Vec<Remark>) -> Result<Option<Table>, Error> {
-    if path.exists() { Table::read(path, say).map(Some) } else { Ok(None) }
+/// A table that may be absent: then it is empty, and what that means is said.
+fn optional_table(
+    path: &Path,
+    without: &str,
+    say: &mut Vec<Remark>,
+) -> Result<Option<Table>, Error> {
+    if path.exists() {
+        return Table::read(path, say).map(Some);
+    }
+    let place = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let problem = format!("is absent: {without}");
+    say.push(Remark { severity: Severity::Warning, place, element: String::new(), problem });
+    Ok(None)
+}
+
+/// Says which columns are absent, and what is taken in the place of their cells.
+fn assume(table: &Table, columns: &[(&str, &str)], say: &mut Vec<Remark>) {
+    let absent = columns.iter().filter(|(column, _)| !table.has(column));
+    let parts: Vec<String> = absent.map(|(column, taken)| format!("{column} ({taken})")).collect();
+    if !parts.is_empty() {
+        let problem = format!("has no column for, and so takes: {}", parts.join(", "));
+        let place = table.file().to_owned();
+        say.push(Remark { severity: Severity::Note, place, element: String::new(), problem });
+    }
 }
 
 /// Adds what a row says to a list and notes its identifier; says if that is empty or stands here a
@@ -201,6 +234,7 @@ fn read_buses(folder: &Path, to: &mut Network, say: &mut Vec<Remark>) -> Result<
     if !table.demand(&["bus_id", "vn_kv"], say) {
         return Ok(ids);
     }
+    assume(&table, &[("in_service", "yes")], say);
     for row in table.rows() {
         let nominal_kv = row.number("vn_kv", say);
         let in_service = row.flag_or_yes("in_service", say);
@@ -226,6 +260,15 @@ fn read_branches(
     if !table.demand(&["branch_id", "from_bus", "to_bus", "r_pu", "x_pu"], say) {
         return Ok(ids);
     }
+    let assumed = [
+        ("b_pu", "0"),
+        ("g_pu", "0"),
+        ("tap_ratio", "1"),
+        ("shift_deg", "0"),
+        ("i_max_ka", "no rating"),
+        ("in_service", "yes"),
+    ];
+    assume(&table, &assumed, say);
     for row in table.rows() {
         let branch = branch(&row, buses, say);
         add(&row, "branch_id", branch, &mut to.branches, &mut ids, say);
@@ -281,7 +324,9 @@ fn read_switches(
     branches: &Ids,
     say: &mut Vec<Remark>,
 ) -> Result<(), Error> {
-    let Some(table) = optional_table(&folder.join("switches.csv"), say)? else { return Ok(()) };
+    let without = "there are no switches, and everything that is in service is connected";
+    let table = optional_table(&folder.join("switches.csv"), without, say)?;
+    let Some(table) = table else { return Ok(()) };
     if !table.demand(&["switch_id", "kind", "closed"], say) {
         return Ok(());
     }
@@ -360,7 +405,9 @@ fn read_shunts(
     buses: &Ids,
     say: &mut Vec<Remark>,
 ) -> Result<(), Error> {
-    let Some(table) = optional_table(&folder.join("shunts.csv"), say)? else { return Ok(()) };
+    let without = "there are no shunts";
+    let table = optional_table(&folder.join("shunts.csv"), without, say)?;
+    let Some(table) = table else { return Ok(()) };
     if !table.demand(&["shunt_id", "bus_id", "p_mw_at_1pu", "q_mvar_at_1pu"], say) {
         return Ok(());
     }

@@ -5,6 +5,7 @@
 //! nothing can be read is an [`Error`]. Whether a network with remarks may be used is for its user
 //! to decide: [`Import::is_whole`] is what a command asks.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -21,6 +22,9 @@ pub struct Import {
     pub measurements: Vec<Measurement>,
     /// Everything that was not understood, assumed or left out.
     pub remarks: Vec<Remark>,
+    /// Positions of buses whose nominal voltage is a placeholder, because the file has none: what
+    /// is per unit does not depend on it, ohms, kV and kA do.
+    pub placeholders: BTreeSet<usize>,
 }
 
 /// Something that an importer has to say about an element.

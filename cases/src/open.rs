@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use grid::network::Fault;
 use grid::network::check;
 use serde_json::Value;
 
@@ -34,13 +35,14 @@ impl Found {
         }
     }
 
-    /// True if nothing had to be left out and nothing is wrong that no solver can live with.
+    /// True if nothing had to be left out, and nothing is wrong that must be mended before the
+    /// network can be used: impossible numbers, identifiers that stand twice, no source.
     pub fn is_sound(&self) -> bool {
         match self {
             Found::Balanced(import) => {
-                import.is_whole() && check::fatal(&import.network).is_empty()
+                import.is_whole() && !check::check(&import.network).iter().any(Fault::is_fatal)
             }
-            Found::Unbalanced(import) => import.is_whole(),
+            Found::Unbalanced(import) => import.is_whole() && import.is_fed(),
         }
     }
 }

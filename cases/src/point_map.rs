@@ -18,14 +18,16 @@
 //! Columns may stand in any order; `point`, `quantity` and `element` must be there. One that is not
 //! in this list is named and passed over.
 //!
-//! - `point`: the name in the telemetry; each stands once.
+//! - `point`: the name in the telemetry; each stands once, a phasor measurement unit's once with a
+//!   magnitude and once with an angle.
 //! - `quantity`: `v_mag`, `v_ang`, `p_inj`, `q_inj`, `p_flow`, `q_flow`, `i_mag`, `i_ang`, or
 //!   `status` of a switch (1 is closed).
 //! - `element`: identifier or unique name of a bus (`v_…`), an injection or else a bus (`…_inj`), a
 //!   branch (`…_flow`, `i_…`), a switch.
 //! - `side`: `from` or `to`, of a branch.
-//! - `unit`: V, kV, W, kW, MW, var, kvar, Mvar, A, kA, rad, deg, pu; kV, MW, Mvar, kA, deg where it
-//!   is empty.
+//! - `unit`: V, kV (line to line), V_ln, kV_ln (line to neutral), W, kW, MW, var, kvar, Mvar, A,
+//!   kA, rad, deg, pu; kV, MW, Mvar, kA, deg where it is empty, and of a phasor measurement unit
+//!   what its frames have (IEEE C37.118): V_ln, A, rad.
 //! - `scale`: what the number is multiplied with to be in that unit; 1 where it is empty.
 //! - `sign`: `-` where the telemetry counts the other way than the network, for which an injection
 //!   into a bus and a flow from a bus into a branch are positive; of a `status`, where 1 is open.
@@ -33,6 +35,10 @@
 //!   for `v_mag`, else of the value.
 //! - `sigma_min`: the least standard deviation, in the unit. A percentage of the value needs one,
 //!   because of nothing it is nothing.
+//! - `drift`: what a value that is not renewed loses a second, in the unit: at an age its variance
+//!   is sigma² + (drift · age)². A sixtieth of its standard deviation where it is empty.
+//! - `min`, `max`: the least and the greatest that the instrument or the element can have, in the
+//!   unit and with the network's sign; what lies beyond is not used. Anything where empty.
 //! - `interval`: `instant`, or the seconds that the value is a mean of; `instant` where empty.
 //! - `stale_after`: seconds after which a value is not used; never where it is empty.
 //! - `source`: `scada`, `meter`, `pmu` or `pseudo`; `scada` where it is empty.
@@ -61,7 +67,7 @@ use crate::table::Table;
 /// How alike an identifier must be to be suggested: 1 is the same, 0 nothing in common.
 const ALIKE: f64 = 0.6;
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 15] = [
     "point",
     "quantity",
     "element",
@@ -71,6 +77,9 @@ const COLUMNS: [&str; 12] = [
     "sign",
     "sigma",
     "sigma_min",
+    "drift",
+    "min",
+    "max",
     "interval",
     "stale_after",
     "source",
@@ -114,6 +123,11 @@ pub enum Measures {
         factor: f64,
         /// How far it may be off.
         sigma: Sigma,
+        /// What a value that is not renewed loses a second, per unit; nothing where that is not
+        /// said.
+        drift_per_s: Option<f64>,
+        /// The least and the greatest value, per unit; infinite where there is none.
+        range: (f64, f64),
     },
     /// The position of a switch.
     Position {
@@ -152,7 +166,7 @@ impl PointMap {
 impl Point {
     /// A number of the telemetry as a measurement; nothing of a switch, or of no finite number.
     pub fn measurement(&self, number: f64) -> Option<Measurement> {
-        let Measures::Value { quantity, target, factor, sigma } = self.measures else {
+        let Measures::Value { quantity, target, factor, sigma, .. } = self.measures else {
             return None;
         };
         let value = number * factor;
@@ -187,10 +201,12 @@ pub fn read(path: &Path, network: &Network) -> Result<PointMap, Error> {
     table.name_others(&COLUMNS, &mut say);
     if table.demand(&["point", "quantity", "element"], &mut say) {
         let lookup = Lookup::new(network);
-        let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut seen: BTreeMap<(&str, bool), u64> = BTreeMap::new();
         for row in table.rows() {
             let name = row.text("point");
-            match seen.get(name) {
+            // A phasor is a magnitude and an angle under one name.
+            let angle = row.text("source") == PMU && row.text("quantity").ends_with("_ang");
+            match seen.get(&(name, angle)) {
                 _ if name.is_empty() => {
                     row.fault("point", "is empty; telemetry has a name".to_owned(), &mut say);
                 }
@@ -198,7 +214,7 @@ pub fn read(path: &Path, network: &Network) -> Result<PointMap, Error> {
                     row.fault("point", format!("is on line {line} already"), &mut say);
                 }
                 None => {
-                    seen.insert(name, row.line());
+                    seen.insert((name, angle), row.line());
                 }
             }
             let from = say.len();
@@ -264,6 +280,10 @@ impl<'n> Reader<'n> {
             let problem = format!("{stale} s are over before the next mean of {mean} s is there");
             row.tell(Severity::Warning, "stale_after", problem, say);
         }
+        let unit = match quantity {
+            Some(quantity) if row.text("source") == PMU => unit_of_phasor(*quantity, unit),
+            _ => unit,
+        };
         let measures = match quantity {
             None => self.switch(sign.unwrap_or(1.0), say),
             Some(quantity) => self.value(*quantity, *kind, unit, sign.unwrap_or(1.0), say),
@@ -320,8 +340,14 @@ impl<'n> Reader<'n> {
             row.fault("unit", problem, say);
         }
         let sigma = self.sigma(quantity, per_unit.unwrap_or(1.0), say);
-        let factor = sign * scale? * per_unit?;
-        Some(Measures::Value { quantity, target: target?, factor, sigma: sigma? })
+        let drift_per_s = self.drift(say);
+        let range = self.range(say);
+        let per_unit = per_unit?;
+        let factor = sign * scale? * per_unit;
+        let drift_per_s = drift_per_s?.map(|drift| drift * per_unit);
+        let range = range.map(|(least, greatest)| (least * per_unit, greatest * per_unit))?;
+        let (target, sigma) = (target?, sigma?);
+        Some(Measures::Value { quantity, target, factor, sigma, drift_per_s, range })
     }
 
     fn target(&self, kind: Kind, say: &mut Vec<Remark>) -> Option<Target> {
@@ -404,7 +430,7 @@ impl<'n> Reader<'n> {
         match self.row.text("source") {
             "" | "scada" => Some(Source::Scada),
             "meter" => Some(Source::Meter),
-            "pmu" => Some(Source::Pmu),
+            PMU => Some(Source::Pmu),
             "pseudo" => Some(Source::Pseudo),
             other => {
                 let problem = format!("{other:?} is none of scada, meter, pmu, pseudo");
@@ -432,6 +458,31 @@ impl<'n> Reader<'n> {
             return Some(Some(seconds));
         }
         self.row.fault(column, format!("{seconds} s must be above zero"), say);
+        None
+    }
+
+    /// What is lost a second, in the row's unit; nothing where it is not said.
+    fn drift(&self, say: &mut Vec<Remark>) -> Option<Option<f64>> {
+        if self.row.text("drift").is_empty() {
+            return Some(None);
+        }
+        let drift = self.row.number("drift", say)?;
+        if drift >= 0.0 {
+            return Some(Some(drift));
+        }
+        self.row.fault("drift", format!("{drift} must not be below zero"), say);
+        None
+    }
+
+    /// The least and the greatest value, in the row's unit.
+    fn range(&self, say: &mut Vec<Remark>) -> Option<(f64, f64)> {
+        let least = self.row.number_or("min", f64::NEG_INFINITY, say);
+        let greatest = self.row.number_or("max", f64::INFINITY, say);
+        let (least, greatest) = (least?, greatest?);
+        if least <= greatest {
+            return Some((least, greatest));
+        }
+        self.row.fault("min", format!("{least} lies above max"), say);
         None
     }
 
@@ -473,6 +524,19 @@ impl<'n> Reader<'n> {
                 None
             }
         }
+    }
+}
+
+/// The source whose values are phasors.
+const PMU: &str = "pmu";
+
+/// The unit of a phasor measurement unit's frames, where none is given: they are of a phase.
+fn unit_of_phasor(quantity: Quantity, usual: &'static str) -> &'static str {
+    match quantity {
+        Quantity::VoltageMagnitude => "V_ln",
+        Quantity::CurrentMagnitude => "A",
+        Quantity::VoltageAngle | Quantity::CurrentAngle => "rad",
+        Quantity::ActivePower | Quantity::ReactivePower => usual,
     }
 }
 

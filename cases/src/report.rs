@@ -6,6 +6,7 @@
 //! told for a few of them.
 
 mod balanced;
+mod supply;
 mod unbalanced;
 
 use std::fmt::Write;
@@ -106,11 +107,7 @@ impl Page {
         };
         let mut parts = Vec::new();
         if fatal > 0 {
-            parts.push(count(
-                fatal,
-                "fault that no solver can live with",
-                "faults that no solver can live with",
-            ));
+            parts.push(count(fatal, "fault that must be mended", "faults that must be mended"));
         }
         if left_out > 0 {
             parts.push(count(
@@ -133,7 +130,7 @@ impl Page {
 
 fn title(severity: Severity, count: usize) -> String {
     let what = match severity {
-        Severity::Fatal => "Faults that no solver can live with",
+        Severity::Fatal => "What must be mended",
         Severity::Warning => "Probably not what is meant",
         Severity::Note => "Worth knowing",
     };
@@ -186,4 +183,12 @@ fn power(mega: f64, unit: &str) -> String {
     let mut text = String::new();
     write!(text, "{value:.digits$} {prefix}{unit}").expect("text takes text");
     text
+}
+
+/// The first of some names, and how many more there are.
+fn few(names: &[String]) -> String {
+    match names.len() {
+        0..=3 => names.join(", "),
+        count => format!("{} and {} more", names[..3].join(", "), count - 3),
+    }
 }

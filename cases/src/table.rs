@@ -80,6 +80,11 @@ impl Table {
         Ok(table)
     }
 
+    /// What the file is called.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
     /// True if there is such a column.
     pub(crate) fn has(&self, column: &str) -> bool {
         self.columns.iter().any(|c| c == column)

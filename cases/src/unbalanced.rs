@@ -21,4 +21,9 @@ impl UnbalancedImport {
     pub fn is_whole(&self) -> bool {
         !self.remarks.iter().any(Remark::is_fatal)
     }
+
+    /// True if a source feeds any node.
+    pub fn is_fed(&self) -> bool {
+        self.network.islands().iter().any(Option::is_some)
+    }
 }

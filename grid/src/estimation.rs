@@ -42,6 +42,7 @@ pub mod influence;
 
 pub mod bad_data;
 pub mod topology_error;
+pub mod units;
 
 pub mod tracker;
 

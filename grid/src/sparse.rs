@@ -12,6 +12,7 @@
 
 pub mod block;
 pub mod lanes;
+pub mod layout;
 pub mod lu;
 pub mod pattern;
 pub mod pivoting;
@@ -20,6 +21,7 @@ pub mod symmetric;
 
 pub use self::block::Block;
 pub use self::lanes::Lanes;
+pub use self::layout::Layout;
 pub use self::lu::Weakest;
 pub use self::pattern::Pattern;
 pub use self::symmetric::Symmetric;

@@ -18,6 +18,7 @@
 //! A stream's `events.csv` is the same with `arrival_time` and `event_time` in front and rows of
 //! kind `switch_status` between.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use grid::Network;
@@ -47,6 +48,8 @@ pub struct Readings {
     pub measurements: Vec<Measurement>,
     /// What was not understood; such rows are left out.
     pub remarks: Vec<Remark>,
+    /// The column that values were taken from: `value_pu` where there is one, else `value_si`.
+    pub column: &'static str,
 }
 
 /// Something that arrived in a stream.
@@ -80,15 +83,36 @@ pub fn measurements(path: &Path, network: &Network) -> Result<Readings, Error> {
     if table.demand(&["kind", "element_id"], &mut say) && demand_values(&table, &mut say) {
         let lookup = Lookup::new(network);
         readings.reserve(table.len());
+        let mut ids = BTreeSet::new();
         for (at, row) in table.rows().enumerate() {
             let id = match row.text("meas_id") {
                 "" => format!("M{at}"),
                 id => id.to_owned(),
             };
+            if !is_new(&row, &mut ids, &mut say) {
+                continue;
+            }
             readings.extend(measurement(&row, id, network, &lookup, &mut say));
         }
     }
-    Ok(Readings { measurements: readings, remarks: say })
+    let column = if table.has("value_pu") { "value_pu" } else { "value_si" };
+    Ok(Readings { measurements: readings, remarks: say, column })
+}
+
+/// True if the identifier of a measurement stands here for the first time, or it has none; says so
+/// if it does not, because what is said of a measurement would be said of two.
+pub(crate) fn is_new<'a>(
+    row: &Row<'a>,
+    ids: &mut BTreeSet<&'a str>,
+    say: &mut Vec<Remark>,
+) -> bool {
+    let id = row.text("meas_id");
+    let new = id.is_empty() || ids.insert(id);
+    if !new {
+        let problem = format!("{id} stands here a second time; this row is left out");
+        row.fault("meas_id", problem, say);
+    }
+    new
 }
 
 /// Reads a stream's events in the file's order, which is that of arrival.
@@ -283,6 +307,9 @@ fn unit_of(unit: &str) -> Option<(f64, &'static str)> {
     Some(match unit.to_ascii_lowercase().as_str() {
         "v" | "volt" => (1.0, "v"),
         "kv" => (1e3, "v"),
+        // A phase's, line to neutral.
+        "v_ln" => (3.0_f64.sqrt(), "v"),
+        "kv_ln" => (1e3 * 3.0_f64.sqrt(), "v"),
         "w" => (1.0, "w"),
         "kw" => (1e3, "w"),
         "mw" => (1e6, "w"),

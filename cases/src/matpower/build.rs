@@ -120,6 +120,7 @@ impl Builder<'_> {
             let mut nominal_kv = values[9];
             if nominal_kv <= 0.0 {
                 assumed.push(number.to_string());
+                self.import.placeholders.insert(self.import.network.buses.len());
                 nominal_kv = ASSUMED_KV;
             }
             let bus = self.import.network.buses.len();
@@ -178,13 +179,15 @@ impl Builder<'_> {
         if numbers.is_empty() {
             return;
         }
-        let mut listed = numbers[..numbers.len().min(LISTED)].join(", ");
+        let all = numbers.len() == self.import.network.buses.len();
+        let mut of = format!("of bus {}", numbers[..numbers.len().min(LISTED)].join(", "));
         if numbers.len() > LISTED {
-            listed = format!("{listed} and {} others", numbers.len() - LISTED);
+            of = format!("{of} and {} others", numbers.len() - LISTED);
         }
+        let of = if all && numbers.len() > 1 { "of every bus" } else { of.as_str() };
         let problem = format!(
-            "the base voltage of bus {listed} is not above zero: {ASSUMED_KV} kV is assumed; what \
-             is per unit does not depend on it, kV and kA do"
+            "the base voltage {of} is not above zero: {ASSUMED_KV} kV is assumed; what is per unit \
+             does not depend on it, kV, kA and ohm do and are not judged"
         );
         self.import.remark(Severity::Warning, self.case.file, "", problem);
     }

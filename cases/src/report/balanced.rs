@@ -19,6 +19,7 @@ use grid::network::Severity;
 use grid::network::check;
 
 use super::Page;
+use super::few;
 use super::power;
 use crate::Import;
 
@@ -34,13 +35,13 @@ pub(super) fn report(import: &Import) -> String {
         network.frequency_hz, network.base_mva
     ));
     elements(network, &mut page);
-    levels(network, &mut page);
+    levels(import, &mut page);
     if let Ok(model) = Model::new(network, SourceImpedance::Omitted) {
         islands(network, &Topology::new(&model), &mut page);
     }
     balance(network, &mut page);
     measured(import, &mut page);
-    let mut faults = check::check(network);
+    let mut faults = check::check_but_for(network, &import.placeholders);
     faults.extend(check::check_measurements(network, &unknown_to_sensors(import)));
     faults.sort_by_key(|fault| fault.severity);
     page.faults(&faults);
@@ -113,15 +114,18 @@ struct Level {
     lines: usize,
     load_mw: f64,
     generation_mw: f64,
+    assumed: bool,
 }
 
-fn levels(network: &Network, page: &mut Page) {
+fn levels(import: &Import, page: &mut Page) {
+    let network = &import.network;
     // By millivolts: nominal voltages are names, not measured values.
     let key = |kv: f64| if kv > 0.0 { (kv * 1e6).round() as u64 } else { 0 };
     let mut levels: BTreeMap<u64, Level> = BTreeMap::new();
-    for bus in &network.buses {
+    for (at, bus) in network.buses.iter().enumerate() {
         let level = levels.entry(key(bus.nominal_kv)).or_default();
         level.kv = bus.nominal_kv;
+        level.assumed |= import.placeholders.contains(&at);
         level.buses += 1;
     }
     let mut at = |bus: usize, add: &mut dyn FnMut(&mut Level)| {
@@ -144,7 +148,8 @@ fn levels(network: &Network, page: &mut Page) {
     }
     page.heading("Voltage levels            buses    lines        load    generation");
     for level in levels.values().rev() {
-        let kv = format!("{} kV", level.kv);
+        let assumed = if level.assumed { " (assumed)" } else { "" };
+        let kv = format!("{} kV{assumed}", level.kv);
         let some = |mw: f64| if mw == 0.0 { "–".to_owned() } else { power(mw, "W") };
         page.line(&format!(
             "  {kv:<20}{:>9}{:>9}{:>12}{:>14}",
@@ -206,13 +211,6 @@ fn islands(network: &Network, topology: &Topology, page: &mut Page) {
     }
     if islands.len() > ISLANDS_TOLD {
         page.line(&format!("  … and {} more", islands.len() - ISLANDS_TOLD));
-    }
-}
-
-fn few(names: &[String]) -> String {
-    match names.len() {
-        0..=3 => names.join(", "),
-        count => format!("{} and {} more", names[..3].join(", "), count - 3),
     }
 }
 

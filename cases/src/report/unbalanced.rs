@@ -7,14 +7,19 @@ use grid::three_phase::Network;
 
 use super::Page;
 use super::power;
+use super::supply;
 use crate::UnbalancedImport;
 
 pub(super) fn report(import: &UnbalancedImport) -> String {
     let network = &import.network;
     let mut page = Page::default();
     let name = if network.name.is_empty() { "A network" } else { network.name.as_str() };
-    page.line(&format!("{name}: three-phase, {} Hz", network.frequency_hz));
+    // A network of matrices has no frequency.
+    let hertz = network.frequency_hz;
+    let hertz = if hertz > 0.0 { format!(", {hertz} Hz") } else { String::new() };
+    page.line(&format!("{name}: three-phase{hertz}"));
     elements(network, &mut page);
+    let unfed = supply::tell(network, &mut page);
     let on = || network.loads.iter().filter(|load| load.in_service);
     let (p, q) = on().fold((0.0, 0.0), |(p, q), load| (p + load.p_w, q + load.q_var));
     page.heading("Power as it stands in the file, at rated voltage");
@@ -29,7 +34,15 @@ pub(super) fn report(import: &UnbalancedImport) -> String {
     page.remarks(&import.remarks);
     let left_out = import.remarks.iter().filter(|remark| remark.is_fatal()).count();
     let taken = import.remarks.iter().filter(|remark| remark.is_warning()).count();
-    page.verdict(0, left_out, taken);
+    if !import.is_fed() {
+        page.heading("What must be mended: 1");
+        page.line("  network has no source: nothing in it is fed");
+    } else if unfed > 0 {
+        page.heading("Probably not what is meant: 1");
+        let zones = if unfed == 1 { "a zone" } else { "zones" };
+        page.line(&format!("  network has {zones} that no source feeds: see Supply"));
+    }
+    page.verdict(usize::from(!import.is_fed()), left_out, taken + unfed.min(1));
     page.0
 }
 

@@ -298,3 +298,64 @@ fn answers_are_read() {
     let estimates = answers::estimates(&base.join("wls_meters_s1.csv"), &network).unwrap();
     assert_eq!(estimates.len(), network.buses.len());
 }
+
+/// A copy of ieee14 with these files only.
+fn with_files(files: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in files {
+        std::fs::copy(places::ours("ieee14").join(name), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn tables_that_are_absent_are_named_with_what_that_means() {
+    let folder = with_files(&["case.json", "buses.csv", "branches.csv", "injections.csv"]);
+    let import = folder::read(folder.path()).unwrap();
+    let said: Vec<String> = import.remarks.iter().map(ToString::to_string).collect();
+    let expected = [
+        "switches.csv: is absent: there are no switches, and everything that is in service is \
+         connected",
+        "shunts.csv: is absent: there are no shunts",
+    ];
+    assert_eq!(said, expected);
+    assert!(import.is_whole() && import.remarks.iter().all(cases::Remark::is_warning));
+}
+
+#[test]
+fn columns_that_are_absent_are_named_with_what_is_taken() {
+    let change = |text: &str| text.replace(",b_pu,", ",b,").replace(",tap_ratio,", ",ratio,");
+    let expected = "branches.csv: has no column for, and so takes: b_pu (0), tap_ratio (1)";
+    check_remarks("branches.csv", change, &[expected]);
+    let change = |text: &str| text.replace("\"f_hz\"", "\"hertz\"");
+    check_remarks("case.json", change, &["case.json: has no f_hz: 50 Hz is taken"]);
+}
+
+#[test]
+fn a_measurement_and_a_position_that_stand_twice_are_named() {
+    let folder = places::ours("ieee14");
+    let network = folder::read(&folder).unwrap().network;
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("twice.csv");
+    let twice = |from: &str| {
+        let text = std::fs::read_to_string(folder.join(from)).unwrap();
+        let second = text.lines().nth(1).unwrap().to_owned();
+        std::fs::write(&path, format!("{}\n{second}\n", text.trim_end())).unwrap();
+        text.lines().count()
+    };
+    let lines = twice("base/meas_scada_s1.csv");
+    let readings = folder::measurements(&path, &network).unwrap();
+    let expected = format!(
+        "twice.csv:{}, column meas_id, M0: M0 stands here a second time; this row is left out",
+        lines + 1
+    );
+    assert_eq!(readings.remarks[0].to_string(), expected);
+    assert_eq!(readings.measurements.len(), lines - 1);
+    let lines = twice("base/switch_status.csv");
+    let positions = folder::switch_positions(&path, &network).unwrap();
+    let expected = format!(
+        "twice.csv:{}, column switch_id, S0: S0 stands here a second time; the first one counts",
+        lines + 1
+    );
+    assert_eq!(positions.remarks[0].to_string(), expected);
+}

@@ -281,7 +281,7 @@ fn rows_that_make_no_sense_are_named() {
             Warning: two.m:11, bus 3: has the type 7, which is none; it is a load bus here
             Fatal: two.m:12, bus 4: is left out: its Pd is NaN
             Warning: two.m: the base voltage of bus 3 is not above zero: 1 kV is assumed; what
-                is per unit does not depend on it, kV and kA do
+                is per unit does not depend on it, kV, kA and ohm do and are not judged
             Fatal: two.m:13, machine at bus 9: is left out: there is no such bus
             Warning: two.m:13, machine at bus 2: has limits of reactive power 1 to -1: they are
                 passed over

@@ -156,3 +156,90 @@ fn the_report_tells_a_few_of_many_faults_alike() {
     let part = "  … and 3 more of this kind\n      → kW taken for MW, or volts for kilovolts\n";
     assert!(report.contains(part), "{report}");
 }
+
+/// A balanced case with one word changed in one of its tables.
+fn changed(file: &str, from: &str, to: &str) -> Found {
+    let folder = tempfile::tempdir().unwrap();
+    let tables = ["case.json", "buses.csv", "branches.csv", "switches.csv", "shunts.csv"];
+    for name in tables.into_iter().chain(["injections.csv"]) {
+        let text = std::fs::read_to_string(places::ours("cigre_mv").join(name)).unwrap();
+        let text = if name == file { text.replace(from, to) } else { text };
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    open(folder.path())
+}
+
+#[test]
+fn a_network_that_nothing_feeds_cannot_be_used() {
+    let found = changed("injections.csv", ",slack,", ",pq,");
+    let report = cases::report(&found);
+    assert!(!found.is_sound());
+    let part = "What must be mended: 1\n  network has no source: nothing in it is fed\n";
+    assert!(report.contains(part), "{report}");
+    let part = "It cannot be used as it is: 1 fault that must be mended";
+    assert!(report.contains(part), "{report}");
+}
+
+#[test]
+fn a_case_without_base_voltages_is_said_so_in_one_line() {
+    let report = cases::report(&open(&places::ours("ieee57").join("original/case57.m")));
+    assert!(!report.contains("Probably not what is meant"), "{report}");
+    assert!(report.contains("  1 kV (assumed) "), "{report}");
+    let part = "the base voltage of every bus is not above zero: 1 kV is assumed";
+    assert_eq!(report.matches("1 kV is assumed").count(), 1, "{report}");
+    assert!(report.contains(part) && report.ends_with("with 1 warning.\n"), "{report}");
+}
+
+/// The report on a feeder of this repository, from the heading of what feeds what to the next.
+#[track_caller]
+fn check_supply(script: &str, expected: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feeder.dss");
+    std::fs::write(&path, script).unwrap();
+    let report = cases::report(&open(&path));
+    let from = report.find("Supply").unwrap_or_else(|| panic!("{report}"));
+    let supply = report[from..].split("\n\n").next().unwrap();
+    assert_eq!(supply, expected.trim_end(), "{report}");
+}
+
+const SUBSTATION: &str = "
+new circuit.c basekv=20 bus1=grid
+new line.far bus1=grid bus2=station length=1
+new transformer.main buses=[station low] kvs=[20 0.4] kvas=[400 400] xhl=4
+new line.street bus1=low bus2=house length=0.1
+new load.house bus1=house kv=0.4 kw=12 kvar=3
+";
+
+#[test]
+fn what_feeds_what_is_told_from_the_source_outward() {
+    let script = format!("{SUBSTATION}set voltagebases=[20 0.4]\ncalcv\n");
+    let expected = "\
+Supply: 2 zones between transformers are fed, 0 are not, with switches as they are
+  grid and 1 bus             20 kV  fed by vsource.source at grid
+  low and 1 bus             0.4 kV  fed from grid and 1 bus through transformer.main, 1 load of \
+                    12.0 kW
+";
+    check_supply(&script, expected);
+}
+
+#[test]
+fn what_hangs_on_nothing_is_told_to_be_dead() {
+    let script = format!("{SUBSTATION}set voltagebases=[20 0.4]\ncalcv\nopen transformer.main 1\n");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feeder.dss");
+    std::fs::write(&path, script.replace("open transformer", "disable transformer")).unwrap();
+    let report = cases::report(&open(&path));
+    assert!(report.contains("  low and 1 bus "), "{report}");
+    assert!(report.contains("not fed, 1 load of 12.0 kW"), "{report}");
+    assert!(report.contains("network has a zone that no source feeds: see Supply"), "{report}");
+}
+
+#[test]
+fn a_three_phase_network_without_a_source_cannot_be_used() {
+    let Some(folder) = places::theirs("ieee13_unbal") else { return };
+    let Found::Unbalanced(mut import) = open(&folder) else { panic!("unbalanced") };
+    import.network.elements.retain(|element| element.kind != grid::three_phase::Kind::Source);
+    let found = Found::Unbalanced(import);
+    assert!(!found.is_sound());
+    assert!(cases::report(&found).contains("It cannot be used as it is: 1 fault"));
+}

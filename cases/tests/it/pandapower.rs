@@ -15,8 +15,13 @@ use grid::measurement::Quantity;
 use grid::measurement::Target;
 use grid::model::Holds;
 use grid::model::SourceImpedance;
+use grid::network::InjectionClass;
 use grid::network::Severity;
 use grid::network::Side;
+use grid::network::Zip;
+use grid::power_flow::PowerFlow;
+use grid::power_flow::Settings;
+use grid::power_flow::Start;
 use serde::Deserialize;
 
 use crate::folder::check_truth;
@@ -335,4 +340,50 @@ fn what_is_not_modelled_is_named_with_table_and_row() {
         "tables: say nothing of the network and are not read: poly_cost (1 rows)",
     ];
     assert_eq!(remarks, expected);
+}
+
+/// A power flow of a made network from flat, its voltages those of pandapower's.
+#[track_caller]
+fn check_solved(name: &str, q_limits: bool) -> (Import, PowerFlow) {
+    let (import, found) = (made(name), found(name));
+    assert!(import.is_whole(), "{:?}", import.remarks);
+    let mut flow = PowerFlow::new(Model::new(&import.network, SourceImpedance::Omitted).unwrap());
+    let settings = Settings { tolerance_pu: 1e-11, q_limits, ..Settings::default() };
+    assert!(flow.solve(Start::Flat, &settings).solved());
+    for (at, bus) in import.network.buses.iter().enumerate() {
+        let [vm, va] = found.buses[&bus.id];
+        let off = (flow.voltage(at) - Complex::from_polar(vm, va.to_radians())).abs();
+        assert!(off < 1e-8, "{}: {off:.2e} pu", bus.id);
+    }
+    (import, flow)
+}
+
+/// Its machines at buses with such loads are off by what those draw less (`res_gen` is the balance
+/// with the loads at nominal voltage), so they are not compared.
+#[test]
+fn loads_of_every_law_draw_what_they_draw_in_pandapower() {
+    let (import, flow) = check_solved("zip_loads", false);
+    let found = found("zip_loads");
+    let loads = import.network.injections.iter().enumerate();
+    for (at, load) in loads.filter(|(_, of)| of.class == InjectionClass::Load) {
+        let [p, q] = found.injections[&load.id];
+        let off = (flow.power(at).scale(import.network.base_mva) - Complex::new(p, q)).abs();
+        assert!(off < 1e-6, "{}: {off:.2e} MVA", load.id);
+        assert!((p - load.p_mw).abs() > 0.0 || load.zip == Zip::POWER, "{}", load.id);
+    }
+}
+
+#[test]
+fn machines_stop_at_their_limits_where_pandapower_stops_them() {
+    let (import, flow) = check_solved("q_limits", true);
+    let (network, found) = (&import.network, found("q_limits"));
+    let mut at_limits = 0;
+    for (at, injection) in network.injections.iter().enumerate() {
+        let [_, q] = found.injections[&injection.id];
+        let own = flow.power(at).im * network.base_mva;
+        assert!((own - q).abs() < 1e-6, "{}: {own} Mvar, not {q}", injection.id);
+        let limits = injection.q_limits_mvar.unwrap_or((f64::NAN, f64::NAN));
+        at_limits += usize::from(q == limits.0 || q == limits.1);
+    }
+    assert_eq!(at_limits, 3);
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cases::folder;
 use cases::point_map;
+use cases::point_map::Measures;
 use cases::point_map::PointMap;
 use expect_test::Expect;
 use expect_test::expect;
@@ -100,7 +101,7 @@ fn a_voltage_whose_percentage_is_of_the_nominal_one() {
 #[test]
 fn an_angle_in_degrees_and_a_total_at_a_bus() {
     check(
-        "B.A,v_ang,B3,,,,,0.5,,,,pmu",
+        "B.A,v_ang,B3,,,,,0.5,,,,scada",
         -30.0,
         &expect![[r#"
             VoltageAngle Bus(BusIndex(3))
@@ -133,6 +134,32 @@ fn no_number_is_no_measurement() {
 }
 
 #[test]
+fn a_phasor_is_two_rows_of_one_name_in_the_units_of_its_frames() {
+    let map = read(
+        "point,quantity,element,side,sigma,source\nU,v_mag,B3,,20,pmu\nU,v_ang,B3,,0.001,pmu\n\
+         I,i_mag,L12,from,1,pmu\nI,i_ang,L12,from,0.001,pmu\n",
+    );
+    assert!(map.is_whole(), "{}", golden::remarks(&map.remarks));
+    // 20 kV between lines is 11547 V of a phase; the base of currents is 1 MVA / (sqrt 3 20 kV).
+    let numbers = [11_547.005_38, 0.5, 28.867_513_46, -0.2];
+    let measured = map.points.iter().zip(numbers).map(|(p, n)| p.measurement(n).unwrap().value);
+    let expected = [1.0, 0.5, 1.0, -0.2];
+    assert!(measured.zip(expected).all(|(is, should)| (is - should).abs() < 1e-9));
+    assert!(!read("point,quantity,element,sigma\nU,v_mag,B3,1\nU,v_ang,B3,1\n").is_whole());
+}
+
+#[test]
+fn what_a_value_loses_and_can_be_is_in_its_unit() {
+    let header = "point,quantity,element,side,unit,sign,sigma,drift,min,max\n";
+    let map = read(&format!("{header}P,p_flow,L12,from,kW,-,5,0.5,-900,300\n"));
+    let Measures::Value { drift_per_s, range, .. } = map.points[0].measures else { panic!() };
+    assert_eq!((drift_per_s, range), (Some(0.000_5), (-0.9, 0.3)));
+    let wrong = read(&format!("{header}P,p_flow,L12,from,kW,-,5,-1,2,1\n"));
+    let said = golden::remarks(&wrong.remarks);
+    assert!(said.contains("column drift") && said.contains("lies above max"), "{said}");
+}
+
+#[test]
 fn all_faults_are_told_at_once_with_what_may_be_meant() {
     let map = read(
         "point,quantity,element,side,unit,scale,sign,sigma,sigma_min,interval,stale_after,source,\
@@ -153,8 +180,8 @@ h,v_mag,Bus 33,,kV,x,,1 kV,,,,,
     assert_eq!(map.points.len(), 1);
     expect![[r#"
         Warning: points.csv:1: the column "colour" is not read; known are point, quantity,
-            element, side, unit, scale, sign, sigma, sigma_min, interval, stale_after,
-            source
+            element, side, unit, scale, sign, sigma, sigma_min, drift, min, max, interval,
+            stale_after, source
         Fatal: points.csv:2, column element, a: there is no branch "l12"; did you mean
             "L12"?
         Fatal: points.csv:3, column quantity, b: "p_flw" is none of v_mag, v_ang, p_inj,
@@ -197,11 +224,11 @@ h,v_mag,Bus 33,,kV,x,,1 kV,,,,,
 fn a_map_without_its_columns_is_no_map() {
     expect![[r#"
         Warning: points.csv:1: the column "name" is not read; known are point, quantity,
-            element, side, unit, scale, sign, sigma, sigma_min, interval, stale_after,
-            source
+            element, side, unit, scale, sign, sigma, sigma_min, drift, min, max, interval,
+            stale_after, source
         Warning: points.csv:1: the column "what" is not read; known are point, quantity,
-            element, side, unit, scale, sign, sigma, sigma_min, interval, stale_after,
-            source
+            element, side, unit, scale, sign, sigma, sigma_min, drift, min, max, interval,
+            stale_after, source
         Fatal: points.csv:1: has no column point, quantity, element; it names name, what
     "#]]
     .assert_eq(&golden::remarks(&read("name,what\na,b\n").remarks));

@@ -13,6 +13,7 @@ import math
 from pathlib import Path
 
 import pandapower as pp
+import pandapower.networks
 
 HERE = Path(__file__).parent
 
@@ -269,6 +270,32 @@ def old_format():
     return net
 
 
+def zip_loads():
+    """pandapower's case14 with loads of every law, some of a load's powers by one and some by another."""
+    net = pp.networks.case14()
+    net.name = "zip_loads"
+    shares = [(100, 0, 100, 0), (0, 100, 0, 100), (0, 0, 0, 0), (30, 30, 50, 20), (60, 0, 0, 60)]
+    for i in net.load.index:
+        columns = ["const_z_p_percent", "const_i_p_percent", "const_z_q_percent", "const_i_q_percent"]
+        net.load.loc[i, columns] = [float(share) for share in shares[i % len(shares)]]
+    # Far from nominal voltage, where the laws differ.
+    net.ext_grid.vm_pu = 0.95
+    net.gen.vm_pu = [0.94, 0.93, 0.96, 0.96]
+    return net
+
+
+def q_limits():
+    """pandapower's case14, its loads grown by a half and its machines' limits drawn in: two are at their
+    upper limits, one at its lower, one is within."""
+    net = pp.networks.case14()
+    net.name = "q_limits"
+    net.load.p_mw *= 1.5
+    net.load.q_mvar *= 1.5
+    net.gen.min_q_mvar = [-40.0, 0.0, -6.0, 45.0]
+    net.gen.max_q_mvar = [50.0, 120.0, 12.0, 60.0]
+    return net
+
+
 def solution(net):
     def pairs(frame, *columns):
         return [[clean(frame.at[i, c]) for c in columns] for i in frame.index]
@@ -310,13 +337,15 @@ def write(net, text=None):
     (HERE / f"{name}.json").write_text(json.dumps(text, indent=1) + "\n")
     options = dict(tolerance_mva=1e-12, calculate_voltage_angles=True, max_iteration=50)
     if name != "not_modelled":
+        if name == "q_limits":
+            options["enforce_q_lims"] = True
         pp.runpp(net, **options)
         (HERE / f"{name}.solution.json").write_text(json.dumps(solution(net), indent=1) + "\n")
 
 
 def main():
     for net in (lines(), taps(), pi_model(), tap_table(), shunts(), loads(), generators(),
-                switches(), measured(), not_modelled(), three_windings_taps()):
+                switches(), measured(), not_modelled(), three_windings_taps(), zip_loads(), q_limits()):
         write(net)
     for losses in ("hv", "mv", "lv", "star"):
         write(three_windings(losses))

@@ -623,7 +623,7 @@ impl System {
     pub(super) fn close_balance(&mut self, place: usize) {
         let meter = &mut self.meters[place];
         for k in 0..2 {
-            if meter.own == 0.0 {
+            if meter.own == 0.0 && meter.mask[k] > 0.0 {
                 meter.variance[k] = 0.0;
             } else if meter.variance[k] > 0.0 {
                 meter.variance[k] = 1.0 / meter.variance[k];

@@ -102,6 +102,21 @@ impl Estimator {
         Some(Ratio { relative: 1.0 / tap.k, deviation })
     }
 
+    /// The free ratios to the bit, for [`Estimator::set_ratios`].
+    pub(super) fn ratios(&self) -> Vec<f64> {
+        self.taps.iter().map(|tap| tap.k).collect()
+    }
+
+    /// Takes ratios back; false if they are of other branches.
+    pub(super) fn set_ratios(&mut self, ratios: &[f64]) -> bool {
+        let same = ratios.len() == self.taps.len();
+        for (tap, &k) in self.taps.iter_mut().zip(ratios).filter(|_| same) {
+            self.system.scale_branch(tap, k);
+            tap.k = k;
+        }
+        same
+    }
+
     /// Free ratios that no told value holds: unknowns for the degrees of freedom.
     pub(super) fn free_ratios(&self) -> usize {
         self.taps.iter().filter(|tap| tap.told == 0.0).count()

@@ -37,11 +37,15 @@
 //! prior of the tick before it, without moving the present state. Values are kept for
 //! [`Settings::history_ms`].
 //!
+//! Revisions of instants with equal switch positions share what is compiled once for these
+//! ([`BLANKS_MAX`]); they begin flat, so that it is not felt in the answer.
+//!
 //! What was said before a switch moved is of another network: at a dead bus it is not held against
 //! the switch.
 //!
 //! **Invariant:** the same observations in the same order give the same bits, also across
 //! [`Tracker::save`] and [`Tracker::restore`]: the factor always belongs to a state between ticks.
+//! With ratios that are unknown it is to rounding: they are added up step by step.
 
 mod engine;
 mod history;
@@ -54,6 +58,7 @@ use std::collections::BTreeMap;
 
 use crate::complex::Complex;
 use crate::estimation::estimator;
+use crate::estimation::tap::Ratio;
 use crate::estimation::tracker::engine::Engine;
 use crate::estimation::tracker::history::History;
 use crate::measurement::Quantity;
@@ -71,6 +76,10 @@ pub const SIGMA_SHARE: f64 = 0.25;
 
 /// Most words kept of one point or switch; the oldest go first.
 pub const WORDS_MAX: usize = 4096;
+
+/// Sets of switch positions whose compiled equations are kept: those of now, and those before the
+/// last switch that is being told of late.
+pub const BLANKS_MAX: usize = 2;
 
 /// A measuring point: what it measures, how well, and how long its word holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +150,8 @@ pub struct Tracker {
     model: Model,
     points: Vec<Point>,
     settings: Settings,
+    /// Branches whose ratio is unknown.
+    free_ratios: Vec<(usize, Option<f64>)>,
 
     // State.
     /// Values with their standard deviations.
@@ -155,6 +166,8 @@ pub struct Tracker {
     /// What was last said of each bus: magnitude and angle; none where it is not observable.
     named: Vec<Option<(f64, f64)>>,
     engine: Engine,
+    /// Engines that have estimated nothing yet, the last used one last.
+    blanks: Vec<Engine>,
 }
 
 impl Tracker {
@@ -164,7 +177,7 @@ impl Tracker {
     /// A point refers to what is not in the model.
     pub fn new(model: Model, points: Vec<Point>, settings: Settings) -> Tracker {
         let closed: Vec<bool> = model.switches.iter().map(|switch| switch.closed).collect();
-        let engine = Engine::new(&model, &points, &closed);
+        let engine = Engine::new(&model, &points, &closed, &[]);
         Tracker {
             values: vec![History::default(); points.len()],
             positions: vec![History::default(); model.switches.len()],
@@ -173,11 +186,40 @@ impl Tracker {
             sources: BTreeMap::new(),
             last_at: None,
             named: vec![None; model.bus_kv.len()],
+            blanks: vec![engine.clone()],
             engine,
             model,
             points,
             settings,
+            free_ratios: Vec::new(),
         }
+    }
+
+    /// Makes the ratio of a branch unknown from now on, as [`estimator::Estimator::free_ratio`] has
+    /// it. To be said before anything is estimated.
+    pub fn free_ratio(&mut self, branch: usize, told: Option<f64>) {
+        self.free_ratios.push((branch, told));
+        self.blanks.clear();
+        self.engine = self.blank(&self.engine.closed().to_vec());
+    }
+
+    /// The ratio of a branch after the last tick, if it is unknown.
+    pub fn ratio(&self, branch: usize) -> Option<Ratio> {
+        self.engine.estimator.as_ref().filter(|_| self.engine.started)?.ratio(branch)
+    }
+
+    /// An engine under these positions that has estimated nothing yet.
+    fn blank(&mut self, closed: &[bool]) -> Engine {
+        let known = self.blanks.iter().position(|engine| engine.closed() == closed);
+        let blank = match known {
+            Some(known) => self.blanks.remove(known),
+            None => Engine::new(&self.model, &self.points, closed, &self.free_ratios),
+        };
+        self.blanks.push(blank.clone());
+        if self.blanks.len() > BLANKS_MAX {
+            self.blanks.remove(0);
+        }
+        blank
     }
 
     /// The model.
@@ -223,7 +265,7 @@ impl Tracker {
     }
 
     /// Where the switches stood at an instant, as far as is known now.
-    fn closed_at(&self, at_ms: u64) -> Vec<bool> {
+    pub fn closed_at(&self, at_ms: u64) -> Vec<bool> {
         let switches = self.model.switches.iter().zip(&self.positions);
         switches
             .map(|(switch, history)| history.at(at_ms).map_or(switch.closed, |(_, closed)| closed))
@@ -234,7 +276,7 @@ impl Tracker {
     pub fn estimate(&mut self, at_ms: u64) -> Report {
         let closed = self.closed_at(at_ms);
         if self.engine.closed() != closed {
-            self.engine = Engine::new(&self.model, &self.points, &closed);
+            self.engine = self.blank(&closed);
             self.held_out.clear();
         }
         let mut engine = std::mem::replace(&mut self.engine, Engine::empty());
@@ -250,7 +292,7 @@ impl Tracker {
     /// every bus, the voltages are in [`Report::voltages`].
     pub fn revise(&mut self, at_ms: u64) -> Report {
         let closed = self.closed_at(at_ms);
-        let mut engine = Engine::new(&self.model, &self.points, &closed);
+        let mut engine = self.blank(&closed);
         let held_out = self.held_out.clone();
         let mut report = self.run(&mut engine, at_ms, false);
         self.held_out = held_out;

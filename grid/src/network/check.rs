@@ -22,7 +22,9 @@ mod lines;
 mod references;
 mod sensors;
 mod transformers;
+mod twice;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::network::Branch;
@@ -33,11 +35,12 @@ use crate::network::Network;
 use crate::network::Parameters;
 
 pub use self::sensors::check_measurements;
+pub use self::twice::twice;
 
 /// How bad a fault is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// No solver can live with it.
+    /// No solver can live with it, or its answer would be of nothing or name nothing.
     Fatal,
     /// It can be solved and is probably not what is meant.
     Warning,
@@ -59,7 +62,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// True if no solver can live with it.
+    /// True if the network cannot be used with it.
     pub fn is_fatal(&self) -> bool {
         self.severity == Severity::Fatal
     }
@@ -76,20 +79,46 @@ impl fmt::Display for Fault {
 }
 
 /// Everything that is wrong with a network, the worst first, then in the order of its elements.
+///
+/// Two are fatal that [`Model::new`](crate::model::Model::new) can live with and whoever asked
+/// cannot: identifiers that stand twice, and that nothing is fed at all.
 pub fn check(network: &Network) -> Vec<Fault> {
+    check_but_for(network, &BTreeSet::new())
+}
+
+/// As [`check`], but judges nothing by the nominal voltages of the buses at these positions: they
+/// are placeholders, and so are the ohms and amperes that follow from them.
+pub fn check_but_for(network: &Network, placeholders: &BTreeSet<usize>) -> Vec<Fault> {
     let mut found = Faults::default();
     references::check(network, &mut found);
     values(network, &mut found);
     let sound = !found.0.iter().any(Fault::is_fatal);
-    lines::check(network, &mut found);
-    transformers::check_looks(network, &mut found);
-    injections::check_looks(network, &mut found);
+    twice::check(network, &mut found);
+    if placeholders.is_empty() {
+        looks(network, &mut found);
+    } else {
+        // No comparison with what is not a number finds anything.
+        let mut judged = network.clone();
+        for (_, bus) in
+            judged.buses.iter_mut().enumerate().filter(|(at, _)| placeholders.contains(at))
+        {
+            bus.nominal_kv = f64::NAN;
+        }
+        looks(&judged, &mut found);
+    }
     sensors::check(network, &mut found);
     if sound {
         islands::check(network, &mut found);
     }
     found.0.sort_by_key(|fault| fault.severity);
     found.0
+}
+
+/// Whether the numbers look like those of a grid.
+fn looks(network: &Network, found: &mut Faults) {
+    lines::check(network, found);
+    transformers::check_looks(network, found);
+    injections::check_looks(network, found);
 }
 
 /// What no solver can live with: references to what is not there, and impossible numbers.

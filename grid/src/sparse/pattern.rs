@@ -14,16 +14,15 @@
 //! the 9,241 of a European transmission network.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
+
+use crate::sparse::layout::Layout;
 
 /// The pattern of a structurally symmetric matrix with its fill.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern {
-    /// Where each node went.
-    place: Vec<u32>,
-    /// Which node is at a place.
-    node: Vec<u32>,
+    pub(super) layout: Layout,
     pub(super) row_start: Vec<u32>,
-    pub(super) column: Vec<u32>,
     pub(super) diagonal: Vec<u32>,
     /// For each place, then each entry right of its diagonal: the entry mirrored below it.
     pub(super) mirror: Vec<u32>,
@@ -49,10 +48,8 @@ impl Pattern {
             place[v as usize] = at as u32;
         }
         let mut pattern = Pattern {
-            place,
-            node,
+            layout: Layout { place, node, column: Vec::new() },
             row_start: Vec::new(),
-            column: Vec::new(),
             diagonal: Vec::new(),
             mirror: Vec::new(),
             mirror_start: Vec::new(),
@@ -64,38 +61,10 @@ impl Pattern {
         pattern
     }
 
-    /// How many rows of blocks there are.
-    pub fn rows(&self) -> usize {
-        self.place.len()
-    }
-
-    /// How many blocks there are, fill included.
-    pub fn blocks(&self) -> usize {
-        self.column.len()
-    }
-
-    /// The row and column of a node.
-    #[inline]
-    pub fn place(&self, node: usize) -> usize {
-        self.place[node] as usize
-    }
-
-    /// The node of a row.
-    #[inline]
-    pub fn node(&self, place: usize) -> usize {
-        self.node[place] as usize
-    }
-
     /// The entries of a row, as a range of blocks.
     #[inline]
     pub fn row(&self, place: usize) -> std::ops::Range<usize> {
         self.row_start[place] as usize..self.row_start[place + 1] as usize
-    }
-
-    /// The column of a block.
-    #[inline]
-    pub fn column(&self, block: usize) -> usize {
-        self.column[block] as usize
     }
 
     /// The diagonal block of a row.
@@ -115,16 +84,12 @@ impl Pattern {
 
     /// The block of two nodes, if it is in the pattern.
     pub fn block(&self, row: usize, column: usize) -> Option<usize> {
-        let (row, column) = (self.place(row), self.place[column]);
-        let range = self.row(row);
-        let first = range.start;
-        self.column[range].binary_search(&column).ok().map(|at| first + at)
+        self.find(self.row(self.place(row)), self.place(column))
     }
 
     fn at(&self, row: u32, column: u32) -> u32 {
-        let range = self.row(row as usize);
-        let found = self.column[range.clone()].binary_search(&column);
-        range.start as u32 + found.expect("the fill holds every product") as u32
+        let found = self.find(self.row(row as usize), column as usize);
+        found.expect("the fill holds every product") as u32
     }
 
     fn fill_rows(&mut self, later: &[BTreeSet<u32>]) {
@@ -142,7 +107,7 @@ impl Pattern {
             row.sort_unstable();
             let own = row.binary_search(&(at as u32)).expect("a row holds its diagonal");
             self.diagonal.push((self.column.len() + own) as u32);
-            self.column.extend(row);
+            self.layout.column.extend(row);
             self.row_start.push(self.column.len() as u32);
         }
     }
@@ -163,6 +128,14 @@ impl Pattern {
             self.mirror_start.push(self.mirror.len() as u32);
             self.target_start.push(self.target.len() as u32);
         }
+    }
+}
+
+impl Deref for Pattern {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.layout
     }
 }
 

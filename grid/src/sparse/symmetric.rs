@@ -8,9 +8,12 @@
 //! After [`Symmetric::factor`] the diagonal holds the inverses of the pivot blocks and everything
 //! right of it `W`.
 
+use std::ops::Deref;
+
 use crate::sparse::Block;
 use crate::sparse::Pattern;
 use crate::sparse::Weakest;
+use crate::sparse::layout::Layout;
 
 /// A square of doubles.
 pub type Square<const B: usize> = [[f64; B]; B];
@@ -18,11 +21,9 @@ pub type Square<const B: usize> = [[f64; B]; B];
 /// The upper triangle of a [`Pattern`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Symmetric {
-    place: Vec<u32>,
-    node: Vec<u32>,
+    layout: Layout,
     /// The first block of each row, which is its diagonal.
     start: Vec<u32>,
-    column: Vec<u32>,
     /// For each row, the pairs of its entries right of the diagonal, the second not before the
     /// first: where their product is taken off.
     target: Vec<u32>,
@@ -33,17 +34,18 @@ impl Symmetric {
     /// The upper triangle of a pattern.
     pub fn new(pattern: &Pattern) -> Symmetric {
         let rows = pattern.rows();
+        let Layout { place, node, .. } = &pattern.layout;
+        let column = Vec::with_capacity((pattern.blocks() + rows) / 2);
         let mut upper = Symmetric {
-            place: (0..rows).map(|node| pattern.place(node) as u32).collect(),
-            node: (0..rows).map(|place| pattern.node(place) as u32).collect(),
+            layout: Layout { place: place.clone(), node: node.clone(), column },
             start: vec![0],
-            column: Vec::with_capacity((pattern.blocks() + rows) / 2),
             target: Vec::new(),
             target_start: vec![0],
         };
         for at in 0..rows {
-            upper.column.extend(&pattern.column[pattern.diagonal(at)..pattern.row(at).end]);
-            upper.start.push(upper.column.len() as u32);
+            let row = pattern.diagonal(at)..pattern.row(at).end;
+            upper.layout.column.extend(&pattern.layout.column[row]);
+            upper.start.push(upper.blocks() as u32);
         }
         for at in 0..rows {
             let right = pattern.diagonal(at) + 1..pattern.row(at).end;
@@ -61,28 +63,6 @@ impl Symmetric {
         upper
     }
 
-    /// How many rows of blocks there are.
-    pub fn rows(&self) -> usize {
-        self.place.len()
-    }
-
-    /// How many blocks are kept, fill included.
-    pub fn blocks(&self) -> usize {
-        self.column.len()
-    }
-
-    /// The row and column of a node.
-    #[inline]
-    pub fn place(&self, node: usize) -> usize {
-        self.place[node] as usize
-    }
-
-    /// The node of a row.
-    #[inline]
-    pub fn node(&self, place: usize) -> usize {
-        self.node[place] as usize
-    }
-
     /// The diagonal block of a row.
     #[inline]
     pub fn diagonal(&self, place: usize) -> usize {
@@ -95,17 +75,9 @@ impl Symmetric {
         self.start[place] as usize + 1..self.start[place + 1] as usize
     }
 
-    /// The column of a block.
-    #[inline]
-    pub fn column(&self, block: usize) -> usize {
-        self.column[block] as usize
-    }
-
     /// The block of two *places*, the first not after the second, if it is in the pattern.
     pub fn block(&self, row: usize, column: usize) -> Option<usize> {
-        let range = self.diagonal(row)..self.right(row).end;
-        let first = range.start;
-        self.column[range].binary_search(&(column as u32)).ok().map(|at| first + at)
+        self.find(self.diagonal(row)..self.right(row).end, column)
     }
 
     /// Where the product of the `i`-th and later entries right of a row's diagonal are taken off,
@@ -170,6 +142,14 @@ impl Symmetric {
             }
             x[at] = own;
         }
+    }
+}
+
+impl Deref for Symmetric {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.layout
     }
 }
 

@@ -6,3 +6,4 @@ mod laws;
 pub(crate) mod sets;
 mod speed;
 pub(crate) mod unbalanced;
+mod units;

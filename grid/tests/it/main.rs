@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
+mod accuracy;
 mod bad_data;
 mod batch;
+mod document;
 mod estimation;
 mod kerber_dorfnetz;
 mod library;

@@ -135,6 +135,62 @@ fn check_script(case: &str, script: &str, more: &str, [truth_file, magnitude]: [
     assert!(off < 1e-6, "off by {off} pu");
 }
 
+/// A feeder with its solution and the truth it is held against.
+pub(crate) struct Solved {
+    pub(crate) name: &'static str,
+    pub(crate) from: &'static str,
+    pub(crate) solver: Solver,
+    pub(crate) truth: BTreeMap<String, Complex>,
+    /// How often controls moved; nothing where they stand as the file has them.
+    pub(crate) moves: Option<usize>,
+}
+
+/// All feeders that have a truth, in order; nothing in the place of those that are not there.
+pub(crate) fn solved_feeders() -> Vec<Option<Solved>> {
+    let matrices = |name: &'static str| {
+        let folder = data(name)?;
+        let network = cases::elements::read_folder(&folder).unwrap().network;
+        let mut solver = Solver::new(network, Settings::default());
+        assert!(solver.solve().is_solved());
+        let truth = truth(&folder.join("answers/truth_nodes.csv"), "vm_volt");
+        Some(Solved { name, from: "matrices", solver, truth, moves: None })
+    };
+    let script = |name: &'static str, file: &str, more: &str, [path, magnitude]: [&str; 2]| {
+        let folder = data(name)?;
+        let network = cases::opendss::read_with(&folder.join(file), more).unwrap().network;
+        let mut solver = Solver::new(network, Settings::default());
+        let moves = Some(solver.settle(100).moves);
+        let truth = truth(&folder.join(path), magnitude);
+        Some(Solved { name, from: "script", solver, truth, moves })
+    };
+    let here = |name: &'static str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases/tests/opendss");
+        let network = cases::opendss::read(&folder.join(format!("{name}.dss"))).unwrap().network;
+        let mut solver = Solver::new(network, Settings::default());
+        let moves = Some(solver.settle(100).moves);
+        let text = std::fs::read_to_string(folder.join(format!("{name}.nodes.csv"))).unwrap();
+        let row = |line: &str| {
+            let cells: Vec<&str> = line.split(',').collect();
+            let number = |at: usize| cells[at].parse::<f64>().unwrap();
+            (cells[0].to_owned(), Complex::new(number(1), number(2)))
+        };
+        let truth = text.lines().skip(1).map(row).collect();
+        Some(Solved { name, from: "script", solver, truth, moves })
+    };
+    vec![
+        matrices("ieee13_unbal"),
+        matrices("ieee37_unbal"),
+        script("ieee13_unbal", "original/IEEE13Nodeckt.dss", "", DEFAULT_LIMITS),
+        script("ieee37_unbal", "original/ieee37.dss", "", DEFAULT_LIMITS),
+        script("opendss/ieee123", "IEEE123Master.dss", ONE_TAP_A_STEP, FEEDER),
+        script("opendss/ieee8500", "Master-unbal.dss", "", FEEDER),
+        here("four_wire"),
+        here("floating_delta"),
+        here("split_phase"),
+        here("controls"),
+    ]
+}
+
 /// The 123 node feeder is published with one tap a step, the head first.
 const ONE_TAP_A_STEP: &str = "
     batchedit regcontrol..* maxtapchange=1 delay=30

@@ -33,6 +33,9 @@ pub(super) struct Numbers {
     /// Value, sigma, and whether it counts.
     rows: Vec<(f64, f64, bool)>,
     factor_sigma: Vec<f64>,
+    /// Stated over estimated ratios, and those that the factor has.
+    ratios: Vec<f64>,
+    factor_ratios: Vec<f64>,
 }
 
 /// Slots on rows, and the estimator that solves them.
@@ -48,6 +51,8 @@ pub(super) struct Engine {
     pub factor_sigma: Vec<f64>,
     /// The state that the factor belongs to.
     factor_state: Vec<[f64; 7]>,
+    /// The free ratios that it belongs to.
+    factor_ratios: Vec<f64>,
     /// True once there is a state to track from.
     pub started: bool,
     /// True while the factor is that of the present state and rows.
@@ -65,18 +70,27 @@ impl Engine {
             estimator: None,
             factor_sigma: Vec::new(),
             factor_state: Vec::new(),
+            factor_ratios: Vec::new(),
             started: false,
             settled: false,
             deviations: Vec::new(),
         }
     }
 
-    pub(super) fn new(model: &Model, points: &[Point], closed: &[bool]) -> Engine {
+    pub(super) fn new(
+        model: &Model,
+        points: &[Point],
+        closed: &[bool],
+        free_ratios: &[(usize, Option<f64>)],
+    ) -> Engine {
         let topology = Topology::with_positions(model, closed);
         let slots = Slot::all(model, points);
         let measurements: Vec<Measurement> =
             slots.iter().map(|slot| placeholder(slot, points)).collect();
         let mut estimator = Estimator::new(model, &topology, &measurements);
+        for &(branch, told) in free_ratios {
+            estimator.free_ratio(model, &topology, branch, told);
+        }
         for row in 0..estimator.rows().len() {
             estimator.set_active(row, false);
         }
@@ -87,6 +101,7 @@ impl Engine {
             estimator: Some(estimator),
             factor_sigma: vec![0.0; rows],
             factor_state: Vec::new(),
+            factor_ratios: Vec::new(),
             started: false,
             settled: false,
             deviations: Vec::new(),
@@ -168,6 +183,7 @@ impl Engine {
         self.factor_sigma.clear();
         self.factor_sigma.extend(sigmas);
         self.factor_state = estimator.state();
+        self.factor_ratios = estimator.ratios();
         estimator.residual_variances();
         self.deviations.clear();
         self.settled = true;
@@ -183,14 +199,22 @@ impl Engine {
             factor_state: self.factor_state.clone(),
             rows: rows.map(|row| (row.value, row.sigma, row.active)).collect(),
             factor_sigma: self.factor_sigma.clone(),
+            ratios: estimator.ratios(),
+            factor_ratios: self.factor_ratios.clone(),
         }
     }
 
     /// An engine as it was saved.
-    pub(super) fn restore(model: &Model, points: &[Point], numbers: &Numbers) -> Option<Engine> {
-        let switches = numbers.closed.len() == model.switches.len();
-        let mut engine =
-            Engine::new(model, points, if switches { &numbers.closed } else { return None });
+    pub(super) fn restore(
+        model: &Model,
+        points: &[Point],
+        free_ratios: &[(usize, Option<f64>)],
+        numbers: &Numbers,
+    ) -> Option<Engine> {
+        if numbers.closed.len() != model.switches.len() {
+            return None;
+        }
+        let mut engine = Engine::new(model, points, &numbers.closed, free_ratios);
         let estimator = engine.estimator.as_mut()?;
         let counts = [numbers.rows.len(), numbers.factor_sigma.len()];
         if counts != [estimator.rows().len(); 2] || numbers.state.len() != estimator.nodes() {
@@ -202,16 +226,21 @@ impl Engine {
             estimator.set_active(number, active);
         }
         estimator.observe();
+        if !estimator.set_ratios(&numbers.ratios) {
+            return None;
+        }
         engine.factor_sigma.clone_from(&numbers.factor_sigma);
         engine.started = numbers.started;
         if numbers.started {
             estimator.set_state(&numbers.factor_state);
+            estimator.set_ratios(&numbers.factor_ratios);
             engine.settle();
             engine.factor_sigma.clone_from(&numbers.factor_sigma);
             let estimator = engine.estimator.as_mut()?;
             for (number, &(value, sigma, _)) in numbers.rows.iter().enumerate() {
                 estimator.reweigh(number, value, sigma);
             }
+            estimator.set_ratios(&numbers.ratios);
             estimator.set_state(&numbers.state);
         }
         Some(engine)
@@ -235,6 +264,10 @@ impl Engine {
         let topology = self.topology.as_ref()?;
         let line = &model.branches[branch];
         let [ff, ft, tf, tt] = topology.two_port(model, branch);
+        // An estimated ratio stands at the from end.
+        let estimator = self.estimator.as_ref();
+        let ratio = estimator.and_then(|of| of.ratio(branch)).map_or(1.0, |of| 1.0 / of.relative);
+        let [ff, ft, tf] = [ff.scale(ratio * ratio), ft.scale(ratio), tf.scale(ratio)];
         let at = |bus: usize, needed: bool| {
             if needed { self.voltage(bus) } else { Some(Complex::ZERO) }
         };

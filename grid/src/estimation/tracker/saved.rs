@@ -63,7 +63,7 @@ impl Tracker {
         if !same || counts != [self.values.len(), self.positions.len(), self.named.len()] {
             return Err(AnotherNetwork);
         }
-        let engine = Engine::restore(&self.model, &self.points, &saved.engine);
+        let engine = Engine::restore(&self.model, &self.points, &self.free_ratios, &saved.engine);
         self.engine = engine.ok_or(AnotherNetwork)?;
         self.values = saved.values.iter().map(|words| History::of(words)).collect();
         self.positions = saved.positions.iter().map(|words| History::of(words)).collect();
@@ -96,6 +96,9 @@ impl Tracker {
         }
         for injection in &self.model.injections {
             hash.add(format!("{} {:?}", injection.bus, injection.holds).as_bytes());
+        }
+        for free in &self.free_ratios {
+            hash.add(format!("{free:?}").as_bytes());
         }
         hash.0
     }

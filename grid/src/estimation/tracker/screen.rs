@@ -269,7 +269,8 @@ impl Tracker {
             let &[(slot, factor)] = row.members.as_slice() else { continue };
             let Some(filling) = fillings[slot] else { continue };
             let Origin::Point(point, said_at) = filling.origin else { continue };
-            if said_at <= last_at || !row.active {
+            // An angle turns with the frequency, all of them together: that is no news of a point.
+            if said_at <= last_at || !row.active || row.what.is_angle() {
                 continue;
             }
             let mut expected = before[number] * factor;
@@ -285,10 +286,7 @@ impl Tracker {
                 let sigma = if *reactive { sigma.im } else { sigma.re };
                 variance = filling.sigma.powi(2) + sigma * sigma;
             }
-            let mut off = filling.value - expected;
-            if row.what.is_angle() {
-                off = wrapped(off);
-            }
+            let off = filling.value - expected;
             let deviations = off.abs() / variance.sqrt();
             if deviations > self.settings.innovation {
                 let (value, verdict) = (filling.value, Verdict::Innovation);

@@ -43,7 +43,7 @@ fn check_dead(network: &Network, model: &Model, topology: &Topology, found: &mut
     let buses = network.buses.iter().filter(|bus| bus.in_service).count();
     if dead.values().map(Vec::len).sum::<usize>() == buses && buses > 0 {
         let hint = "a source with a voltage and an angle is needed: an external grid";
-        found.warn("network", "has no source: nothing in it is fed".to_owned(), hint);
+        found.fatal("network", "has no source: nothing in it is fed".to_owned(), hint);
         return;
     }
     if dead.len() > ISLANDS_TOLD {

@@ -1,6 +1,4 @@
-//! References to elements that are not there, and identifiers that stand twice.
-
-use std::collections::BTreeMap;
+//! References to elements that are not there.
 
 use super::Faults;
 use super::branch_name;
@@ -36,7 +34,6 @@ pub(super) fn check(network: &Network, found: &mut Faults) {
     }
     check_switches(network, found);
     check_sensors(network, found);
-    check_twice(network, found);
 }
 
 fn check_switches(network: &Network, found: &mut Faults) {
@@ -71,30 +68,6 @@ fn check_sensors(network: &Network, found: &mut Faults) {
             let problem = format!("measures at {kind} number {number}, and there are {there}");
             let element = named("sensor", &sensor.id, &sensor.name);
             found.warn(&element, problem, "what it measures was removed or never read");
-        }
-    }
-}
-
-/// Identifiers that stand twice in a table: nothing can refer to them.
-fn check_twice(network: &Network, found: &mut Faults) {
-    let tables: [(&str, Vec<&String>); 7] = [
-        ("bus", network.buses.iter().map(|bus| &bus.id).collect()),
-        ("branch", network.branches.iter().map(|branch| &branch.id).collect()),
-        ("three-winding transformer", network.three_winding.iter().map(|t| &t.id).collect()),
-        ("shunt", network.shunts.iter().map(|shunt| &shunt.id).collect()),
-        ("switch", network.switches.iter().map(|switch| &switch.id).collect()),
-        ("injection", network.injections.iter().map(|injection| &injection.id).collect()),
-        ("sensor", network.sensors.iter().map(|sensor| &sensor.id).collect()),
-    ];
-    for (kind, ids) in tables {
-        let mut times: BTreeMap<&String, usize> = BTreeMap::new();
-        for id in ids {
-            *times.entry(id).or_default() += 1;
-        }
-        for (id, count) in times.into_iter().filter(|(_, count)| *count > 1) {
-            let problem = format!("stands {count} times");
-            let hint = "measurements and switch positions cannot tell them apart";
-            found.warn(&named(kind, id, ""), problem, hint);
         }
     }
 }

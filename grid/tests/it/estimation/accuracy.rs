@@ -3,8 +3,6 @@
 //! Run with `UPDATE_EXPECT=1` to write the table anew. Sets that are not there are not compared.
 
 use std::fmt::Write;
-use std::path::Path;
-use std::path::PathBuf;
 
 use cases::folder::answers;
 use grid::estimation::Settings;
@@ -13,9 +11,8 @@ use super::sets::BALANCED;
 use super::sets::Set;
 use super::sets::folder_of;
 use super::sets::sets;
+use crate::document;
 
-const BEGIN: &str = "<!-- estimation accuracy: begin -->";
-const END: &str = "<!-- estimation accuracy: end -->";
 const HEAD: &str = "\
 | case | scenario | set | rows | dof | J | rms V % | worst V % | at | worst angle mrad |
 |---|---|---|--:|--:|--:|--:|--:|---|--:|
@@ -79,10 +76,6 @@ fn line(set: &Set) -> (String, f64) {
     (text, errors.rms_percent)
 }
 
-fn document() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/physics.md")
-}
-
 #[test]
 fn table_of_errors_is_as_documented() {
     let present: Vec<&str> =
@@ -98,20 +91,13 @@ fn table_of_errors_is_as_documented() {
         }
     }
     assert!(above <= ABOVE, "{above} of {count} sets have an rms error of {TARGET} % or more");
-    let document = std::fs::read_to_string(document()).unwrap();
-    let (before, rest) = document.split_once(BEGIN).unwrap();
-    let (written, after) = rest.split_once(END).unwrap();
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        assert_eq!(present.len(), BALANCED.len(), "the table needs all cases");
-        let anew = format!("{before}{BEGIN}\n\n{table}\n{END}{after}");
-        std::fs::write(self::document(), anew).unwrap();
-        return;
-    }
+    let whole = present.len() == BALANCED.len();
+    let written = document::table("estimation accuracy", &table, whole);
     let of_present = |line: &&str| {
         let case = line.trim_start_matches("| ").split(' ').next().unwrap_or_default();
         !BALANCED.contains(&case) || present.contains(&case)
     };
     let written: String =
-        written.trim().lines().filter(of_present).flat_map(|line| [line, "\n"]).collect();
+        written.lines().filter(of_present).flat_map(|line| [line, "\n"]).collect();
     assert_eq!(written, table, "run with UPDATE_EXPECT=1 to write docs/physics.md anew");
 }

@@ -475,3 +475,33 @@ fn a_ratio_that_is_told_exactly_stays() {
     let mut estimator = check_ratio(1.03, Some(1e-9));
     assert!(estimator.objective() > 1.0);
 }
+
+/// One voltmeter tells the bus it stands at, and no other, also where neighbours inject nothing:
+/// their balances hang on buses that nobody sees.
+#[track_caller]
+fn check_one_voltmeter(case: &str, plan: &str) {
+    let mut set = set(case, "base", plan);
+    set.measurements.retain(|of| of.quantity == Quantity::VoltageMagnitude);
+    set.measurements.truncate(1);
+    let (own, value) = (set.measurements[0].target, set.measurements[0].value);
+    let mut estimator = set.estimator();
+    let outcome = estimator.solve(&Settings::default());
+    assert!(outcome.is_solved(), "{case}: {outcome:?}");
+    for bus in 0..set.network.buses.len() {
+        let there = set.topology.node(bus);
+        let Target::Bus(metered) = own else { panic!("{own:?}") };
+        let expected = (there == set.topology.node(metered.0)).then_some(value);
+        let seen = estimator.voltage(bus).map(|v| v.abs());
+        let same = seen.is_some() == expected.is_some();
+        let near = (seen.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-9;
+        assert!(same && near, "{case}, bus {bus}: {seen:?} {expected:?}");
+    }
+}
+
+#[test]
+fn one_voltmeter_alone_tells_its_own_bus() {
+    check_one_voltmeter("ieee14", "scada_s1");
+    check_one_voltmeter("ieee57", "scada_s1");
+    check_one_voltmeter("cigre_mv", "meters_s1");
+    check_one_voltmeter("case33bw", "meters_s1");
+}
