@@ -1,11 +1,11 @@
 //! Estimates the state of each feeder at every tick: voltages, flows, what is wrong, what is blind.
 //!
-//! From the reference tables comes the network, from the point map what each sensor and meter says
-//! about it. A tick takes each point's latest value; a value that is not renewed loses weight with
-//! its age, and past `stale_after_ms` it counts no more. What is then known of a load is its
-//! forecast, or its share of what the head measures, with a standard deviation of its own
-//! ([`stand_in`]). The arithmetic is [`grid::estimation`]'s; [`adapter`] is all that knows its
-//! names.
+//! From the reference tables or a file ([`networks`]) comes the network, from the point map what
+//! each sensor, meter and phasor measurement unit says about it. A tick takes each point's latest
+//! value; a value that is not renewed loses weight with its age, and past `stale_after_ms` it
+//! counts no more. What is then known of a load is its forecast, or its share of what the head
+//! measures, with a standard deviation of its own ([`stand_in`]). The arithmetic is
+//! [`grid::estimation`]'s; [`adapter`] is all that knows its names.
 //!
 //! # Time
 //!
@@ -22,15 +22,28 @@
 //!
 //! # Bounds
 //!
-//! Of each feeder that was ever named: the values and switch moves of `estimate_history_ticks`
-//! ticks and one more, with the last word of each point and switch before, however old, also of
+//! Of each feeder that was ever named: the values and switch moves of `estimate_reach_ms` and
+//! one tick more, with the last word of each point and switch before, however old, also of
 //! those that are gone from the tables; the voltages that were said of those ticks; forecasts of
 //! hours that ended less than an hour before the history begins, as far ahead as they reach; a row
 //! an element, and one a bus and tick that was corrected. The estimator keeps the values of the
 //! same time once more. So it is without points and without a plan, too.
 //!
-//! What is older than the history is not corrected, nor what `point_values` does not hold any more:
-//! it reaches back two minutes. At most `estimate_late_ticks` past ticks are estimated at one tick.
+//! What is older than the history is not corrected; `point_values` reaches back as far. At most
+//! `estimate_late_ticks` past ticks are estimated at one tick.
+//!
+//! # What is wrong
+//!
+//! A value that its instrument or element cannot have is not told the estimator at all; one that
+//! the others contradict is left out; where several do not fit, or something lives where the
+//! switches leave nothing alive, a switch may be the reason, and is looked for. Each has a row or
+//! an alarm.
+//!
+//! # Phasors
+//!
+//! The angle of a frame is turned on to the end of its tick by the frequency that came with it, so
+//! that frames of one tick are of one instant. While any angle is measured in an island, its angles
+//! are absolute; else they are against its source.
 //!
 //! # Changes of the tables
 //!
@@ -44,6 +57,7 @@
 //! decide still read measurements.
 
 pub mod adapter;
+pub mod networks;
 pub mod plan;
 
 pub mod history;

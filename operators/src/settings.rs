@@ -7,6 +7,18 @@ use schemas::time::HOUR_MS;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::estimate::networks::Networks;
+
+/// How far back late values correct estimates unless told otherwise: a quarter of an hour, what a
+/// meter that missed one poll is late.
+pub const REACH_MS: u64 = HOUR_MS / 4;
+
+/// The most ticks that may still be corrected: the estimator keeps so many words of a point and no
+/// more, with some to spare for those that are not of this tick yet.
+pub const REACH_TICKS_MAX: u64 = 4_000;
+
+const _: () = assert!(REACH_TICKS_MAX < grid::estimation::tracker::WORDS_MAX as u64);
+
 /// The settings of all agents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -67,9 +79,10 @@ pub struct Settings {
 
     /// Nominal frequency of the network in Hz: what capacitances become susceptances by.
     pub frequency_hz: f64,
-    /// Past ticks whose estimate a late value still corrects. Greater: more memory, and no use
-    /// beyond what the view `point_values` holds of the past.
-    pub estimate_history_ticks: u64,
+    /// How far back a late value still corrects what was estimated, in milliseconds: values of a
+    /// point, voltages of a bus and rows of the view `point_values` are kept for as long. Greater:
+    /// more memory, in proportion; at most [`REACH_TICKS_MAX`] ticks.
+    pub estimate_reach_ms: u64,
     /// Past ticks of a feeder that are estimated anew at one tick, the oldest first; the others
     /// wait. It bounds what a burst of late values costs a tick.
     pub estimate_late_ticks: u64,
@@ -81,8 +94,16 @@ pub struct Settings {
     /// Ticks after which an alarm about a point clears that is believed again; for that it must
     /// have agreed for some ticks.
     pub estimate_clear_ticks: u64,
+    /// Ticks for which evidence against a switch must stand before switches are asked: telemetry
+    /// may be seconds behind the power. 0 never asks.
+    pub estimate_topology_ticks: u64,
     /// Reactive power of a load as a share of its active power, where nothing measures either.
     pub estimate_kvar_per_kw: f64,
+
+    /// Networks that came from a file, by the feeder they stand for. No number, but a change of one
+    /// is a change of answers like any other; it is not said among the settings.
+    #[serde(skip_serializing_if = "Networks::is_empty")]
+    pub networks: Networks,
 }
 
 impl Default for Settings {
@@ -107,17 +128,30 @@ impl Default for Settings {
             overload_hysteresis_share: 0.02,
             issue_every_ms: HOUR_MS / 4,
             frequency_hz: 50.0,
-            estimate_history_ticks: 24,
+            estimate_reach_ms: REACH_MS,
             estimate_late_ticks: 4,
             estimate_move_pu: 2e-4,
             estimate_move_kw: 0.2,
             estimate_clear_ticks: 1,
+            estimate_topology_ticks: 2,
             estimate_kvar_per_kw: 0.2,
+            networks: Networks::default(),
         }
     }
 }
 
 impl Settings {
+    /// The defaults for a tick of this length.
+    pub fn of_step(step_ms: u64) -> Settings {
+        let estimate_reach_ms = REACH_MS.min(step_ms.saturating_mul(REACH_TICKS_MAX));
+        Settings { step_ms, estimate_reach_ms, ..Settings::default() }
+    }
+
+    /// Past ticks whose estimate a late value still corrects.
+    pub fn reach_ticks(&self) -> u64 {
+        self.estimate_reach_ms / self.step_ms.max(1)
+    }
+
     /// What contradicts itself, all at once; empty if nothing does.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -155,6 +189,11 @@ impl Settings {
             "issue_every_ms must lie between 1 and an hour: the forecast's points are hourly",
         );
         need(self.frequency_hz.is_finite() && self.frequency_hz > 0.0, "frequency_hz is positive");
+        let reach = format!(
+            "estimate_reach_ms must be at most {REACH_TICKS_MAX} ticks of the step: each \
+             point keeps as many values"
+        );
+        need(self.reach_ticks() <= REACH_TICKS_MAX, &reach);
         need(
             self.estimate_late_ticks > 0 && self.estimate_clear_ticks > 0,
             "estimate_late_ticks and estimate_clear_ticks must be positive",

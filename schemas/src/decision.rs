@@ -42,9 +42,9 @@ relation! {
         /// The tick that saw it.
         pub tick_at: Timestamp = EXAMPLE_AT.plus(5_000),
         /// `voltage-low`, `voltage-high`, `feeder-overload`, `stale-sensor`, `bad-data`,
-        /// `command-refused`.
+        /// `topology-error`, `command-refused`.
         pub kind: String = "feeder-overload",
-        /// The bus, feeder, sensor or command it is about.
+        /// The bus, feeder, sensor, switch or command it is about.
         pub subject: String = "feeder-1",
         /// The feeder it lies in.
         pub feeder_id: String = "feeder-1",
@@ -92,7 +92,11 @@ relation! {
 /// The kind of alarm that the guard raises.
 pub const COMMAND_REFUSED: &str = "command-refused";
 
-/// The kind of alarm that the estimator raises, about a point; all others are detect's.
+/// The kind of alarm that the estimator raises about a switch that does not stand where it is said
+/// to.
+pub const TOPOLOGY_ERROR: &str = "topology-error";
+
+/// The kind of alarm that it raises about a point; all others are detect's.
 pub const BAD_DATA: &str = "bad-data";
 
 /// The tables of decisions, in name order.

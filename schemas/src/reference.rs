@@ -149,18 +149,20 @@ relation! {
     /// An injection into a bus is positive, a flow from the bus into the branch is; a meter's value
     /// and a head's are of the other sign, which `scale` turns.
     pub struct Point in "points" {
-        /// The name under which its values come: a sensor's or a meter's.
+        /// The name under which its values come: a sensor's, a meter's, a phasor measurement unit's
+        /// (of its angle, with `/angle` behind it).
         pub point_id: String = "head-active-power",
         /// The feeder that it helps to estimate.
         pub feeder_id: String = "feeder-1",
-        /// What `element_id` names: `bus`, `branch` (or transformer), or `meter`, which is what is
-        /// connected behind it.
+        /// What `element_id` names: `bus`, `branch` (or transformer), `meter`, which is what is
+        /// connected behind it, or, of a network file, `injection` or `switch`.
         pub element: String = "branch",
         /// The element.
         pub element_id: String = "transformer-1",
         /// Of a branch, the end: `from` (of a transformer, its high-voltage side) or `to`.
         pub side: Option<String> = "to".to_owned(),
-        /// `voltage_pu`, `active_power_kw`, `reactive_power_kvar` or `current_a`.
+        /// `voltage_pu`, `active_power_kw`, `reactive_power_kvar`, `current_a`, `voltage_angle_rad`
+        /// or `current_angle_rad`; of a switch `position`, 1 where closed.
         pub quantity: String = "active_power_kw",
         /// What a value is multiplied by to become that quantity; its sign is part of it.
         pub scale: f64 = -1.0,
@@ -174,6 +176,14 @@ relation! {
         pub averaged_over_ms: i64 = 0,
         /// The age at which a value no longer counts, in milliseconds.
         pub stale_after_ms: i64 = 30_000,
+        /// Standard deviation as a share of the value, where that is more than `sigma`; NULL for
+        /// none.
+        pub sigma_share: Option<f64> = None,
+        /// The least value that its instrument or element can have, in the quantity's unit: what
+        /// lies below is implausible and does not count. NULL for any.
+        pub value_min: Option<f64> = -500.0,
+        /// The greatest value, in the same way.
+        pub value_max: Option<f64> = 500.0,
     }
 }
 

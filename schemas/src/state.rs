@@ -7,6 +7,10 @@ use crate::relation;
 use crate::relation::EXAMPLE_AT;
 use crate::time::Timestamp;
 
+/// What stands behind the name of a phasor measurement unit in `point_values` and `points` where
+/// its angle is meant; its magnitude has the bare name.
+pub const ANGLE: &str = "/angle";
+
 relation! {
     /// Mean net load of a bus over an hour, without what its battery did.
     pub struct NodeHour in "node_hour" {
@@ -134,5 +138,7 @@ relation! {
         pub value: f64 = 112.4,
         /// Counts corrections of the same value; 0 is the first word.
         pub revision: i64 = 0,
+        /// Of an angle the frequency at that instant in Hz, by which it turns; else NULL.
+        pub frequency_hz: Option<f64> = None,
     }
 }

@@ -312,6 +312,9 @@ fn point(
         drift_per_s,
         averaged_over_ms: 0,
         stale_after_ms: STALE_AFTER_MS,
+        sigma_share: None,
+        value_min: None,
+        value_max: None,
     }
 }
 

@@ -1,13 +1,14 @@
 //! The estimator of [`grid`], as this agent uses it: the one place that knows its names.
 //!
-//! Everything here is per unit of [`BASE_MVA`](super::plan::BASE_MVA) and the buses' nominal
-//! voltages, injections into a bus positive, angles against the source. Instants are ticks: what is
-//! said of a step counts at the tick that ends it.
+//! Everything here is per unit of the model's power base and the buses' nominal voltages,
+//! injections into a bus positive, angles against the source (absolute while one is measured).
+//! Instants are ticks: what is said of a step counts at the tick that ends it.
 
 use grid::Complex;
-use grid::Model;
+use grid::Topology;
 use grid::estimation::Outcome;
 use grid::estimation::statistics::residual_limit;
+use grid::estimation::topology_error;
 use grid::estimation::tracker::Point;
 use grid::estimation::tracker::Report;
 use grid::estimation::tracker::Saved;
@@ -15,7 +16,9 @@ use grid::estimation::tracker::Settings;
 use grid::estimation::tracker::StandIn;
 use grid::estimation::tracker::Tracker;
 use grid::estimation::tracker::Verdict;
+use grid::measurement::Measurement;
 
+use super::plan::Plan;
 use super::plan::PlannedPoint;
 
 /// What an estimator remembers; see its type for what is promised of it.
@@ -50,6 +53,22 @@ pub struct Estimate {
     pub unobservable: Vec<usize>,
 }
 
+/// Switches of which one, or all, do not stand where they are said to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WrongSwitches {
+    /// Whether it is these; else one of them, and nothing measured tells which.
+    pub named: bool,
+    /// The switches, by their places in the model.
+    pub switches: Vec<usize>,
+    /// What the best of them, moved, lowers the sum of squares by, with what else speaks against
+    /// the stated positions.
+    pub better: f64,
+    /// What that must be at least.
+    pub margin: f64,
+    /// Each in a sentence.
+    pub words: Vec<String>,
+}
+
 /// A point that does not fit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suspect {
@@ -71,19 +90,24 @@ pub struct Suspect {
 }
 
 impl Estimator {
-    /// The estimator of this network and these points; what is older than `history_ms` is not
+    /// The estimator of a plan; what is older than `history_ms` is not
     /// estimated anew.
-    pub fn new(model: Model, points: &[PlannedPoint], history_ms: u64) -> Estimator {
+    pub fn new(plan: &Plan, history_ms: u64) -> Estimator {
+        let Plan { model, points, .. } = plan;
         let points: Vec<Point> = points.iter().map(point).collect();
         let settings = Settings { history_ms, ..Settings::default() };
         let threshold = residual_limit(points.len(), settings.false_alarms);
-        Estimator { tracker: Tracker::new(model, points, settings), threshold }
+        let mut tracker = Tracker::new(model.clone(), points, settings);
+        for &(branch, told) in &plan.free_ratios {
+            tracker.free_ratio(branch, told);
+        }
+        Estimator { tracker, threshold }
     }
 
-    /// Takes what a point says of the step that ends at a tick, also of a past one; of two words of
-    /// one tick the later one stands.
-    pub fn observe(&mut self, point: usize, value_pu: f64, tick_ms: u64) {
-        self.tracker.observe(point, value_pu, tick_ms);
+    /// Takes what a point says of the step that ends at a tick, also of a past one, with its
+    /// standard deviation; of two words of one tick the later one stands.
+    pub fn observe(&mut self, point: usize, (value_pu, sigma_pu): (f64, f64), tick_ms: u64) {
+        self.tracker.observe_within(point, value_pu, sigma_pu, tick_ms);
     }
 
     /// What an injection is thought to be while nothing that is believed measures it, and its
@@ -141,6 +165,49 @@ impl Estimator {
     /// The voltage of a bus; zero where it is dead, nothing where it is not determined.
     pub fn voltage(&self, bus: usize) -> Option<Complex> {
         self.tracker.voltage(bus)
+    }
+
+    /// The ratio of a branch over the one that is stated, with its standard deviation, where it is
+    /// estimated.
+    pub fn ratio(&self, branch: usize) -> Option<(f64, f64)> {
+        self.tracker.ratio(branch).map(|ratio| (ratio.relative, ratio.deviation))
+    }
+
+    /// Where the switches stood at a tick, in the model's order.
+    pub fn closed_at(&self, tick_ms: u64) -> Vec<bool> {
+        self.tracker.closed_at(tick_ms)
+    }
+
+    /// Looks for switches that do not stand where they are said to at a tick; `silent` are buses
+    /// that report nothing though they should. Nothing where the stated positions are as good as
+    /// any.
+    pub fn wrong_switches(
+        &self,
+        plan: &Plan,
+        tick_ms: u64,
+        measurements: &[Measurement],
+        silent: &[usize],
+    ) -> Option<WrongSwitches> {
+        let topology = Topology::with_positions(&plan.model, &self.closed_at(tick_ms));
+        let settings = topology_error::Settings::default();
+        let found =
+            topology_error::suspect(&plan.model, &topology, measurements, silent, &settings);
+        if found.stated_stands {
+            return None;
+        }
+        let alike = match found.culprit() {
+            Some(culprit) => vec![culprit],
+            None => found.alike.iter().collect(),
+        };
+        let better = found.stated.total - alike.first()?.evidence.total;
+        let words: Vec<String> =
+            alike.iter().map(|of| of.describe(&plan.network, measurements)).collect();
+        let switches = alike.iter().flat_map(|of| of.changes.iter().map(|c| c.switches[0]));
+        let mut switches: Vec<usize> = switches.collect();
+        switches.sort_unstable();
+        switches.dedup();
+        let named = found.culprit().is_some();
+        Some(WrongSwitches { named, switches, better, margin: settings.margin, words })
     }
 
     /// Whether a source reaches a bus.

@@ -24,6 +24,7 @@ use super::history::Said;
 use super::history::Span;
 use super::plan::Plan;
 use super::plan::Tables;
+use super::plan::Turn;
 use super::shown::Outs;
 use super::shown::Shown;
 use super::shown::apart;
@@ -33,10 +34,13 @@ use super::stand_in::StandIn;
 use super::stand_in::stand_ins;
 use crate::settings::Settings;
 
+mod absurd;
 mod alarm;
 mod element;
+mod switches;
 
 use self::alarm::Open;
+use self::switches::Doubt;
 
 /// What a feeder is stepped with.
 pub struct Tick<'a> {
@@ -90,6 +94,8 @@ struct Kept {
     shown: Shown,
     /// Alarms that have been raised and not cleared, by point.
     open: BTreeMap<String, Open>,
+    /// Whether switches stand where they are said to.
+    doubt: Doubt,
 }
 
 /// What is saved of a feeder.
@@ -113,7 +119,8 @@ impl FeederState {
 
     /// Takes a value, whose last millisecond is so long after its event time.
     pub fn value(&mut self, at: Timestamp, row: &PointValue, lasts_ms: u64, step_ms: u64) {
-        let said = Said { value: row.value, revision: row.revision };
+        let said =
+            Said { value: row.value, revision: row.revision, frequency_hz: row.frequency_hz };
         let span = self.kept.history.value(&row.point_id, row.measured_at.0, said);
         if span.is_some() {
             self.news.push((row.point_id.clone(), row.measured_at.0));
@@ -135,6 +142,9 @@ impl FeederState {
         let span = self.kept.history.position(switch, since_ms, closed);
         if span.is_some() {
             self.moves.push((switch.to_owned(), since_ms, closed));
+            // What it said next may have been no news so far.
+            let next = self.kept.history.next_position(switch, since_ms);
+            self.moves.extend(next.map(|(at, closed)| (switch.to_owned(), at, closed)));
         }
         self.mark(at, span, step_ms);
     }
@@ -181,6 +191,7 @@ impl FeederState {
                 let shown = &mut kept.shown.observability;
                 out.observability.set(shown, tick.feeder_id.to_owned(), Some(row));
                 kept.clear(|_| false, tick, out);
+                kept.clear_switches(tick, out);
                 kept.forget(tick, out);
                 return;
             }
@@ -188,15 +199,25 @@ impl FeederState {
         running.tell(&kept.history, &news, &moves, tick.settings.step_ms);
         kept.correct(running, tick, out);
         let latest = kept.latest(&running.plan, tick.at.0);
+        let believed = believed(&running.plan, &latest);
         let stand_ins =
-            stand_ins(&running.plan, &latest, &kept.forecasts, tick.at.0, tick.settings);
+            stand_ins(&running.plan, &believed, &kept.forecasts, tick.at.0, tick.settings);
         hand(&running.plan, &mut running.live, &stand_ins);
-        let estimate = running.live.estimate(tick.at.0);
+        let mut estimate = running.live.estimate(tick.at.0);
+        absurd::find(running, &latest, tick, &mut estimate);
         let sigmas = running.live.sigmas(running.plan.buses.len());
         let Running { plan, live } = &**running;
-        let seen = Seen { plan, live, sigmas: &sigmas, latest: &latest };
+        let fresh: Vec<bool> = (plan.points.iter().zip(&latest))
+            .map(|(point, said)| {
+                let counts = |at| point.fresh(at, tick.at.0, tick.settings.step_ms);
+                said.is_some_and(|(at, _)| counts(at))
+            })
+            .collect();
+        let (latest, believed, fresh) = (&latest[..], &believed[..], &fresh[..]);
+        let seen = Seen { plan, live, sigmas: &sigmas, latest, believed, fresh };
         kept.show(&seen, &estimate, &stand_ins, tick, out);
         kept.alarm(&seen, &estimate, tick, out);
+        kept.ask_switches(&seen, &estimate, &stand_ins, tick, out);
         kept.forget(tick, out);
     }
 
@@ -206,6 +227,7 @@ impl FeederState {
         self.news.clear();
         self.moves.clear();
         self.kept.clear(|_| false, tick, out);
+        self.kept.clear_switches(tick, out);
         self.kept.forget(tick, out);
         let shown = &mut self.kept.shown;
         shown.clear(out);
@@ -235,7 +257,12 @@ struct Seen<'a> {
     plan: &'a Plan,
     live: &'a Estimator,
     sigmas: &'a [f64],
+    /// What each point said last, with its event time.
     latest: &'a [Option<(u64, f64)>],
+    /// The same without what cannot be.
+    believed: &'a [Option<(u64, f64)>],
+    /// Whether what each point said last, whatever it is, is of this tick or not stale yet.
+    fresh: &'a [bool],
 }
 
 impl Running {
@@ -254,8 +281,8 @@ impl Running {
             // Of several values of a tick the last one counts, whichever came last.
             let point = &plan.points[place];
             let end = point.tick_of(*at_ms, step_ms).saturating_sub(point.lasts_ms());
-            if let Some((last_at, value)) = history.latest(id, end) {
-                observe(live, plan, place, (last_at, value), step_ms);
+            if let Some(said) = history.latest(id, end) {
+                observe(live, plan, place, said, step_ms);
             }
         }
         for (id, since_ms, closed) in moves {
@@ -287,10 +314,20 @@ impl Running {
     }
 }
 
-/// Tells an estimator what a point said at an instant, in its own unit.
-fn observe(live: &mut Estimator, plan: &Plan, place: usize, (at, value): (u64, f64), step_ms: u64) {
+/// Tells an estimator what a point said at an instant, in its own unit, if that can be.
+fn observe(live: &mut Estimator, plan: &Plan, place: usize, (at, said): (u64, Said), step_ms: u64) {
     let point = &plan.points[place];
-    live.observe(place, value * point.scale * point.unit_pu, point.tick_of(at, step_ms));
+    if point.plausible(said.value) {
+        let turn = Turn { step_ms, nominal_hz: plan.nominal_hz };
+        let value_pu = point.value_pu(&said, at, turn);
+        live.observe(place, (value_pu, point.sigma_of(value_pu)), point.tick_of(at, step_ms));
+    }
+}
+
+/// What each point said last, where that can be.
+fn believed(plan: &Plan, latest: &[Option<(u64, f64)>]) -> Vec<Option<(u64, f64)>> {
+    let points = plan.points.iter().zip(latest);
+    points.map(|(point, said)| said.filter(|(_, value)| point.plausible(*value))).collect()
 }
 
 /// The first tick at which something is so that is so from an instant on.
@@ -302,7 +339,7 @@ fn first_tick(since_ms: u64, step_ms: u64) -> u64 {
 fn hand(plan: &Plan, estimator: &mut Estimator, stand_ins: &[StandIn]) {
     /// A deviation that says nothing, per unit: where one of the two powers is not known.
     const NOTHING: f64 = 1e3;
-    let kw = 1e-3 / super::plan::BASE_MVA;
+    let kw = 1e-3 / plan.model.base_mva;
     for (injection, stand_in) in plan.injections.iter().zip(stand_ins) {
         let (active, reactive) = (stand_in.active_kw, stand_in.reactive_kvar);
         if active.is_none() && reactive.is_none() {
@@ -319,13 +356,14 @@ fn hand(plan: &Plan, estimator: &mut Estimator, stand_ins: &[StandIn]) {
 impl Kept {
     /// Plans the feeder and makes its estimator.
     fn build(&mut self, tick: &Tick<'_>, restored: &mut Option<Memory>, out: &mut Outs) -> Engine {
-        let Settings { frequency_hz, step_ms, estimate_history_ticks, .. } = *tick.settings;
-        let plan = match tick.tables.plan(tick.feeder_id, frequency_hz) {
+        let Settings { frequency_hz, step_ms, .. } = *tick.settings;
+        let file = tick.settings.networks.get(tick.feeder_id);
+        let plan = match tick.tables.plan(tick.feeder_id, file, frequency_hz) {
             Ok(plan) => plan,
             Err(problems) => return Engine::None(problems),
         };
-        let history_ms = (estimate_history_ticks + 1) * step_ms;
-        let live = Estimator::new(plan.model.clone(), &plan.points, history_ms);
+        let history_ms = (tick.settings.reach_ticks() + 1) * step_ms;
+        let live = Estimator::new(&plan, history_ms);
         let mut running = Running { plan, live };
         let goes_on = restored.take().is_some_and(|memory| running.live.restore(&memory));
         if !goes_on {
@@ -343,15 +381,18 @@ impl Kept {
     /// What each point said last, of an interval that had ended before an instant.
     fn latest(&self, plan: &Plan, before_ms: u64) -> Vec<Option<(u64, f64)>> {
         let before = |lasts_ms| before_ms.saturating_sub(lasts_ms);
-        let latest = plan.points.iter();
-        latest.map(|point| self.history.latest(&point.id, before(point.lasts_ms()))).collect()
+        let latest = plan.points.iter().map(|point| {
+            let (at, said) = self.history.latest(&point.id, before(point.lasts_ms()))?;
+            Some((at, said.value))
+        });
+        latest.collect()
     }
 
     /// Estimates past ticks anew, the oldest first.
     fn correct(&mut self, running: &mut Running, tick: &Tick<'_>, out: &mut Outs) {
         for _ in 0..tick.settings.estimate_late_ticks {
             let Some(of) = self.dirty.pop_first() else { break };
-            let latest = self.latest(&running.plan, of);
+            let latest = believed(&running.plan, &self.latest(&running.plan, of));
             let Running { plan, live } = &mut *running;
             let stand_ins = stand_ins(plan, &latest, &self.forecasts, of, tick.settings);
             hand(plan, live, &stand_ins);
@@ -399,7 +440,7 @@ impl Kept {
 
     /// Forgets what can no longer be corrected.
     fn forget(&mut self, tick: &Tick<'_>, out: &mut Outs) {
-        let back_ms = tick.settings.estimate_history_ticks * tick.settings.step_ms;
+        let back_ms = tick.settings.reach_ticks() * tick.settings.step_ms;
         let first = tick.at.0.saturating_sub(back_ms);
         self.given = self.given.split_off(&first);
         self.dirty = self.dirty.split_off(&first);

@@ -70,8 +70,17 @@ impl EstimateKernel {
             self.switched(at, &key);
         }
         for row in changes[VALUES].events::<PointValue>() {
-            let lasts_ms = self.tables.lasts_ms(&(row.feeder_id.clone(), row.point_id.clone()));
+            let key = (row.feeder_id.clone(), row.point_id.clone());
+            let lasts_ms = self.tables.lasts_ms(&key);
             let feeder = self.feeders.entry(row.feeder_id.clone()).or_default();
+            if let Some(inverted) = self.tables.inverted(&key) {
+                // Anything but 0 and 1 is no position: a switch on its way, or a fault.
+                if row.value == 0.0 || row.value == 1.0 {
+                    let stands = ((row.value == 1.0) != inverted, row.measured_at.0);
+                    feeder.position(at, &row.point_id, stands, step_ms);
+                }
+                continue;
+            }
             feeder.value(at, &row, lasts_ms, step_ms);
         }
         for row in changes[FORECASTS].events::<Forecast>() {

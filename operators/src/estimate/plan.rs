@@ -1,4 +1,4 @@
-//! From the reference tables to a network and the points on it.
+//! From the reference tables, or from a network file, to a network and the points on it.
 //!
 //! A feeder's buses, branches and transformers become a network whose source stands where the
 //! feeder begins: at the high-voltage bus of the transformer, or the from bus of the branch, that
@@ -6,13 +6,19 @@
 //! a bus without a meter; every other bus injects nothing, exactly. A switch opens its branch at
 //! the from end.
 //!
+//! Of a feeder whose network came from a file (`from_file`) the tables say the points,
+//! and where its switches stand; everything else is the file's.
+//!
 //! A row that cannot be right (a branch to a bus that is not there, a point on nothing) is left out
 //! and said in words; without a source, or where the network itself is refused, there is no plan.
 //!
 //! **Invariant:** the same rows give the same plan, whatever the order in which they came.
 
+mod from_file;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::f64::consts::TAU;
 
 use grid::BusIndex;
 use grid::Model;
@@ -40,12 +46,23 @@ use schemas::reference::Point;
 use schemas::reference::Transformer;
 use schemas::state::SwitchState;
 
+pub use self::from_file::opens;
+use super::history::NO_NUMBER;
+use super::history::Said;
+use super::networks::Part;
 use crate::kernel::Change;
 use crate::table::InFeeder;
 use crate::table::Table;
 
-/// The power base of every feeder in MVA: of the size of what flows in one.
+/// The power base of every feeder of the tables in MVA: of the size of what flows in one. A file
+/// has its own.
 pub const BASE_MVA: f64 = 0.1;
+
+/// What a voltage can be per unit where a point does not say: far beyond what any grid stands.
+const VOLTAGE_PU: (f64, f64) = (0.1, 2.0);
+
+/// What a point is of that says where a switch stands.
+const SWITCH: &str = "switch";
 
 /// The position of a switch that is open; any other counts as closed.
 const OPEN: &str = "open";
@@ -64,7 +81,9 @@ pub struct Tables {
 
 /// What a feeder is made of, and how its elements are called.
 pub struct Plan {
-    /// The network per unit; buses, then branches and behind them transformers, in these orders.
+    /// The network, for words about it.
+    pub network: network::Network,
+    /// The same per unit; buses, then branches and behind them transformers, in these orders.
     pub model: Model,
     /// The buses' names; behind the feeder's own those of other feeders that feed its transformers.
     pub buses: Vec<String>,
@@ -72,15 +91,21 @@ pub struct Plan {
     pub own_buses: usize,
     /// The branches' and transformers' names.
     pub branches: Vec<String>,
-    /// The switches' names, each with the branch it opens.
+    /// The switches' names, each with what it opens, in the model's order.
     pub switches: Vec<(String, String)>,
+    /// Nominal frequency in Hz.
+    pub nominal_hz: f64,
+    /// Branches whose ratio is unknown, each with the relative standard deviation of the stated
+    /// one, where it is believed.
+    pub free_ratios: Vec<(usize, Option<f64>)>,
     /// What draws or injects, without the source.
     pub injections: Vec<PlannedInjection>,
     /// The points.
     pub points: Vec<PlannedPoint>,
     /// The points of active and of reactive power at the head, each with what its value is
-    /// multiplied by to be what flows into the feeder.
-    pub head: [Option<(usize, f64)>; 2],
+    /// multiplied by to be what flows into the feeder. The head is known where all of them speak;
+    /// it is not where there are none.
+    pub head: [Vec<(usize, f64)>; 2],
     /// What was left out, in words.
     pub problems: Vec<String>,
 }
@@ -96,8 +121,31 @@ pub struct PlannedInjection {
     pub at_bus: usize,
     /// What the batteries among it can do either way, in kW: no forecast knows it.
     pub battery_kw: f64,
+    /// Its share of what the head measures and nothing else explains.
+    pub share: Share,
     /// The points of its active power.
     pub points: Vec<usize>,
+}
+
+/// What an injection has of a power that nothing explains.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Share {
+    /// As much as any other.
+    Equal,
+    /// As much as it draws as planned, against the others, in kW; and reactive power with it, in
+    /// kvar.
+    Planned(f64, f64),
+    /// Nothing: what it does follows from the sun or from a controller and not from the head.
+    Nothing,
+}
+
+/// What turns angles: the length of a tick and the nominal frequency.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Turn {
+    /// The length of a tick in milliseconds.
+    pub step_ms: u64,
+    /// In Hz.
+    pub nominal_hz: f64,
 }
 
 /// A point, per unit.
@@ -117,6 +165,10 @@ pub struct PlannedPoint {
     pub unit_pu: f64,
     /// Standard deviation of a fresh value, per unit.
     pub sigma_pu: f64,
+    /// The same as a share of the value, where that is more.
+    pub sigma_share: f64,
+    /// What a value can be at least and at most, in that unit.
+    pub range: (f64, f64),
     /// What it loses a second, per unit.
     pub drift_pu_per_s: f64,
     /// The time that a value is the mean of; 0 for an instant.
@@ -136,6 +188,32 @@ impl PlannedPoint {
     pub fn tick_of(&self, measured_at_ms: u64, step_ms: u64) -> u64 {
         let last = measured_at_ms.saturating_add(self.lasts_ms());
         (last / step_ms).saturating_add(1).saturating_mul(step_ms)
+    }
+
+    /// What a value is per unit at the tick of its instant: an angle has turned since by how far
+    /// the frequency then was from the nominal one.
+    pub fn value_pu(&self, said: &Said, measured_at_ms: u64, turn: Turn) -> f64 {
+        let value = said.value * self.scale * self.unit_pu;
+        match (said.frequency_hz, self.quantity) {
+            (Some(hz), Quantity::VoltageAngle | Quantity::CurrentAngle) => {
+                let until = self.tick_of(measured_at_ms, turn.step_ms);
+                let passed_s = until.saturating_sub(measured_at_ms) as f64 / 1e3;
+                let turned = value + TAU * (hz - turn.nominal_hz) * passed_s;
+                turned - TAU * (turned / TAU).round()
+            }
+            _ => value,
+        }
+    }
+
+    /// Its standard deviation with a value, both per unit.
+    pub fn sigma_of(&self, value_pu: f64) -> f64 {
+        self.sigma_pu.max(self.sigma_share * value_pu.abs())
+    }
+
+    /// Whether its instrument or element can have this value; what was no number cannot.
+    pub fn plausible(&self, value: f64) -> bool {
+        let scaled = value * self.scale;
+        value.abs() < NO_NUMBER && scaled >= self.range.0 && scaled <= self.range.1
     }
 
     /// Whether a value counts at a tick: its interval has ended, and it is not stale.
@@ -193,6 +271,12 @@ impl Tables {
         Some((row.branch_id.as_str(), row.position != OPEN, since))
     }
 
+    /// Whether a point says where a switch stands, and if so whether its value of 1 is open.
+    pub fn inverted(&self, point: &InFeeder) -> Option<bool> {
+        let row = self.points.get(point)?;
+        (row.element == SWITCH).then_some(row.scale < 0.0)
+    }
+
     /// How long after its event time the last millisecond is that a value of a point speaks of; see
     /// [`PlannedPoint::lasts_ms`].
     pub fn lasts_ms(&self, point: &InFeeder) -> u64 {
@@ -205,11 +289,21 @@ impl Tables {
         self.points.of_feeder(feeder_id).next().is_some()
     }
 
-    /// The plan of a feeder.
+    /// The plan of a feeder, whose network may have come from a file.
     ///
     /// # Errors
     /// There is no source, or the network is refused; everything that is wrong, in words.
-    pub fn plan(&self, feeder_id: &str, frequency_hz: f64) -> Result<Plan, Vec<String>> {
+    pub fn plan(
+        &self,
+        feeder_id: &str,
+        file: Option<&Part>,
+        frequency_hz: f64,
+    ) -> Result<Plan, Vec<String>> {
+        if let Some(part) = file {
+            let mut draft = Draft::of_file(part);
+            self.points.of_feeder(feeder_id).for_each(|point| draft.point(point));
+            return draft.finish_file(part);
+        }
         let mut draft = Draft::new(feeder_id, frequency_hz);
         self.buses.of_feeder(feeder_id).for_each(|bus| draft.bus(&bus.bus_id, bus.nominal_kv));
         draft.own_buses = draft.network.buses.len();
@@ -228,7 +322,9 @@ impl Tables {
             draft.asset(asset);
         }
         self.points.of_feeder(feeder_id).for_each(|point| draft.point(point));
-        draft.finish(head)
+        let head = [Quantity::ActivePower, Quantity::ReactivePower]
+            .map(|quantity| head_point(&draft.points, head, quantity).into_iter().collect());
+        draft.finish(head, Vec::new())
     }
 }
 
@@ -396,8 +492,9 @@ impl Draft {
         };
         let index = self.inject(id, InjectionClass::Load, BusIndex(bus), Control::Power);
         self.injection_at.insert(id.to_owned(), self.injections.len());
-        let (at_bus, battery_kw, points) = (0, 0.0, Vec::new());
-        self.injections.push(PlannedInjection { index, bus, at_bus, battery_kw, points });
+        let (at_bus, battery_kw, share, points) = (0, 0.0, Share::Equal, Vec::new());
+        let injection = PlannedInjection { index, bus, at_bus, battery_kw, share, points };
+        self.injections.push(injection);
     }
 
     /// A device is behind the first meter of its bus; where there is none, it is an injection of
@@ -437,36 +534,56 @@ impl Draft {
                 let index = InjectionIndex(injection.index);
                 Some((Target::Injection(index), injection.bus))
             }
+            "injection" => self.injection_of_file(&row.element_id),
             _ => None,
         }
     }
 
     fn point(&mut self, row: &Point) {
         let id = &row.point_id;
+        if row.element == SWITCH {
+            self.position(row);
+            return;
+        }
         let Some((target, bus)) = self.target(row) else {
             let (element, of) = (&row.element, &row.element_id);
             self.problems.push(format!("{id} measures the {element} {of}, which is not there"));
             return;
         };
-        let amperes = 1e3 * base_ka(BASE_MVA, self.network.buses[bus].nominal_kv);
+        let base_mva = self.network.base_mva;
+        let amperes = 1e3 * base_ka(base_mva, self.network.buses[bus].nominal_kv);
         let (quantity, unit_pu) = match row.quantity.as_str() {
             "voltage_pu" => (Quantity::VoltageMagnitude, 1.0),
-            "active_power_kw" => (Quantity::ActivePower, 1e-3 / BASE_MVA),
-            "reactive_power_kvar" => (Quantity::ReactivePower, 1e-3 / BASE_MVA),
+            "voltage_angle_rad" => (Quantity::VoltageAngle, 1.0),
+            "active_power_kw" => (Quantity::ActivePower, 1e-3 / base_mva),
+            "reactive_power_kvar" => (Quantity::ReactivePower, 1e-3 / base_mva),
             "current_a" => (Quantity::CurrentMagnitude, 1.0 / amperes),
+            "current_angle_rad" => (Quantity::CurrentAngle, 1.0),
             other => {
                 self.problems.push(format!("{id} measures {other}, which is not estimated"));
                 return;
             }
         };
+        // A voltage of nothing at a live bus, or of twice the nominal one, is a fault of the
+        // instrument, whatever else is said.
+        let (least, greatest) = match quantity {
+            Quantity::VoltageMagnitude => VOLTAGE_PU,
+            _ => (f64::NEG_INFINITY, f64::INFINITY),
+        };
+        let range = (row.value_min.unwrap_or(least), row.value_max.unwrap_or(greatest));
+        if range.0.is_nan() || range.1.is_nan() || range.0 > range.1 {
+            self.problems.push(format!("{id} has value_min above value_max"));
+            return;
+        }
         let right = row.sigma > 0.0 && row.drift_per_s >= 0.0 && row.scale != 0.0;
         if !right || !(row.sigma * row.scale * row.drift_per_s).is_finite() {
             self.problems.push(format!("{id} has no usable sigma, drift or scale"));
             return;
         }
-        if let (Target::Injection(_), Quantity::ActivePower) = (target, quantity) {
-            let injection = self.injection_at[&row.element_id];
-            self.injections[injection].points.push(self.points.len());
+        if let (Target::Injection(of), Quantity::ActivePower) = (target, quantity) {
+            let place = self.points.len();
+            let injections = self.injections.iter_mut().filter(|known| known.index == of.0);
+            injections.for_each(|injection| injection.points.push(place));
         }
         self.points.push(PlannedPoint {
             id: id.clone(),
@@ -476,13 +593,19 @@ impl Draft {
             scale: row.scale,
             unit_pu,
             sigma_pu: row.sigma * unit_pu,
+            sigma_share: row.sigma_share.unwrap_or(0.0).max(0.0),
+            range,
             drift_pu_per_s: row.drift_per_s * unit_pu,
             averaged_over_ms: row.averaged_over_ms.max(0) as u64,
             stale_after_ms: row.stale_after_ms.max(0) as u64,
         });
     }
 
-    fn finish(mut self, head: usize) -> Result<Plan, Vec<String>> {
+    fn finish(
+        mut self,
+        head: [Vec<(usize, f64)>; 2],
+        free_ratios: Vec<(usize, Option<f64>)>,
+    ) -> Result<Plan, Vec<String>> {
         let mut at_bus: BTreeMap<usize, usize> = BTreeMap::new();
         self.injections.iter().for_each(|i| *at_bus.entry(i.bus).or_default() += 1);
         self.injections.iter_mut().for_each(|i| i.at_bus = at_bus[&i.bus]);
@@ -500,11 +623,13 @@ impl Draft {
             own_buses: self.own_buses,
             branches: names(self.network.branches.iter().map(|branch| &branch.id).collect()),
             switches: self.switches,
-            head: [Quantity::ActivePower, Quantity::ReactivePower]
-                .map(|quantity| head_point(&self.points, head, quantity)),
+            nominal_hz: self.network.frequency_hz,
+            free_ratios,
+            head,
             injections: self.injections,
             points: self.points,
             problems: self.problems,
+            network: self.network,
         })
     }
 }

@@ -1,11 +1,13 @@
 //! What a load is thought to be while nothing fresh measures it.
 //!
-//! Its forecast, where there is one for the hour; else an equal share of what the head measures
-//! above everything that is known. Each has a standard deviation of its own, as a rule wide against
+//! Its forecast, where there is one for the hour; else a share of what the head measures above
+//! everything that is known: an equal one or, in a network from a file, by what is planned there,
+//! and then of its loads alone. Each has a standard deviation of its own, as a rule wide against
 //! that of a fresh measurement. The estimator takes the surer of the two: a measurement that has
 //! aged until it is the less certain one gives way to the stand-in before it is stale, and so does
 //! a fresh one whose point is worse than the stand-in. Reactive power is measured at the head
-//! alone, as a rule: there each load has an equal share of it.
+//! alone, as a rule: there each load has an equal share of it; in a file each has the power factor
+//! that is planned.
 //!
 //! Where neither is known there is no stand-in, and what depends on it is not observable: nothing
 //! is guessed from nothing.
@@ -18,6 +20,7 @@ use serde::Serialize;
 
 use super::plan::Plan;
 use super::plan::PlannedInjection;
+use super::plan::Share;
 use crate::settings::Settings;
 
 /// The quantiles of a forecast lie so many standard deviations apart: twice the 90 % quantile of
@@ -31,6 +34,12 @@ const ALLOCATED_SIGMA_KW_MIN: f64 = 1.0;
 /// The same of reactive power.
 const KVAR_SIGMA_SHARE: f64 = 0.5;
 const KVAR_SIGMA_MIN: f64 = 0.1;
+/// The least share of what all draw that is left when it is summed with its signs: below,
+/// generation about balances load, and the plan says nothing of who makes up a difference.
+const SHARED_MIN: f64 = 0.1;
+/// The least standard deviation of what falls to one as a share of the mean of all, and of a
+/// reactive power as a share of the active one.
+const LEAST_SHARE: f64 = 0.1;
 
 /// What is forecast of a bus for an hour: net load without what batteries do.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,40 +83,97 @@ pub fn stand_ins(
         counts.then_some(value)
     };
     let head = |which: usize| {
-        let (point, factor) = plan.head[which]?;
-        Some(fresh(point)? * factor)
+        let points = &plan.head[which];
+        let add = |sum: f64, (point, factor): &(usize, f64)| Some(sum + fresh(*point)? * factor);
+        points.iter().try_fold(0.0, add).filter(|_| !points.is_empty())
     };
-    let (mut unknown, mut known_kw) = (0_usize, 0.0);
+    let (mut unknown, mut known_kw) = (Vec::new(), 0.0);
+    let mut measured = Vec::with_capacity(plan.injections.len());
     let mut all: Vec<StandIn> = Vec::with_capacity(plan.injections.len());
     for injection in &plan.injections {
         // An injection is positive, an import here.
-        let measured = injection.points.iter().find_map(|&point| {
+        let measured_kw = injection.points.iter().find_map(|&point| {
             let value = fresh(point)?;
             Some(-value * plan.points[point].scale)
         });
         let active_kw = forecast(plan, injection, forecasts, tick_ms);
-        match measured.or(active_kw.map(|(kw, _)| kw)) {
+        match measured_kw.or(active_kw.map(|(kw, _)| kw)) {
             Some(kw) => known_kw += kw,
-            None => unknown += 1,
+            None => unknown.extend(drawn(injection)),
         }
-        all.push(StandIn { active_kw, reactive_kvar: None, measured: measured.is_some() });
+        all.push(StandIn { active_kw, reactive_kvar: None, measured: measured_kw.is_some() });
+        measured.push(measured_kw);
     }
-    let share = |total: f64, of: usize| total / of.max(1) as f64;
-    let rest_kw = head(0).map(|head_kw| share(head_kw - known_kw, unknown));
-    let mean_kw = head(0).map(|head_kw| share(head_kw, all.len()));
-    let mean_kvar = head(1).map(|kvar| share(kvar, all.len()));
-    for stand_in in &mut all {
-        let allocated_kw = if stand_in.measured { mean_kw } else { rest_kw };
+    let all_kw = Shares::of(plan.injections.iter().filter_map(drawn).collect());
+    let unknown = Shares::of(unknown);
+    let (head_kw, head_kvar) = (head(0), head(1));
+    let count = all.len();
+    for (at, (stand_in, injection)) in all.iter_mut().zip(&plan.injections).enumerate() {
+        let Some(own) = drawn(injection) else { continue };
         stand_in.active_kw = stand_in.active_kw.or_else(|| {
-            let kw = allocated_kw?;
-            Some((kw, (ALLOCATED_SIGMA_SHARE * kw.abs()).max(ALLOCATED_SIGMA_KW_MIN)))
+            let (total, shares) = if stand_in.measured {
+                (head_kw?, &all_kw)
+            } else {
+                (head_kw? - known_kw, &unknown)
+            };
+            let (kw, least) = (shares.give(total, own), shares.least(total));
+            let sigma = (ALLOCATED_SIGMA_SHARE * kw.abs()).max(ALLOCATED_SIGMA_KW_MIN);
+            Some((kw, sigma.max(least)))
         });
-        let of_load = |(kw, _): (f64, f64)| settings.estimate_kvar_per_kw * kw.abs();
-        let kvar = mean_kvar.or_else(|| stand_in.active_kw.map(of_load));
-        stand_in.reactive_kvar =
-            kvar.map(|kvar| (kvar, KVAR_SIGMA_SHARE * kvar.abs() + KVAR_SIGMA_MIN));
+        let kw = measured[at].or(stand_in.active_kw.map(|(kw, _)| kw));
+        stand_in.reactive_kvar = match injection.share {
+            // Of a file, whose capacitors and machines are what the head's reactive power is of,
+            // too: by the power factor that is planned.
+            Share::Planned(kw_planned, kvar_planned) => kw.map(|kw| {
+                let scale = if kw_planned == 0.0 { 1.0 } else { kw / kw_planned };
+                let kvar = scale * kvar_planned;
+                let least = KVAR_SIGMA_MIN.max(LEAST_SHARE * kw.abs());
+                (kvar, KVAR_SIGMA_SHARE * kvar.abs() + least)
+            }),
+            _ => {
+                let mean = head_kvar.map(|kvar| kvar / count.max(1) as f64);
+                let of_load = |(kw, _): (f64, f64)| settings.estimate_kvar_per_kw * kw.abs();
+                let kvar = mean.or_else(|| stand_in.active_kw.map(of_load));
+                kvar.map(|kvar| (kvar, KVAR_SIGMA_SHARE * kvar.abs() + KVAR_SIGMA_MIN))
+            }
+        };
     }
     all
+}
+
+/// What an injection draws against the others; nothing where it has no share.
+fn drawn(injection: &PlannedInjection) -> Option<f64> {
+    match injection.share {
+        Share::Equal => Some(1.0),
+        Share::Planned(kw, _) => Some(kw),
+        Share::Nothing => None,
+    }
+}
+
+/// Who shares what the head measures.
+struct Shares {
+    /// The sum of the shares with their signs; nothing where it says too little.
+    sum: Option<f64>,
+    count: usize,
+}
+
+impl Shares {
+    fn of(shares: Vec<f64>) -> Shares {
+        let sum: f64 = shares.iter().sum();
+        let size: f64 = shares.iter().map(|share| share.abs()).sum();
+        let sum = (sum > 0.0 && sum >= SHARED_MIN * size).then_some(sum);
+        Shares { sum, count: shares.len() }
+    }
+
+    /// What falls to one of them: by its share, or an equal part.
+    fn give(&self, total: f64, own: f64) -> f64 {
+        self.sum.map_or(total / self.count.max(1) as f64, |sum| total * own / sum)
+    }
+
+    /// The least standard deviation of what falls to one: who draws nothing as planned may draw.
+    fn least(&self, total: f64) -> f64 {
+        LEAST_SHARE * (total / self.count.max(1) as f64).abs()
+    }
 }
 
 fn forecast(

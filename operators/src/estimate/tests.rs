@@ -69,6 +69,9 @@ fn point(id: &str, of: (&str, &str), quantity: &str, (scale, sigma): (f64, f64))
         drift_per_s: 0.01 * sigma,
         averaged_over_ms: 0,
         stale_after_ms: 30_000,
+        sigma_share: None,
+        value_min: None,
+        value_max: None,
     }
 }
 
@@ -106,6 +109,7 @@ fn values(at: u64, of: &[(&str, f64)]) -> Vec<PointValue> {
         measured_at: Timestamp(at),
         value: *value,
         revision: 0,
+        frequency_hz: None,
     };
     of.iter().map(value).collect()
 }
@@ -244,8 +248,13 @@ impl Told {
     }
 }
 
+/// Late values reach back two minutes here, so that what is forgotten is soon seen.
+fn settings() -> Settings {
+    Settings { estimate_reach_ms: 120_000, ..Settings::default() }
+}
+
 fn begun() -> Told {
-    let mut told = Told::new(EstimateKernel::new(Settings::default()));
+    let mut told = Told::new(EstimateKernel::new(settings()));
     told.fitting_but(&[]);
     told
 }
@@ -329,7 +338,7 @@ fn a_late_value_corrects_the_tick_of_its_event_time() {
 
 #[test]
 fn a_transformer_without_a_name_plate_is_said() {
-    let mut told = Told::new(EstimateKernel::new(Settings::default()));
+    let mut told = Told::new(EstimateKernel::new(settings()));
     let plate = Transformer { vk_percent: None, ..transformer() };
     told.tick(tables(plate), &values(FIRST - STEP_MS, &FITTING));
     assert_eq!(told.observability[0].status, "no-model");
@@ -342,7 +351,7 @@ fn a_transformer_without_a_name_plate_is_said() {
 fn what_was_saved_goes_on_as_if_nothing_had_been() {
     let mut straight = begun();
     straight.fitting_but(&[("v2", 1.05)]);
-    let mut again = EstimateKernel::new(Settings::default());
+    let mut again = EstimateKernel::new(settings());
     again.restore(&straight.kernel.save()).unwrap();
     let mut told = Told::new(again);
     told.at = straight.at;
@@ -368,7 +377,7 @@ fn what_was_saved_goes_on_as_if_nothing_had_been() {
 
 #[test]
 fn a_bus_of_another_feeder_that_feeds_this_one_has_no_row_of_it() {
-    let mut told = Told::new(EstimateKernel::new(Settings::default()));
+    let mut told = Told::new(EstimateKernel::new(settings()));
     let mut tables = tables(transformer());
     let above = Bus { feeder_id: text("g"), ..bus("mv", 10.0) };
     tables[0] = came(&[above, bus("b1", 0.4), bus("b2", 0.4), bus("b3", 0.4)]);
@@ -412,7 +421,7 @@ fn an_alarm_is_cleared_when_there_are_no_points_any_more_and_when_there_is_no_pl
 
 #[test]
 fn without_a_plan_what_is_old_is_forgotten() {
-    let mut told = Told::new(EstimateKernel::new(Settings::default()));
+    let mut told = Told::new(EstimateKernel::new(settings()));
     let mut tables = tables(transformer());
     tables[2] = Change::none(Transformer::schema());
     told.tick(tables, &values(FIRST - STEP_MS, &FITTING));
@@ -433,7 +442,7 @@ fn without_a_plan_what_is_old_is_forgotten() {
 #[test]
 fn a_switch_that_moved_while_there_was_no_plan_after_a_restart_stands_as_it_stands() {
     let straight = begun();
-    let mut again = EstimateKernel::new(Settings::default());
+    let mut again = EstimateKernel::new(settings());
     again.restore(&straight.kernel.save()).unwrap();
     let mut told = Told::new(again);
     told.at = straight.at;

@@ -17,6 +17,7 @@ use schemas::decision::Alarm;
 use schemas::decision::BAD_DATA;
 use schemas::decision::COMMAND_REFUSED;
 use schemas::decision::Forecast;
+use schemas::decision::TOPOLOGY_ERROR;
 use schemas::definition::ConfigChange;
 use schemas::definition::ViewChange;
 use schemas::event::Command;
@@ -83,7 +84,7 @@ impl Said {
             let refused = a.kind == COMMAND_REFUSED;
             let actor = match a.kind.as_str() {
                 COMMAND_REFUSED => "guard",
-                BAD_DATA => "estimate",
+                BAD_DATA | TOPOLOGY_ERROR => "estimate",
                 _ => "detect",
             };
             Entry {

@@ -15,6 +15,7 @@ use super::Outs;
 use super::Seen;
 use super::Tick;
 use crate::estimate::adapter::Suspect;
+use crate::estimate::history::NO_NUMBER;
 
 /// An alarm that has been raised and not cleared.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,7 +113,11 @@ fn said_now(seen: &Seen<'_>, suspect: &Suspect, tick: &Tick<'_>) -> bool {
 /// What a point reads, and what it should.
 fn words(seen: &Seen<'_>, suspect: &Suspect) -> String {
     let point = &seen.plan.points[suspect.point];
-    let value = seen.latest[suspect.point].map_or(0.0, |(_, value)| value * point.scale);
+    let value = seen.latest[suspect.point].map_or(0.0, |(_, value)| value);
+    if value.abs() >= NO_NUMBER {
+        return format!("reads no number: {}", suspect.words);
+    }
+    let value = value * point.scale;
     let fits = value - suspect.residual / point.unit_pu;
     format!("reads {value:.4} {} where {fits:.4} is expected: {}", point.unit, suspect.words)
 }

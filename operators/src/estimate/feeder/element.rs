@@ -17,7 +17,6 @@ use super::Tick;
 use super::apart;
 use super::given;
 use super::nothing;
-use crate::estimate::plan::BASE_MVA;
 use crate::settings::Settings;
 
 /// The change of a standard deviation that is said, as a share of it.
@@ -37,7 +36,7 @@ impl Kept {
         out: &mut Outs,
     ) {
         let mut row = nothing(tick, estimate.status, &seen.plan.problems);
-        let fresh = seen.plan.points.iter().zip(seen.latest).filter(|(point, said)| {
+        let fresh = seen.plan.points.iter().zip(seen.believed).filter(|(point, said)| {
             let counts = |at| point.fresh(at, tick.at.0, tick.settings.step_ms);
             said.is_some_and(|(at, _)| counts(at))
         });
@@ -93,14 +92,15 @@ impl Kept {
     }
 
     fn show_branches(&mut self, seen: &Seen<'_>, tick: &Tick<'_>, out: &mut Outs) {
-        let kw = 1e3 * BASE_MVA;
+        let base_mva = seen.plan.model.base_mva;
+        let kw = 1e3 * base_mva;
         for (branch, branch_id) in seen.plan.branches.iter().enumerate() {
             let of = &seen.plan.model.branches[branch];
             let flows = seen.live.flows(branch);
             let say = |value: &dyn Fn([Complex; 2], [Complex; 2]) -> f64| {
                 flows.map(|(s, i)| value(s, i)).filter(|value| value.is_finite())
             };
-            let amperes = 1e3 * base_ka(BASE_MVA, seen.plan.model.bus_kv[of.from]);
+            let amperes = 1e3 * base_ka(base_mva, seen.plan.model.bus_kv[of.from]);
             let rated = of.rated.iter().any(|rated| rated.is_finite());
             let loading = say(&|_, i| (i[0].abs() / of.rated[0]).max(i[1].abs() / of.rated[1]));
             let now = EstimatedBranch {
