@@ -33,6 +33,8 @@ use schemas::state::StaleSensor;
 use crate::config::Config;
 use crate::config::Door;
 use crate::config::Source;
+use crate::network;
+use crate::network::Opened;
 use crate::problem::Problem;
 use crate::problem::Problems;
 use crate::problem::nearest;
@@ -51,8 +53,10 @@ pub struct Checked {
     pub catalog: Catalog,
     /// The views, each after those it reads.
     pub plans: Vec<ViewPlan>,
-    /// The configured reference tables.
+    /// The configured reference tables, with the rows of a network file.
     pub tables: Vec<(String, RecordBatch)>,
+    /// The network file, if one is configured; the agents' settings hold its network.
+    pub network: Option<Opened>,
 }
 
 /// Checks a file and all it names. With `connect`, brokers and files are asked, too.
@@ -61,12 +65,20 @@ pub struct Checked {
 /// All mistakes.
 pub fn check(file: &Path, connect: bool) -> Result<Checked, Problems> {
     let (config, mut problems) = Config::read_all(file);
-    let Some(config) = config else {
+    let Some(mut config) = config else {
         Problems::none(problems)?;
         unreachable!("a file without mistakes is a configuration");
     };
-    let (catalog, tables, wrong) = tables::load(&config);
+    let (catalog, mut tables, wrong) = tables::load(&config);
     problems.extend(wrong);
+    let (network, wrong) = network::open(&config);
+    problems.extend(wrong);
+    if let Some(network) = &network {
+        problems.extend(network::join(&config, network, &mut tables));
+    }
+    if let (Some(network), Some(settings)) = (&network, &mut config.agents) {
+        settings.networks = network.networks.clone();
+    }
     let (texts, wrong) = view_files::gather(&config);
     problems.extend(wrong);
     let Planned { plans, broken, problems: wrong } = view_files::plan(&catalog, &texts);
@@ -82,7 +94,7 @@ pub fn check(file: &Path, connect: bool) -> Result<Checked, Problems> {
     }
     Problems::none(problems)?;
     let catalog = view_files::with_views(&catalog, &plans);
-    Ok(Checked { config, catalog, plans, tables })
+    Ok(Checked { config, catalog, plans, tables, network })
 }
 
 /// The views that agents read, with the columns they need.

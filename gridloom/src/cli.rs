@@ -8,6 +8,7 @@ mod audit;
 mod check;
 mod demo;
 mod explain;
+mod forecast;
 mod grid;
 mod plant;
 mod run;
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Explain(explain::ExplainArgs),
     /// Check, solve or estimate a network, without an instance.
     Grid(grid::GridArgs),
+    /// Foresee a series from its history, without an instance.
+    Forecast(forecast::ForecastArgs),
     /// Look after the audit log.
     Audit(audit::AuditArgs),
     /// Say who may come in through the doors.
@@ -86,6 +89,7 @@ impl Command {
             Command::Sql(args) => sql::run(&args, out)?,
             Command::Explain(args) => explain::run(&args, out)?,
             Command::Grid(args) => return grid::run(&args, out),
+            Command::Forecast(args) => return forecast::run(&args, out),
             Command::Audit(args) => return audit::run(&args, out),
             Command::User(args) => user::run(&args, out)?,
             Command::Why(args) => why::run(&args, out)?,

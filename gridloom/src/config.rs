@@ -17,6 +17,7 @@ mod archive;
 mod desk;
 mod doors;
 pub mod duration;
+mod network;
 mod reader;
 mod streams;
 
@@ -37,6 +38,7 @@ use toml_edit::Document;
 pub use self::archive::Archive;
 pub use self::doors::Door;
 pub use self::doors::Source;
+pub use self::network::NetworkFile;
 use self::reader::File;
 use self::reader::Section;
 use crate::problem::Problem;
@@ -63,6 +65,8 @@ pub struct Config {
     pub instance: Instance,
     /// Reference tables by name, with the files they are loaded from.
     pub tables: BTreeMap<String, Table>,
+    /// A network file that the estimator runs on.
+    pub network: Option<NetworkFile>,
     /// Everything a view may read: the built-in relations and the streams declared here.
     pub catalog: Catalog,
     /// Where readings come from, in the file's order.
@@ -183,6 +187,7 @@ fn read(path: &Path, root: &Section<'_>) -> Config {
     let shipped_views_line = section.line_of("shipped_views");
     let instance = instance(&section, base);
     let tables = tables(&root.section("tables"), base);
+    let network = network::read(root, base);
     let catalog = streams::read(&root.section("streams"));
     let known: Vec<&str> = catalog.streams().map(|stream| stream.def.name.as_str()).collect();
     let sources = doors::sources(&root.list("sources"), &known);
@@ -195,6 +200,7 @@ fn read(path: &Path, root: &Section<'_>) -> Config {
         file,
         instance,
         tables,
+        network,
         catalog,
         sources,
         setpoints,

@@ -14,6 +14,8 @@ pub mod view_files;
 
 pub mod tables;
 
+pub mod network;
+
 pub mod data_dir;
 
 pub mod story;

@@ -21,6 +21,7 @@ const LINES: u64 = 10;
 pub(crate) struct Progress {
     total: u64,
     what: &'static str,
+    unit: &'static str,
     bar: Option<ProgressBar>,
 
     done: u64,
@@ -30,20 +31,26 @@ pub(crate) struct Progress {
 impl Progress {
     /// Nothing of `total` ticks is done; `what` says of what.
     pub(crate) fn new(what: &'static str, total: u64) -> Progress {
-        Progress::on(std::io::stderr().is_terminal(), what, total)
+        Progress::counting(what, "ticks", total)
     }
 
-    fn on(terminal: bool, what: &'static str, total: u64) -> Progress {
+    /// The same of anything that is counted.
+    pub(crate) fn counting(what: &'static str, unit: &'static str, total: u64) -> Progress {
+        Progress::on(std::io::stderr().is_terminal(), what, unit, total)
+    }
+
+    fn on(terminal: bool, what: &'static str, unit: &'static str, total: u64) -> Progress {
         let bar = terminal.then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
             let bar = ProgressBar::with_draw_target(Some(total), target);
-            let shape = "{prefix}  {bar:32} {percent:>3}%  {pos}/{len} ticks, {eta} left";
+            let shape = "{prefix}  {bar:32} {percent:>3}%  {pos}/{len} {msg}, {eta} left";
             let style = ProgressStyle::with_template(shape).expect("the template is constant");
             bar.set_style(style.progress_chars("=> "));
             bar.set_prefix(what);
+            bar.set_message(unit);
             bar
         });
-        Progress { total, what, bar, done: 0, next_line: 0 }
+        Progress { total, what, unit, bar, done: 0, next_line: 0 }
     }
 
     /// So many are done.
@@ -67,7 +74,8 @@ impl Progress {
         }
         self.next_line = tenth + 1;
         let percent = self.done * 100 / self.total.max(1);
-        Some(format!("{}  {percent:>3}%  {}/{} ticks", self.what, self.done, self.total))
+        let (what, unit) = (self.what, self.unit);
+        Some(format!("{what}  {percent:>3}%  {}/{} {unit}", self.done, self.total))
     }
 
     /// Takes the bar away.
@@ -84,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_day_without_a_terminal_is_eleven_lines() {
-        let mut progress = Progress::on(false, "a day", 17_280);
+        let mut progress = Progress::on(false, "a day", "ticks", 17_280);
         let mut lines = Vec::new();
         for done in 0..=17_280 {
             progress.done = done;

@@ -10,11 +10,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 
+use operators::settings::REACH_MS;
 use queries::PlanError;
 use queries::Planner;
 use queries::plan::statement;
 use schemas::catalog::Catalog;
 use schemas::plan::ViewPlan;
+use schemas::relation::Relation;
+use schemas::state::PointValue;
 
 use crate::config::Config;
 use crate::problem::Problem;
@@ -66,6 +69,16 @@ pub fn shipped() -> Vec<ViewText> {
     queries::shipped().iter().map(text).collect()
 }
 
+/// How far back the shipped view reaches that the estimator reads.
+const REACH: &str = "INTERVAL '15 minutes'";
+
+/// Lets the shipped view of the points' values reach back as far as the agents are told to.
+fn reach(text: &mut ViewText, reach_ms: u64) {
+    if reach_ms != REACH_MS && text.name() == PointValue::NAME {
+        text.sql = text.sql.replace(REACH, &format!("INTERVAL '{reach_ms} milliseconds'"));
+    }
+}
+
 /// The views of a folder, in the order of its file names.
 ///
 /// # Errors
@@ -94,6 +107,8 @@ pub fn of_folder(folder: &Path) -> Result<Vec<ViewText>, Problem> {
 /// The views that a configuration asks for.
 pub fn gather(config: &Config) -> (Vec<ViewText>, Vec<Problem>) {
     let mut texts = if config.instance.shipped_views { shipped() } else { Vec::new() };
+    let reach_ms = config.agents.as_ref().map_or(REACH_MS, |agents| agents.estimate_reach_ms);
+    texts.iter_mut().for_each(|text| reach(text, reach_ms));
     let mut problems = Vec::new();
     match config.instance.views.as_deref().map(of_folder) {
         None => {}

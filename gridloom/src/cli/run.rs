@@ -62,7 +62,7 @@ impl Run {
         ctrlc::set_handler(move || told.store(true, Ordering::Relaxed))
             .context("signals cannot be listened to")?;
         let checked = gridloom::check::check(&self.config, true)?;
-        let Checked { config, catalog, plans, tables } = checked;
+        let Checked { config, catalog, plans, tables, .. } = checked;
         let name = config.instance.name.clone();
         let hook = abort_hook()?;
         let sealer = Sealer::start(&config, seal_hook()?).context("the sealer")?;

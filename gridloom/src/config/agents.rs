@@ -13,7 +13,7 @@ use super::reader::Section;
 /// Reads `[agents]`; `None` if it switches them off.
 pub(super) fn read(section: &Section<'_>, instance: &Instance) -> Option<Settings> {
     let enabled = section.flag("enabled").unwrap_or(true);
-    let defaults = Settings { step_ms: instance.ingest.step.millis(), ..Settings::default() };
+    let defaults = Settings::of_step(instance.ingest.step.millis());
     let Ok(Value::Object(defaults)) = serde_json::to_value(&defaults) else {
         unreachable!("settings are a plain struct");
     };

@@ -46,8 +46,8 @@ use schemas::time::Timestamp;
 use crate::kafka;
 use crate::oracle::Change;
 
-/// How far back a view is asked: more than anybody is silent or late.
-const WINDOW_MS: u64 = 5 * 60_000;
+/// How far back a view is asked: more than anybody is silent or late, and than any view reaches.
+const WINDOW_MS: u64 = 16 * 60_000;
 
 /// Ticks between two comparisons with the answer over all rows.
 const COMPARED_EVERY: usize = 60;

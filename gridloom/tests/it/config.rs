@@ -85,6 +85,37 @@ fn paths_start_at_the_folder_of_the_file() {
 }
 
 #[test]
+fn a_network_is_a_file_with_what_belongs_to_it() {
+    let text = "[network]\nfile = \"f.json\"\npoints = \"p.csv\"\ntaps = [\"T0\"]";
+    let (config, _) = Config::parse(Path::new("etc/g.toml"), text);
+    let network = config.unwrap().network.unwrap();
+    assert_eq!(network.path, Path::new("etc/f.json"));
+    assert_eq!(network.points.as_deref(), Some(Path::new("etc/p.csv")));
+    assert_eq!((network.taps, network.lines), (vec!["T0".to_owned()], [2, 3, 1, 4]));
+    assert_eq!(right("").network, None);
+    check(
+        "[network]\npoints = \"p.csv\"\nfiel = \"f.json\"\n",
+        &[
+            "1: network: key file is missing; add file = \"…\": a network in any format that is \
+             imported",
+            "3: network.fiel: unknown key; did you mean file?",
+        ],
+    );
+}
+
+#[test]
+fn late_values_reach_back_so_many_ticks_at_most() {
+    let agents = right("[instance]\nstep = \"100ms\"").agents.unwrap();
+    assert_eq!((agents.estimate_reach_ms, agents.reach_ticks()), (400_000, 4_000));
+    check(
+        "[agents]\nestimate_reach_ms = 86400000\n",
+        &["2: agents.estimate_reach_ms: estimate_reach_ms must be at most 4000 ticks of \
+           the step: each point keeps as many values; the settings contradict each other: change \
+           one"],
+    );
+}
+
+#[test]
 fn patience_may_be_off() {
     assert_eq!(right("[instance]\npatience = \"off\"").instance.ingest.patience_ms, None);
     let config = right("[instance]\npatience = \"1m\"");

@@ -172,5 +172,245 @@ fn what_is_no_network_is_said_so() {
     let network = case("ieee14");
     let args = ["grid", "powerflow", "--network", network.to_str().unwrap(), "--scenario", "x"];
     let said = bad(folder.path(), &[args.as_slice(), &["--out", "s.csv"]].concat(), 1);
-    assert!(said.contains("there is no scenario x"), "{said}");
+    assert!(said.contains("there is no scenario x in"), "{said}");
+}
+
+/// A copy of a case's tables in a folder, with a word of one of them changed.
+fn copied(name: &str, file: &str, from: &str, to: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(case(name)).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_file() && path.extension().is_some_and(|ending| ending != "json")
+            || path.ends_with("case.json")
+        {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = if path.ends_with(file) { text.replacen(from, to, 1) } else { text };
+            std::fs::write(folder.path().join(entry.file_name()), text).unwrap();
+        }
+    }
+    folder
+}
+
+/// A measurement set of cigre_mv with values and sigmas of some kinds times a factor.
+fn scaled(set: &str, kinds: &[&str], factor: f64) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(case("cigre_mv").join("base").join(set)).unwrap();
+    let row = |line: &str| {
+        let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
+        if kinds.contains(&cells[2].as_str()) {
+            for cell in &mut cells[9..] {
+                *cell = (cell.parse::<f64>().unwrap() * factor).to_string();
+            }
+        }
+        cells.join(",") + "\n"
+    };
+    let path = folder.path().join("scaled.csv");
+    std::fs::write(&path, text.lines().map(row).collect::<String>()).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+/// What an estimate of cigre_mv from measurements in a wrong unit is refused with.
+#[track_caller]
+fn check_unit(kinds: &[&str], factor: f64, expected: &[&str]) {
+    let (folder, path) = scaled("meas_meters_s1.csv", kinds, factor);
+    let network = case("cigre_mv");
+    let args = ["grid", "estimate", "--network", network.to_str().unwrap(), "--out", "s.csv"];
+    let args = [args.as_slice(), &["--measurements", &path]].concat();
+    let said = bad(folder.path(), &args, 2);
+    assert!(expected.iter().all(|part| said.contains(part)), "{said}");
+    assert!(!said.contains("switch") && !folder.path().join("s.csv").exists(), "{said}");
+}
+
+#[test]
+fn kilowatts_for_megawatts_are_told_and_no_switch_is_blamed() {
+    let kinds = ["p_inj", "q_inj", "p_flow", "q_flow"];
+    let expected = ["value_pu: ", " p_inj and p_flow are about 1000 times", "kW taken for MW?"];
+    check_unit(&kinds, 1e3, &expected);
+    check_unit(&kinds, 1e-3, &[" p_inj and p_flow are about 1/1000 of", "MW taken for kW?"]);
+}
+
+#[test]
+fn volts_for_kilovolts_are_told() {
+    let expected = ["value_pu: 10 of 10 v_mag are about 1000 times", "volts taken for kilovolts?"];
+    check_unit(&["v_mag"], 1e3, &expected);
+    check_unit(&["v_mag"], 1.0 / 3.0_f64.sqrt(), &["v_mag are about 1/√3 of"]);
+}
+
+#[test]
+fn measurements_in_a_wrong_unit_are_estimated_where_that_is_asked_for() {
+    let (folder, path) = scaled("meas_meters_s1.csv", &["v_mag"], 1e3);
+    let network = case("cigre_mv");
+    let args = ["grid", "estimate", "--network", network.to_str().unwrap(), "--out", "s.csv"];
+    good(folder.path(), &[args.as_slice(), &["--measurements", &path, "--partial"]].concat());
+    assert!(folder.path().join("s.csv").exists());
+}
+
+/// The state from the measurements of a set whose identifiers are given.
+#[track_caller]
+fn from_few(ids: &[&str]) -> (String, BTreeMap<String, BTreeMap<String, String>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let set = case("cigre_mv/base/meas_meters_s1.csv");
+    let text = std::fs::read_to_string(set).unwrap();
+    let kept = |line: &&str| {
+        let id = line.split(',').next().unwrap();
+        id == "meas_id" || ids.contains(&id)
+    };
+    let text: Vec<&str> = text.lines().filter(kept).collect();
+    assert_eq!(text.len(), ids.len() + 1);
+    let path = folder.path().join("few.csv");
+    std::fs::write(&path, text.join("\n")).unwrap();
+    run(&["estimate", "--measurements", path.to_str().unwrap()], "cigre_mv")
+}
+
+#[test]
+fn one_voltmeter_gives_its_own_bus_and_names_the_rest() {
+    let (said, state) = from_few(&["M0"]);
+    let seen: Vec<&str> = state
+        .iter()
+        .filter(|(_, row)| row["observable"] == "1")
+        .map(|(id, _)| id.as_str())
+        .collect();
+    assert_eq!(seen, ["B0"], "{said}");
+    assert!((number(&state["B0"], "vm_pu") - 1.025_223_371).abs() < 1e-9);
+    assert!(state["B5"]["vm_pu"].is_empty() && state["B5"]["energised"] == "1");
+    assert!(said.contains("not observable  14 buses: B1") && said.contains("islands"), "{said}");
+    assert!(said.contains("[B5]") && !said.contains("wrong switch"), "{said}");
+}
+
+#[test]
+fn a_voltmeter_that_sees_no_angle_leaves_all_empty() {
+    let (said, state) = from_few(&["M2"]);
+    assert!(state.values().all(|row| row["observable"] == "0" && row["vm_pu"].is_empty()));
+    assert!(said.contains("nothing can be observed"), "{said}");
+    assert!(said.contains("not observable  15 buses"), "{said}");
+}
+
+/// What an option without anything to act on is refused with.
+#[track_caller]
+fn check_refused(network: &Path, args: &[&str], code: i32, part: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let network = ["--network", network.to_str().unwrap()];
+    let said = bad(folder.path(), &[&["grid"], args, &network].concat(), code);
+    assert!(said.contains(part), "{said}");
+}
+
+#[test]
+fn a_scenario_is_refused_where_there_is_none() {
+    let args = ["powerflow", "--out", "s.csv", "--scenario", "base"];
+    let part = "--scenario is for case folders";
+    check_refused(&case("cigre_mv/network.pandapower.json"), &args, 1, part);
+    let there = "there are: base, open_dead, open_transfer";
+    let args = ["powerflow", "--out", "s.csv", "--scenario", "winter"];
+    check_refused(&case("cigre_mv"), &args, 1, there);
+}
+
+fn four_wire() -> PathBuf {
+    case("../../../cases/tests/opendss/four_wire.dss")
+}
+
+#[test]
+fn options_of_the_other_kind_of_network_are_refused() {
+    let args = ["powerflow", "--out", "s.csv", "--freeze-controls"];
+    check_refused(&case("ieee14"), &args, 1, "--freeze-controls is for three-phase networks");
+    let args = ["powerflow", "--out", "s.csv", "--scenario", "base"];
+    check_refused(&four_wire(), &args, 1, "--scenario is for case folders");
+    let args = ["estimate", "--out", "s.csv", "--all-report", "--measurements", "m.csv"];
+    check_refused(&four_wire(), &args, 1, "--all-report is for balanced networks");
+}
+
+#[test]
+fn options_that_change_nothing_are_said_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for (network, option, part) in [
+        (case("cigre_mv"), "--q-limits", "--q-limits changes nothing"),
+        (four_wire(), "--freeze-controls", "--freeze-controls changes nothing"),
+    ] {
+        let network = network.to_str().unwrap().to_owned();
+        let args = ["grid", "powerflow", "--network", &network, "--out", "s.csv", option];
+        let output = crate::cli::gridloom(folder.path(), &args);
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains(part), "{part}");
+    }
+}
+
+#[test]
+fn what_was_done_with_bad_measurements_is_said() {
+    let file = "meas_meters_s1_bad.csv";
+    let options = [&[][..], &["--keep-bad"], &["--robust"]];
+    for (option, done) in options.into_iter().zip(["left out", "kept all the same", "counts "]) {
+        let args = ["estimate", "--scenario", "base", "--measurements", file];
+        let (said, _) = run(&[args.as_slice(), option].concat(), "cigre_mv");
+        let bad = said.lines().find(|line| line.starts_with("bad")).unwrap();
+        assert!(bad.contains("M17 (v_mag B3)") && bad.contains(done), "{said}");
+    }
+}
+
+#[test]
+fn a_network_without_a_source_is_not_called_solvable() {
+    let folder = copied("cigre_mv", "injections.csv", ",slack,", ",pq,");
+    let output = crate::cli::gridloom(folder.path(), &["grid", "check", "."]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("network has no source") && !said.contains("can be solved"), "{said}");
+}
+
+#[test]
+fn identifiers_that_stand_twice_are_refused_by_name() {
+    let text = std::fs::read_to_string(case("cigre_mv/network.pandapower.json")).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let loads = &mut value["_object"]["load"]["_object"];
+    let table = loads.as_str().unwrap().replacen("\"index\":[0,1,", "\"index\":[0,0,", 1);
+    *loads = table.into();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("twice.json");
+    std::fs::write(&path, value.to_string()).unwrap();
+    let args = ["powerflow", "--out", "s.csv"];
+    check_refused(&path, &args, 2, "injection LD0: stands 2 times");
+    let output = crate::cli::gridloom(folder.path(), &["grid", "check", "twice.json"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn a_folder_without_switches_is_said_so() {
+    let folder = copied("cigre_mv", "", "", "");
+    std::fs::remove_file(folder.path().join("switches.csv")).unwrap();
+    let args = ["grid", "powerflow", "--network", ".", "--out", "s.csv"];
+    let output = crate::cli::gridloom(folder.path(), &args);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("warning: switches.csv: is absent: there are no switches"), "{said}");
+}
+
+#[test]
+fn the_check_of_a_feeder_says_what_feeds_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = good(folder.path(), &["grid", "check", four_wire().to_str().unwrap()]);
+    assert!(report.contains("fed by vsource.source at grid"), "{report}");
+    assert!(report.contains("through transformer."), "{report}");
+}
+
+#[test]
+fn a_matpower_case_without_base_voltages_warns_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = case("ieee57/original/case57.m");
+    let network = network.to_str().unwrap();
+    let report = good(folder.path(), &["grid", "check", network]);
+    assert!(report.contains("with 1 warning."), "{report}");
+    let args = ["grid", "powerflow", "--network", network, "--out", "s.csv"];
+    let output = crate::cli::gridloom(folder.path(), &args);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_refused_before_anything_else() {
+    for command in ["powerflow", "estimate"] {
+        let args = [command, "--out", "no/such/folder/s.csv"];
+        // The network is not there either, and is not what is said.
+        let part = "cannot write no/such/folder/s.csv";
+        check_refused(Path::new("no/such/case"), &args, 1, part);
+    }
+    let args = ["powerflow", "--out", "s.csv", "--branches", "s.csv"];
+    check_refused(&case("ieee14"), &args, 1, "two answers cannot both go to s.csv");
 }

@@ -147,7 +147,7 @@ fn what_is_gone_at_a_restart_goes_on_where_it_was_once_it_is_back() {
 /// An instance as it is configured.
 fn configured(folder: &Path) -> (Instance, Readers) {
     let checked = check(&folder.join("gridloom.toml"), true).unwrap_or_else(|e| panic!("{e}"));
-    let Checked { config, catalog, plans, tables } = checked;
+    let Checked { config, catalog, plans, tables, .. } = checked;
     let (instance, feeds) = open(&config, &catalog, plans, tables, None).unwrap();
     (instance, Readers::start(feeds).unwrap())
 }

@@ -9,11 +9,12 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Which room may know which. `*` is any.
-const FLOORS: [(&str, &[&str]); 12] = [
+const FLOORS: [(&str, &[&str]); 13] = [
     ("schemas", &[]),
     ("grid", &[]),
     ("cases", &["grid"]),
-    ("operators", &["schemas", "grid"]),
+    ("forecast", &[]),
+    ("operators", &["schemas", "grid", "forecast"]),
     // The simulator is a power flow behind a door.
     ("connectors", &["schemas", "grid"]),
     ("pipeline", &["schemas", "operators", "connectors"]),

@@ -21,9 +21,11 @@ use gridloom::problem::Problems;
 use super::Which;
 use super::network;
 use super::network::Study;
+use super::state;
 
 mod balanced;
 mod unbalanced;
+mod units;
 
 /// What to estimate.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,7 +41,7 @@ pub(crate) struct EstimateArgs {
     /// Where measured and estimated values with their residuals go, as CSV.
     #[arg(long, value_name = "FILE")]
     residuals: Option<PathBuf>,
-    /// Use every measurement, also those that the others contradict.
+    /// Use every measurement, also those that the others contradict; they are named all the same.
     #[arg(long)]
     keep_bad: bool,
     /// Every bus with a load or a machine reports: a silent one is evidence of a wrong switch.
@@ -63,6 +65,7 @@ const NAMED_MAX: usize = 8;
 /// A file cannot be read or written, or is not whole. Measurements without a state are an answer
 /// with exit code 1.
 pub(super) fn run(args: &EstimateArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    state::check_writable(&[Some(&args.out), args.residuals.as_deref()])?;
     match network::open(&args.which)? {
         Study::Balanced(study) => balanced::run(args, &study, out),
         Study::Unbalanced(import) => unbalanced::run(args, &import, out),
@@ -79,17 +82,40 @@ fn whole(args: &EstimateArgs, file: &Path, remarks: &[Remark]) -> anyhow::Result
     Ok(if args.which.partial { Ok(()) } else { Problems::none(problems) }?)
 }
 
-/// Estimates as it was asked for.
-fn estimate(args: &EstimateArgs, estimator: &mut Estimator) -> (Outcome, Option<Verdict>) {
+/// What is done with measurements that the others contradict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Treatment {
+    LeftOut,
+    Kept,
+    Weighed,
+}
+
+impl EstimateArgs {
+    fn treatment(&self) -> Treatment {
+        match (self.robust, self.keep_bad) {
+            (true, _) => Treatment::Weighed,
+            (false, true) => Treatment::Kept,
+            (false, false) => Treatment::LeftOut,
+        }
+    }
+}
+
+/// Estimates as it was asked for; the verdict names what does not fit, whatever is done with it.
+fn estimate(args: &EstimateArgs, estimator: &mut Estimator) -> (Outcome, Verdict) {
     let settings = Settings::default();
-    if args.robust {
-        return (estimator.solve_robust(&settings, HUBER), None);
+    let judging = bad_data::Settings::default();
+    let treatment = args.treatment();
+    if treatment == Treatment::LeftOut {
+        let verdict = bad_data::identify(estimator, &judging);
+        return (verdict.outcome.clone(), verdict);
     }
-    if args.keep_bad {
-        return (estimator.solve(&settings), None);
-    }
-    let verdict = bad_data::identify(estimator, &bad_data::Settings::default());
-    (verdict.outcome.clone(), Some(verdict))
+    let verdict = bad_data::identify(&mut estimator.clone(), &judging);
+    let outcome = if treatment == Treatment::Weighed {
+        estimator.solve_robust(&settings, HUBER)
+    } else {
+        estimator.solve(&settings)
+    };
+    (outcome, verdict)
 }
 
 /// Says how the estimate ended; false if there is none.
@@ -125,7 +151,7 @@ fn tell_outcome(
 /// Says how well the measurements fit together, and which do not.
 fn tell_fit(
     estimator: &mut Estimator,
-    verdict: Option<&Verdict>,
+    (verdict, treatment): (&Verdict, Treatment),
     measurement: &dyn Fn(usize) -> String,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
@@ -141,20 +167,8 @@ fn tell_fit(
         "{:<16}{:.2} with {} degrees of freedom (at most {:.2} in 99 of 100): {fits}",
         "objective", chi.objective, chi.freedom, chi.limit
     )?;
-    for suspect in verdict.iter().flat_map(|verdict| &verdict.suspects) {
-        let culprits: Vec<String> = suspect.culprits.iter().map(|&at| measurement(at)).collect();
-        let culprits = culprits.join(" or ");
-        let (sigmas, cause) = (suspect.normalised().abs(), suspect.cause);
-        writeln!(out, "{:<16}{culprits}: {sigmas:.1} sigma off, {cause}", "bad")?;
-        let rows = estimator.rows();
-        let instead = suspect.instead.iter().filter_map(|&row| rows[row].members.first());
-        let instead: Vec<String> = instead.map(|&(at, _)| measurement(at)).collect();
-        if !instead.is_empty() {
-            let instead = some(&instead);
-            writeln!(out, "{:<16}as well explained by {instead}", "")?;
-        }
-    }
-    if verdict.is_some_and(Verdict::is_unexplained) {
+    tell_suspects(estimator, (verdict, treatment), measurement, out)?;
+    if verdict.is_unexplained() {
         let line = "many small errors, sigmas too small, or a switch that is not where it is said";
         writeln!(out, "{:<16}{line}", "unexplained")?;
     }
@@ -167,6 +181,41 @@ fn tell_fit(
         let count = critical.len();
         let line = format!("{count} (an error in them shows nowhere): {}", some(&critical));
         writeln!(out, "{:<16}{line}", "critical")?;
+    }
+    Ok(())
+}
+
+/// Says which measurements the others contradict, what is probably the matter with them, and what
+/// was done with them.
+fn tell_suspects(
+    estimator: &Estimator,
+    (verdict, treatment): (&Verdict, Treatment),
+    measurement: &dyn Fn(usize) -> String,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let rows = estimator.rows();
+    let shares = estimator.shares();
+    for suspect in &verdict.suspects {
+        let culprits: Vec<String> = suspect.culprits.iter().map(|&at| measurement(at)).collect();
+        let culprits = culprits.join(" or ");
+        let (sigmas, cause) = (suspect.normalised().abs(), suspect.cause);
+        let done = match treatment {
+            Treatment::LeftOut => "left out".to_owned(),
+            Treatment::Kept => "kept all the same".to_owned(),
+            Treatment::Weighed => format!("counts {:.1} %", 100.0 * shares[suspect.row]),
+        };
+        writeln!(out, "{:<16}{culprits}: {sigmas:.1} sigma off, {cause}; {done}", "bad")?;
+        let instead = suspect.instead.iter().filter_map(|&row| rows[row].members.first());
+        let instead: Vec<String> = instead.map(|&(at, _)| measurement(at)).collect();
+        if !instead.is_empty() {
+            let instead = some(&instead);
+            writeln!(out, "{:<16}as well explained by {instead}", "")?;
+        }
+    }
+    if treatment == Treatment::Weighed {
+        let less = shares.iter().filter(|share| **share < 1.0).count();
+        let line = format!("{less} of {} rows are beyond {HUBER} sigma and count less", rows.len());
+        writeln!(out, "{:<16}{line}", "robust")?;
     }
     Ok(())
 }

@@ -8,7 +8,9 @@ use cases::Found;
 use cases::Import;
 use cases::Remark;
 use cases::UnbalancedImport;
+use grid::network::Fault;
 use grid::network::Severity;
+use grid::network::check;
 use gridloom::problem::Problem;
 use gridloom::problem::Problems;
 
@@ -34,12 +36,18 @@ pub(super) struct Balanced {
 /// Reads what is to be studied.
 ///
 /// # Errors
-/// The network or the positions cannot be read, or not all of the network was understood and that
-/// was not asked for.
+/// The network or the positions cannot be read, an option has nothing to act on, or not all of the
+/// network was understood and that was not asked for.
 pub(super) fn open(which: &Which) -> anyhow::Result<Study> {
-    match cases::open(&which.network)? {
+    let found = cases::open(&which.network)?;
+    check_scenario(which, &found)?;
+    match found {
         Found::Balanced(mut import) => {
             refuse(which, &which.network, &import.remarks)?;
+            refuse(which, &which.network, &doubled(&import))?;
+            if which.switches.is_some() && import.network.switches.is_empty() {
+                anyhow::bail!("--switches has nothing to move: the network has no switches");
+            }
             if import.network.name.is_empty() {
                 let stem = which.network.file_stem().unwrap_or_default();
                 import.network.name = stem.to_string_lossy().into_owned();
@@ -60,6 +68,49 @@ pub(super) fn open(which: &Which) -> anyhow::Result<Study> {
             Ok(Study::Unbalanced(import))
         }
     }
+}
+
+/// Refuses a scenario of what has none.
+fn check_scenario(which: &Which, found: &Found) -> anyhow::Result<()> {
+    let Some(scenario) = &which.scenario else { return Ok(()) };
+    let network = which.network.display();
+    if !which.network.is_dir() {
+        anyhow::bail!(
+            "--scenario is for case folders; {network} is a file, its switches stand as it says \
+             and --switches moves them"
+        );
+    }
+    if matches!(found, Found::Unbalanced(_)) {
+        anyhow::bail!("--scenario is for balanced networks; {network} is three-phase");
+    }
+    if !which.network.join(scenario).is_dir() {
+        let there = scenarios(&which.network);
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        anyhow::bail!("there is no scenario {scenario} in {network}; there are: {there}");
+    }
+    Ok(())
+}
+
+/// The scenarios of a case folder, in order.
+fn scenarios(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter(|entry| entry.path().join("switch_status.csv").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Identifiers that stand twice: an answer would have two rows of one name.
+fn doubled(import: &Import) -> Vec<Remark> {
+    let remark = |fault: Fault| Remark {
+        severity: fault.severity,
+        place: fault.element,
+        element: String::new(),
+        problem: format!("{}; {}", fault.problem, fault.hint),
+    };
+    check::twice(&import.network).into_iter().map(remark).collect()
 }
 
 /// A file by the path that was given or, of a scenario, in its folder.

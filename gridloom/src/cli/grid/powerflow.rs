@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use grid::Complex;
+use grid::model::Holds;
 use grid::model::Model;
+use grid::model::ModelInjection;
 use grid::model::SourceImpedance;
 use grid::network::InjectionClass;
 use grid::power_flow::Outcome;
@@ -24,6 +26,7 @@ use super::network::Study;
 use super::state;
 use super::state::BusState;
 use super::state::digits;
+use crate::exit::say;
 
 mod unbalanced;
 
@@ -52,7 +55,14 @@ pub(crate) struct PowerflowArgs {
 /// The network cannot be read, or a file cannot be written. A network without a solution is an
 /// answer with exit code 1.
 pub(super) fn run(args: &PowerflowArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    state::check_writable(&[Some(&args.out), args.branches.as_deref()])?;
     match network::open(&args.which)? {
+        Study::Balanced(study) if args.freeze_controls => {
+            anyhow::bail!(
+                "--freeze-controls is for three-phase networks; {} is balanced and has no controls",
+                study.import.network.name
+            )
+        }
         Study::Balanced(study) => balanced(args, &study, out),
         Study::Unbalanced(import) => unbalanced::run(args, *import, out),
     }
@@ -71,6 +81,9 @@ fn balanced(
     let mut flow = PowerFlow::new(model);
     for (switch, &closed) in study.closed.iter().enumerate() {
         flow.set_switch(switch, closed);
+    }
+    if args.q_limits && !flow.model().injections.iter().any(is_limited) {
+        say("warning: --q-limits changes nothing: no generator that holds a voltage has limits");
     }
     let settings = Settings { q_limits: args.q_limits, ..Settings::default() };
     let outcome = flow.solve(Start::Flat, &settings);
@@ -105,6 +118,13 @@ fn balanced(
         writeln!(out, "wrote {}", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// True of a machine that can run out of reactive power.
+fn is_limited(machine: &ModelInjection) -> bool {
+    let (least, greatest) = machine.q_limits;
+    let holds = matches!(machine.holds, Holds::Magnitude(_));
+    machine.in_service && holds && (least.is_finite() || greatest.is_finite())
 }
 
 /// A bus by identifier and name.

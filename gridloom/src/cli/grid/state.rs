@@ -21,6 +21,28 @@ pub(super) struct BusState {
     pub more: Vec<String>,
 }
 
+/// Refuses files that cannot be written, before anything is computed that would go there.
+///
+/// # Errors
+/// A folder is missing, a file may not be written, or two of them are one.
+pub(super) fn check_writable(files: &[Option<&Path>]) -> anyhow::Result<()> {
+    let files: Vec<&Path> = files.iter().copied().flatten().collect();
+    for (at, path) in files.iter().enumerate() {
+        if files[..at].contains(path) {
+            anyhow::bail!("two answers cannot both go to {}", path.display());
+        }
+        let refused = || format!("cannot write {}", path.display());
+        let mut options = std::fs::OpenOptions::new();
+        if path.exists() {
+            options.append(true).open(path).with_context(refused)?;
+        } else {
+            options.write(true).create_new(true).open(path).with_context(refused)?;
+            std::fs::remove_file(path).with_context(refused)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes states to a file.
 ///
 /// # Errors

@@ -169,6 +169,9 @@ impl Default for Tables {
             drift_per_s: 0.0,
             averaged_over_ms: 0,
             stale_after_ms: 30_000,
+            sigma_share: None,
+            value_min: None,
+            value_max: None,
         });
         tables.add(3, |i, other| Asset {
             asset_id: format!("battery-{i}"),

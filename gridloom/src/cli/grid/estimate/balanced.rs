@@ -31,6 +31,8 @@ use super::estimate;
 use super::some;
 use super::tell_fit;
 use super::tell_outcome;
+use super::tell_suspects;
+use super::units;
 use super::whole;
 use super::why;
 
@@ -40,26 +42,29 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let network = &study.import.network;
-    let measurements = measurements(args, study)?;
+    let (measurements, column) = measurements(args, study)?;
     let model = Model::new(network, SourceImpedance::Omitted).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the network cannot be estimated:\n{}", lines.join("\n"))
     })?;
+    units::check_balanced(args, study, (&measurements, column))?;
     let topology = Topology::with_positions(&model, &study.closed);
     let mut estimator = Estimator::new(&model, &topology, &measurements);
     let (outcome, mut verdict) = estimate(args, &mut estimator);
     let values: Vec<f64> = measurements.iter().map(|measurement| measurement.value).collect();
-    if let Some(verdict) = &mut verdict {
-        verdict.blame(&estimator, &values);
-    }
+    verdict.blame(&estimator, &values);
     let buses = buses_of_nodes(network, &estimator);
     let node = |at: usize| buses.get(&at).map_or_else(String::new, |&bus| named(network, bus));
     let found = tell_outcome(&outcome, &network.name, &node, out)?;
     tell_use(network, &estimator, measurements.len(), out)?;
-    tell_switches(args, study, (&model, &topology), &measurements, verdict.as_ref(), out)?;
-    if found {
-        let measurement = |at: usize| told(network, &measurements[at]);
-        tell_fit(&mut estimator, verdict.as_ref(), &measurement, out)?;
+    tell_switches(args, study, (&model, &topology), &measurements, &verdict, out)?;
+    let measurement = |at: usize| told(network, &measurements[at]);
+    let judged = (&verdict, args.treatment());
+    if outcome.is_solved() {
+        tell_fit(&mut estimator, judged, &measurement, out)?;
+    } else if verdict.outcome.is_solved() {
+        // All together have no state, and without these the rest has one.
+        tell_suspects(&estimator, judged, &measurement, out)?;
     }
     if !found {
         return Ok(ExitCode::FAILURE);
@@ -67,22 +72,27 @@ pub(super) fn run(
     write_state(&args.out, network, &mut estimator)?;
     writeln!(out, "wrote {}", args.out.display())?;
     if let Some(path) = &args.residuals {
-        write_residuals(path, network, &mut estimator, &measurements, verdict.as_ref())?;
+        write_residuals(path, network, &mut estimator, &measurements, &verdict)?;
         writeln!(out, "wrote {}", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn measurements(args: &EstimateArgs, study: &Balanced) -> anyhow::Result<Vec<Measurement>> {
+/// What was measured, and the column or table it stands in.
+fn measurements(
+    args: &EstimateArgs,
+    study: &Balanced,
+) -> anyhow::Result<(Vec<Measurement>, &'static str)> {
     let Some(file) = &args.measurements else {
         let own = study.import.measurements.clone();
         let needed = "--measurements FILE is needed: the network brings none of its own";
-        return (!own.is_empty()).then_some(own).context(needed);
+        let own = (!own.is_empty()).then_some(own).context(needed)?;
+        return Ok((own, "the network's own measurements"));
     };
     let file = locate(&args.which, file);
     let readings = folder::measurements(&file, &study.import.network)?;
     whole(args, &file, &readings.remarks)?;
-    Ok(readings.measurements)
+    Ok((readings.measurements, readings.column))
 }
 
 /// A bus of each node of the estimator.
@@ -120,6 +130,11 @@ fn tell_use(
         .collect();
     if !blind.is_empty() {
         writeln!(out, "{:<16}{} buses: {}", "not observable", blind.len(), some(&blind))?;
+        let islands = blind_islands(network, estimator);
+        let count = islands.len();
+        let line =
+            format!("in {count} islands, each known but for what ties it: {}", some(&islands));
+        writeln!(out, "{:<16}{line}", "")?;
     }
     let dead = (0..network.buses.len()).filter(|&bus| estimator.node(bus).is_none());
     let dead: Vec<String> = dead.map(|bus| named(network, bus)).collect();
@@ -129,13 +144,25 @@ fn tell_use(
     Ok(())
 }
 
+/// The islands of which nothing says how they lie to the rest, by identifiers of their buses.
+fn blind_islands(network: &Network, estimator: &Estimator) -> Vec<String> {
+    let island = |nodes: &Vec<usize>| {
+        let here = |&bus: &usize| estimator.node(bus).is_some_and(|node| nodes.contains(&node));
+        let buses = (0..network.buses.len()).filter(here);
+        let ids: Vec<String> = buses.map(|bus| network.buses[bus].id.clone()).collect();
+        format!("[{}]", some(&ids))
+    };
+    let islands = estimator.observability().islands.iter().map(island);
+    islands.filter(|buses| buses != "[]").collect()
+}
+
 /// Says which switches do not stand where they are said to, as far as it can be told.
 fn tell_switches(
     args: &EstimateArgs,
     study: &Balanced,
     (model, topology): (&Model, &Topology),
     measurements: &[Measurement],
-    verdict: Option<&Verdict>,
+    verdict: &Verdict,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let network = &study.import.network;
@@ -148,13 +175,13 @@ fn tell_switches(
     let found = topology_error::suspect(model, topology, measurements, &silent, &settings);
     // One meter that lies, or none at all, is explained without a switch.
     let seen = found.stated.impossible_count + found.stated.silent > 0;
-    let contradicted = verdict.is_none_or(|v| v.suspects.len() > 1 || v.is_unexplained());
+    let contradicted = verdict.suspects.len() > 1 || verdict.is_unexplained();
     if found.stated_stands || found.alike.is_empty() || !(seen || contradicted) {
         return Ok(());
     }
     if let Some(culprit) = found.culprit() {
         writeln!(out, "{:<16}{}", "wrong switch", culprit.describe(network, measurements))?;
-        if verdict.is_some_and(|verdict| !verdict.suspects.is_empty()) {
+        if !verdict.suspects.is_empty() {
             writeln!(out, "{:<16}what is bad below probably follows from it", "")?;
         }
         return Ok(());
@@ -195,7 +222,7 @@ fn write_residuals(
     network: &Network,
     estimator: &mut Estimator,
     measurements: &[Measurement],
-    verdict: Option<&Verdict>,
+    verdict: &Verdict,
 ) -> anyhow::Result<()> {
     let values = estimator.values();
     let residuals = estimator.residuals();
@@ -217,7 +244,7 @@ fn write_residuals(
         let members = || row.members.iter().map(|&(member, _)| &measurements[member]);
         let ids: Vec<&str> = members().map(|of| of.id.as_str()).collect();
         let what = members().next().map(|of| cases::folder::describe(network, of));
-        let suspect = verdict.and_then(|v| v.suspects.iter().find(|suspect| suspect.row == at));
+        let suspect = verdict.suspects.iter().find(|suspect| suspect.row == at);
         let normalised = suspect.map_or(normalised[at], |suspect| suspect.normalised());
         table.row([
             ids.join("+"),

@@ -23,6 +23,7 @@ use super::estimate;
 use super::some;
 use super::tell_fit;
 use super::tell_outcome;
+use super::units;
 use super::whole;
 
 /// The power base of a phase in VA: any gives the same estimate.
@@ -36,15 +37,17 @@ pub(super) fn run(
     if args.residuals.is_some() {
         anyhow::bail!("--residuals is for balanced networks; this one is three-phase");
     }
+    if args.all_report {
+        anyhow::bail!("--all-report is for balanced networks; this one is three-phase");
+    }
     let network = &import.network;
     let measurements = measurements(args, import)?;
+    units::check_unbalanced(args, network, &measurements)?;
     let mut of = Estimate::new(network, &measurements, BASE_VA)
         .map_err(|node| anyhow::anyhow!("node {node} is live and has no voltage base"))?;
     let (outcome, mut verdict) = estimate(args, of.estimator());
-    if let Some(verdict) = &mut verdict {
-        let values: Vec<f64> = measurements.iter().map(|measurement| measurement.value).collect();
-        verdict.blame(of.estimator(), &values);
-    }
+    let values: Vec<f64> = measurements.iter().map(|measurement| measurement.value).collect();
+    verdict.blame(of.estimator(), &values);
     let nodes: BTreeMap<usize, &str> = (0..network.nodes.len())
         .rev()
         .filter_map(|node| Some((of.place(node)?, network.nodes[node].id.as_str())))
@@ -64,7 +67,9 @@ pub(super) fn run(
         writeln!(out, "{:<16}{} nodes: {}", "not observable", blind.len(), some(&blind))?;
     }
     let measurement = |at: usize| told(network, &measurements[at]);
-    tell_fit(of.estimator(), verdict.as_ref(), &measurement, out)?;
+    if outcome.is_solved() {
+        tell_fit(of.estimator(), (&verdict, args.treatment()), &measurement, out)?;
+    }
     write_state(&args.out, network, &mut of)?;
     writeln!(out, "wrote {}", args.out.display())?;
     Ok(ExitCode::SUCCESS)

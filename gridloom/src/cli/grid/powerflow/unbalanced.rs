@@ -16,6 +16,7 @@ use super::super::state;
 use super::super::state::BusState;
 use super::super::state::digits;
 use super::PowerflowArgs;
+use crate::exit::say;
 
 /// Power flows after which controls that still hunt are left where they are.
 const ROUNDS_MAX: usize = 200;
@@ -29,6 +30,9 @@ pub(super) fn run(
         anyhow::bail!(
             "--branches and --q-limits are for balanced networks; this one is three-phase"
         );
+    }
+    if args.freeze_controls && import.network.controls.is_empty() {
+        say("warning: --freeze-controls changes nothing: the network has no controls");
     }
     let mut solver = Solver::new(import.network, Settings::default());
     let controls = if args.freeze_controls { 0 } else { solver.network().controls.len() };
