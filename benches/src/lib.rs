@@ -7,6 +7,7 @@
 
 pub mod extremes;
 pub mod feeder_cost;
+pub mod foresight;
 pub mod live;
 pub mod meter;
 pub mod physics;

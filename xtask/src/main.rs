@@ -8,6 +8,7 @@
 //! It depends on nothing that needs a C compiler, so that it can name what is missing before the
 //! build of the workspace fails for it.
 
+mod accuracy;
 mod clients;
 mod kafka;
 mod needs;
@@ -29,6 +30,8 @@ usage: cargo xtask <command>
   kafka start    start a broker that stays until it is stopped, and print how to use it
   kafka stop     stop it
   clients        get the desk's clients (Python, JDBC), and print where they are
+  accuracy [SET] backtest the public sets of GRIDLOOM_DATA and write the table of docs/forecast.md;
+                 with a part of a set's name, print only its rows
   needs          say which system packages are missing";
 
 #[expect(clippy::print_stderr, reason = "this is a command-line tool")]
@@ -74,6 +77,8 @@ fn run(args: &[String]) -> anyhow::Result<bool> {
             }
             Ok(true)
         }
+        ["accuracy"] => accuracy::run(&Paths::find()?, None),
+        ["accuracy", set] => accuracy::run(&Paths::find()?, Some(set)),
         ["needs"] => needs::check().map(|()| true),
         [] | ["help" | "-h" | "--help"] => {
             println!("{USAGE}");

@@ -3,6 +3,8 @@
 //! Times are processor time of the process, without what the clock itself costs; nothing else runs
 //! in it while a peer is not asked. Changing the loads is not timed, as it is not for the peers.
 
+pub mod topology;
+
 pub mod flow;
 
 pub mod estimation;

@@ -69,7 +69,12 @@ pub fn all<'a>(cases: &'a [Case], data: Option<&Path>) -> Vec<Task<'a>> {
     };
     let frozen =
         task("frozen", "Power flow from a flat start, machines hold Q instead of V", frozen);
+    let breaker = task("breaker", "Topology after a breaker moved (asked: 1 ms)", breaker);
+    let coupler = task("coupler", "Topology after a coupler moved (asked: 1 ms)", coupler);
+    let radial = |task: Task<'a>| Task { entries: of_radial(cases, task.entries), ..task };
     vec![
+        radial(breaker),
+        radial(coupler),
         task("flat", "Power flow from a flat start", flat),
         Task { entries: with_machines(cases), ..frozen },
         task("warm", "Power flow from the last solution, all loads redrawn by 1 %", warm),
@@ -104,6 +109,21 @@ impl Task<'_> {
 fn race(case: &Case, ours: Box<dyn Contestant>, entrants: Vec<Entrant>, target: Target) -> Race {
     let (network, reference) = (case.name.clone(), case.slack.bus);
     Race { network, ours, entrants, target, reference, repetitions: None }
+}
+
+/// The races on radial networks.
+fn of_radial<'a>(cases: &[Case], entries: Vec<(String, Enter<'a>)>) -> Vec<(String, Enter<'a>)> {
+    let radial = |at: &usize| cases[*at].radial;
+    entries.into_iter().enumerate().filter(|(at, _)| radial(at)).map(|(_, entry)| entry).collect()
+}
+
+/// No peer has a topology that follows switches: ours is shown against the clock.
+fn breaker(_: &mut Field, case: &Case) -> Race {
+    race(case, ours::topology::breaker(case), Vec::new(), Target::Shown)
+}
+
+fn coupler(_: &mut Field, case: &Case) -> Race {
+    race(case, ours::topology::coupler(case), Vec::new(), Target::Shown)
 }
 
 fn flat(field: &mut Field, case: &Case) -> Race {

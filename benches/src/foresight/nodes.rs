@@ -1,0 +1,112 @@
+//! Many nodes that tick together: what one step of one costs, and what one weighs.
+
+use std::f64::consts::TAU;
+
+use forecast::forecaster::Forecaster;
+use forecast::model::Kind;
+use forecast::model::Quantity;
+use forecast::model::Role;
+use forecast::model::Said;
+use forecast::model::Setup;
+use forecast::structure::Expert;
+use forecast::structure::History;
+use forecast::structure::Structure;
+
+use crate::meter::cpu_seconds;
+use crate::meter::live_bytes;
+
+/// What was measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Columns of the ridge.
+    pub columns: usize,
+    /// Processor time of a reading, its learning, the solution, and a forecast of 24 h with
+    /// quantiles, in microseconds a node.
+    pub step_us: f64,
+    /// Live heap a node, in kilobytes.
+    pub kilobytes: f64,
+    /// A number that the work comes to.
+    pub digest: f64,
+}
+
+/// A made load in kW with a temperature in °C, by index.
+struct Made {
+    day: i64,
+    first: i64,
+}
+
+impl Made {
+    fn turn(&self, index: i64) -> f64 {
+        TAU * (index.rem_euclid(self.day)) as f64 / self.day as f64
+    }
+
+    fn temperature_c(&self, index: i64) -> f32 {
+        let spell = (index as f64 / self.day as f64 / 9.0).sin();
+        (14.0 + 6.0 * self.turn(index).sin() + 5.0 * spell) as f32
+    }
+
+    fn load_kw(&self, node: u64, index: i64) -> f64 {
+        let mut z = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ node;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let noise = ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64 - 0.5;
+        let heat = 0.1 * f64::from(self.temperature_c(index));
+        2.0 + (self.turn(index) - 1.0).sin() + heat + noise
+    }
+
+    fn tell(&self, forecaster: &mut Forecaster, node: u64, at: i64) {
+        let known = if at == 0 { 0..self.day + 1 } else { at + self.day..at + self.day + 1 };
+        for ahead in known {
+            let index = self.first + ahead;
+            let value = self.temperature_c(index);
+            forecaster.know(&Said { issued: self.first + at, quantity: 0, index, value });
+        }
+        forecaster.observe(self.load_kw(node, self.first + at), &mut |_| {});
+    }
+}
+
+/// `nodes` of steps of `minutes`, each with two experts (with the load's own past and without),
+/// whose structure was chosen from `days` of history. They have run for 50 days, and are then
+/// measured over a day (at most 24 steps).
+pub fn measure(minutes: i64, nodes: usize, days: i64) -> Cost {
+    let step_ms = minutes * 60_000;
+    let day = 86_400_000 / step_ms;
+    let made = Made { day, first: 16_000 * day };
+    let setup = Setup {
+        kind: Kind::Load,
+        step_ms,
+        horizon: day as usize,
+        quantities: vec![Quantity { name: "air".to_owned(), role: Role::Temperature }],
+        holidays: Default::default(),
+        capacity: None,
+        place: None,
+    };
+    let (first, end) = (made.first, made.first + days * day);
+    let history = History {
+        first,
+        seen: (first..end).map(|index| made.load_kw(0, index) as f32).collect(),
+        weather: vec![(first..end + day).map(|index| made.temperature_c(index)).collect()],
+    };
+    let mut structure = Structure::choose(&setup, &history).expect("enough days");
+    structure.experts.retain(|expert| matches!(expert, Expert::Ridge(_)));
+    drop(history);
+    let before = live_bytes();
+    let new = |_| Forecaster::new(setup.clone(), structure.clone(), first);
+    let mut all: Vec<Forecaster> = (0..nodes).map(new).collect();
+    let warm = 50 * day;
+    for (node, forecaster) in all.iter_mut().enumerate() {
+        (0..warm).for_each(|at| made.tell(forecaster, node as u64, at));
+    }
+    let kilobytes = (live_bytes() - before) as f64 / nodes as f64 / 1e3;
+    let steps = day.min(24);
+    let begin = cpu_seconds();
+    let mut digest = 0.0;
+    for at in warm..warm + steps {
+        for (node, forecaster) in all.iter_mut().enumerate() {
+            made.tell(forecaster, node as u64, at);
+            digest += forecaster.outlook().points[5].value;
+        }
+    }
+    let step_us = (cpu_seconds() - begin) / steps as f64 / nodes as f64 * 1e6;
+    Cost { columns: structure.design.columns.len(), step_us, kilobytes, digest }
+}
