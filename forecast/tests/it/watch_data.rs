@@ -1,5 +1,6 @@
 //! Columns of the public series, for the tests that watch.
 
+use std::path::Path;
 use std::path::PathBuf;
 
 use chrono::NaiveDateTime;
@@ -7,12 +8,15 @@ use chrono::NaiveDateTime;
 /// A column of a file: instants in milliseconds on the clock of the file, values or nothing.
 pub(crate) type Column = Vec<(i64, Option<f64>)>;
 
-/// Reads `column` of `forecast/{file}` under `GRIDLOOM_DATA`, or says loudly that it cannot.
+/// Reads `column` of `forecast/{file}` under `GRIDLOOM_DATA` (`../shared/data` where that names
+/// nothing), or says loudly that it cannot.
 ///
 /// Panics in continuous integration, where the data must be there.
 pub(crate) fn column(file: &str, column: &str) -> Option<Column> {
-    let Some(folder) = std::env::var_os("GRIDLOOM_DATA") else { return absent(file) };
-    let path = PathBuf::from(folder).join("forecast").join(file);
+    let folder = std::env::var_os("GRIDLOOM_DATA").map(PathBuf::from);
+    let folder =
+        folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
+    let path = folder.join("forecast").join(file);
     let Ok(mut reader) = csv::Reader::from_path(&path) else { return absent(file) };
     let headers = reader.headers().expect("a header line").clone();
     let wanted = headers.iter().position(|name| name == column).expect("the column is there");

@@ -200,7 +200,8 @@ impl Tracker {
     pub fn free_ratio(&mut self, branch: usize, told: Option<f64>) {
         self.free_ratios.push((branch, told));
         self.blanks.clear();
-        self.engine = self.blank(&self.engine.closed().to_vec());
+        let closed = self.engine.closed().to_vec();
+        self.engine = self.blank(&closed);
     }
 
     /// The ratio of a branch after the last tick, if it is unknown.

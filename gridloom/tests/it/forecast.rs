@@ -424,8 +424,10 @@ fn drawings_are_three_files_that_hold_what_was_scored() {
 
 /// A file of the data that may not be bundled.
 fn data(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("GRIDLOOM_DATA").map(|dir| PathBuf::from(dir).join("forecast"));
-    let path = path.map(|dir| dir.join(name)).filter(|path| path.exists());
+    let folder = std::env::var_os("GRIDLOOM_DATA").map(PathBuf::from);
+    let folder =
+        folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
+    let path = Some(folder.join("forecast").join(name)).filter(|path| path.exists());
     if path.is_none() {
         let ci = std::env::var("CI").is_ok_and(|value| value == "true");
         assert!(!ci, "{name} is absent: set GRIDLOOM_DATA");

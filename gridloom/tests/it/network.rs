@@ -58,9 +58,9 @@ impl Field {
     }
 
     /// Tells a row of a stream.
-    fn tell(&mut self, stream: &'static str, row: String) {
+    fn tell(&mut self, stream: &'static str, row: &str) {
         let rows = self.streams.entry(stream).or_default();
-        rows.push_str(&row);
+        rows.push_str(row);
         rows.push('\n');
     }
 
@@ -93,21 +93,21 @@ impl Field {
             if phasor {
                 let frame = frames.entry(name).or_default();
                 if kind.ends_with("_ang") {
-                    frame.1 = number
+                    frame.1 = number;
                 } else {
-                    frame.0 = number
-                };
+                    frame.0 = number;
+                }
                 continue;
             }
             for tick in 0..TICKS {
                 let at = at(tick, 1);
                 if meter {
-                    self.tell("meter_readings", format!(
+                    self.tell("meter_readings", &format!(
                         "{{\"meter_id\":\"{name}\",\"measured_at\":\"{at}\",\"active_power_kw\":{},\
                          \"quality\":\"good\",\"revision\":0}}", -number
                     ));
                 } else {
-                    self.tell("scada_measurements", format!(
+                    self.tell("scada_measurements", &format!(
                         "{{\"sensor_id\":\"{name}\",\"measured_at\":\"{at}\",\"value\":{number},\
                          \"quality_bits\":0}}"
                     ));
@@ -117,7 +117,7 @@ impl Field {
         for tick in 0..TICKS {
             for (name, (magnitude, angle)) in &frames {
                 let at = at(tick, 2);
-                self.tell("pmu_phasors", format!(
+                self.tell("pmu_phasors", &format!(
                     "{{\"pmu_id\":\"{name}\",\"measured_at\":\"{at}\",\"magnitude\":{magnitude},\
                      \"angle_rad\":{angle},\"frequency_hz\":50.0,\"rocof_hz_per_s\":0.0,\
                      \"status_bits\":0}}"
@@ -131,7 +131,7 @@ impl Field {
         for row in rows(&case().join(scenario).join("switch_status.csv")) {
             let position = if row["closed"] == "1" { "closed" } else { "open" };
             let (switch, at) = (&row["switch_id"], at(0, 0));
-            self.tell("switch_positions", format!(
+            self.tell("switch_positions", &format!(
                 "{{\"switch_id\":\"{switch}\",\"changed_at\":\"{at}\",\"position\":\"{position}\"}}"
             ));
         }

@@ -104,8 +104,8 @@ pub fn stand_ins(
         all.push(StandIn { active_kw, reactive_kvar: None, measured: measured_kw.is_some() });
         measured.push(measured_kw);
     }
-    let all_kw = Shares::of(plan.injections.iter().filter_map(drawn).collect());
-    let unknown = Shares::of(unknown);
+    let all_kw = Shares::of(&plan.injections.iter().filter_map(drawn).collect::<Vec<f64>>());
+    let unknown = Shares::of(&unknown);
     let (head_kw, head_kvar) = (head(0), head(1));
     let count = all.len();
     for (at, (stand_in, injection)) in all.iter_mut().zip(&plan.injections).enumerate() {
@@ -158,7 +158,7 @@ struct Shares {
 }
 
 impl Shares {
-    fn of(shares: Vec<f64>) -> Shares {
+    fn of(shares: &[f64]) -> Shares {
         let sum: f64 = shares.iter().sum();
         let size: f64 = shares.iter().map(|share| share.abs()).sum();
         let sum = (sum > 0.0 && sum >= SHARED_MIN * size).then_some(sum);
