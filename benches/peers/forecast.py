@@ -48,6 +48,10 @@ def frame(o, h):
     mean = (sums[o + 1] - sums[np.maximum(o + 1 - day, 0)]) / day
     at_origin = [filled[o], filled[o - hour], filled[np.maximum(o - day, 0)]]
     at_origin += [filled[np.maximum(o - week, 0)], mean, filled[np.maximum(t - week, 0)]]
+    # Trees do not subtract: what the load differs by from its own week before is given to them.
+    before = np.maximum(o - week, 0)
+    mean_before = (sums[before + 1] - sums[np.maximum(before + 1 - day, 0)]) / day
+    at_origin += [filled[o] - filled[before], mean - mean_before]
     return np.column_stack([rows[t], h, t % day, *at_origin])
 
 

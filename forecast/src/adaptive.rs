@@ -208,6 +208,12 @@ impl Adaptive {
         true
     }
 
+    /// Puts the next review off by some steps: of many series that began together, not all should
+    /// be reviewed at one time.
+    pub fn defer(&mut self, steps: i64) {
+        self.due = self.due.saturating_add(steps);
+    }
+
     /// What the forecast of the step `at` is made of; see [`Forecaster::explain`].
     pub fn explain(&mut self, at: usize) -> std::collections::BTreeMap<crate::feature::Group, f64> {
         self.begin();
@@ -390,7 +396,7 @@ impl Adaptive {
         let upto = usize::try_from(since - self.history.first).unwrap_or(0);
         let upto = upto.min(self.history.seen.len());
         self.history.seen[..upto].iter_mut().for_each(|value| *value *= ratio as f32);
-        let Some(champion) = &self.champion else { return };
+        let Some(champion) = self.champion.as_ref().filter(|_| !self.pinned) else { return };
         let Some(mut structure) = Structure::choose(&self.setup, &self.history) else { return };
         if champion.has_trees() {
             structure.experts.push(Expert::Boosted);
@@ -419,7 +425,7 @@ impl Model for Adaptive {
     fn know(&mut self, said: &[Said]) {
         for said in said {
             let Ok(at) = usize::try_from(said.index - self.history.first) else { continue };
-            let values = &mut self.history.weather[said.quantity];
+            let Some(values) = self.history.weather.get_mut(said.quantity) else { continue };
             if values.len() <= at {
                 values.resize(at + 1, f32::NAN);
             }

@@ -116,6 +116,37 @@ pub mod nested {
     }
 }
 
+/// The same for a fixed number of them.
+pub mod array {
+    use serde::Deserializer;
+    use serde::Serializer;
+    use serde::de::Error;
+
+    use super::Bits;
+
+    /// Writes numbers.
+    ///
+    /// # Errors
+    /// What the format says.
+    pub fn serialize<T: Bits, S: Serializer, const N: usize>(
+        numbers: &[T; N],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        super::serialize(numbers, serializer)
+    }
+
+    /// Reads them back.
+    ///
+    /// # Errors
+    /// As [`super::deserialize`], and where there are more or fewer.
+    pub fn deserialize<'de, T: Bits, D: Deserializer<'de>, const N: usize>(
+        from: D,
+    ) -> Result<[T; N], D::Error> {
+        let numbers: Vec<T> = super::deserialize(from)?;
+        numbers.try_into().map_err(|_| D::Error::custom("more numbers, or fewer"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Serialize;
@@ -128,20 +159,30 @@ mod tests {
         flat: Vec<f32>,
         #[serde(with = "super::nested")]
         lists: Vec<Vec<i64>>,
+        #[serde(with = "super::array")]
+        pair: [f32; 2],
     }
 
     #[test]
     fn what_is_no_number_survives_too() {
         let flat = vec![1.5, f32::NAN, f32::NEG_INFINITY, -0.0, 1e-45];
         let lists = vec![vec![], vec![i64::MIN, 7]];
-        let text = serde_json::to_string(&Saved { flat: flat.clone(), lists: lists.clone() });
+        let pair = [f32::NAN, 2.0];
+        let text = serde_json::to_string(&Saved { flat: flat.clone(), lists: lists.clone(), pair });
         let back: Saved = serde_json::from_str(&text.expect("text")).expect("the same");
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!((bits(&back.flat), back.lists), (bits(&flat), lists));
+        assert_eq!(bits(&back.pair), bits(&pair));
     }
 
     #[test]
-    fn half_a_number_is_refused() {
-        assert!(serde_json::from_str::<Saved>(r#"{"flat":"AAA","lists":[]}"#).is_err());
+    fn half_a_number_is_refused_and_a_missing_one() {
+        let read = |flat: &str, pair: &str| {
+            let text = format!(r#"{{"flat":"{flat}","lists":[],"pair":"{pair}"}}"#);
+            serde_json::from_str::<Saved>(&text).is_ok()
+        };
+        assert!(read("AAAAAA", "AAAAAAAAAAA"));
+        assert!(!read("AAA", "AAAAAAAAAAA"));
+        assert!(!read("AAAAAA", "AAAAAA"));
     }
 }

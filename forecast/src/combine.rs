@@ -50,29 +50,36 @@ impl Combination {
     }
 
     /// Finds the weights anew.
-    pub fn solve(&mut self, shrink: f64) {
+    pub fn solve(&mut self, shrink: f64, factor: &mut Factor) {
         let n = self.experts;
+        let (mut members, mut packed, mut weights) = (Vec::new(), Vec::new(), Vec::new());
         for group in 0..self.groups {
             let sums = &self.sums[group * n * n..(group + 1) * n * n];
             let trace: f64 = (0..n).map(|i| sums[i * n + i]).sum();
             if trace <= 0.0 {
                 continue;
             }
-            let mut members: Vec<usize> = (0..n).collect();
-            let weights = loop {
-                let weights = best(sums, n, &members, shrink * trace / n as f64);
+            members.clear();
+            members.extend(0..n);
+            loop {
+                packed.clear();
+                for (i, a) in members.iter().enumerate() {
+                    packed.extend(members[..=i].iter().map(|b: &usize| sums[a * n + b]));
+                    *packed.last_mut().expect("the diagonal") += shrink * trace / n as f64;
+                }
+                best(&packed, members.len(), factor, &mut weights);
                 let worst = (0..members.len())
                     .min_by(|a, b| weights[*a].total_cmp(&weights[*b]))
                     .expect("there are members");
                 if weights[worst] >= 0.0 || members.len() == 1 {
-                    break weights;
+                    break;
                 }
                 members.remove(worst);
-            };
+            }
             let into = &mut self.weights[group * n..(group + 1) * n];
             into.fill(0.0);
-            for (member, weight) in members.iter().zip(weights) {
-                into[*member] = weight;
+            for (member, weight) in members.iter().zip(&weights) {
+                into[*member] = *weight;
             }
         }
     }
@@ -83,17 +90,12 @@ impl Combination {
     }
 }
 
-fn best(sums: &[f64], n: usize, members: &[usize], ridge: f64) -> Vec<f64> {
-    let mut packed = Vec::new();
-    for (i, a) in members.iter().enumerate() {
-        for b in &members[..=i] {
-            packed.push(sums[a * n + b] + if a == b { ridge } else { 0.0 });
-        }
-    }
-    let mut factor = Factor::default();
-    factor.set(&packed, members.len(), 1e-12);
-    let mut ones = vec![1.0; members.len()];
-    factor.solve(&mut ones);
-    let total: f64 = ones.iter().sum();
-    ones.iter().map(|w| w / total).collect()
+/// The weights of least variance for a packed covariance.
+fn best(packed: &[f64], n: usize, factor: &mut Factor, weights: &mut Vec<f64>) {
+    factor.set(packed, n, 1e-12);
+    weights.clear();
+    weights.resize(n, 1.0);
+    factor.solve(weights);
+    let total: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|weight| *weight /= total);
 }

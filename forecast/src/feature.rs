@@ -96,7 +96,7 @@ impl Column {
             Column::LagOther => past.lag(index, day) * flag(!past.same_kind(index)),
             Column::Other => flag(!past.same_kind(index)),
             Column::Lag(days) => past.lag(index, days * day),
-            Column::Mean(days) => past.sums.mean(index - day, days * day) as f32,
+            Column::Mean(days) => past.mean(index - day, days * day) as f32,
             Column::LagHoliday => past.lag(index, 7 * day) * flag(past.holiday(index, -7)),
             Column::SameKindMean(days) => same_kind_mean(past, index, days),
             Column::RestWeather(reading) => {
@@ -121,7 +121,7 @@ fn same_kind_mean(past: &Past, index: i64, days: i64) -> f32 {
     for back in 1..=REACH_DAYS {
         let at = index - back * past.day;
         if past.kind(at) == kind
-            && let Some(value) = past.filled.get(at)
+            && let Some(value) = past.filled(at)
         {
             sum += value;
             count += 1;

@@ -18,6 +18,7 @@
 //! Readings and weather of [`KEPT_DAYS`], the sums of the slots, of the correctors, of the
 //! combination; forecasts of a day that wait for their readings.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
@@ -26,10 +27,12 @@ use serde::Serialize;
 
 use crate::boost::Booster;
 use crate::combine::Combination;
-use crate::conformal::Cell;
+use crate::conformal;
 use crate::conformal::Conformal;
 use crate::corrector::Correctors;
+use crate::corrector::Origin;
 use crate::corrector::Residuals;
+use crate::corrector::Turns;
 use crate::feature::Group;
 use crate::feature::REACH_DAYS;
 use crate::model::Outlook;
@@ -47,8 +50,6 @@ use crate::slot::Slot;
 use crate::slot::UNIT;
 use crate::slot::YOUNG_DAYS;
 use crate::structure::Expert;
-use crate::structure::LEAD_DAYS;
-use crate::structure::SEEN_DAYS;
 use crate::structure::Structure;
 use crate::structure::dot;
 use crate::structure::mean_of;
@@ -77,7 +78,10 @@ const UNBOUNDED: (f64, f64) = (f64::MIN, f64::MAX);
 /// Weeks that a weekly level looks back; what is kept must reach so far.
 const WEEKS: i64 = 6;
 
-const _: () = assert!(7 * WEEKS <= KEPT_DAYS);
+/// Days that a daily level looks back.
+const DAYS: i64 = 21;
+
+const _: () = assert!(7 * WEEKS <= KEPT_DAYS && DAYS <= KEPT_DAYS);
 
 /// Hours between two solutions of a horizon's corrector.
 const CORRECTOR_HOURS: i64 = 6;
@@ -107,9 +111,6 @@ pub struct Forecaster {
     issued: VecDeque<Issued>,
     judged: u32,
     last: Option<Judged>,
-
-    #[serde(skip)]
-    scratch: Scratch,
 }
 
 /// One ridge's coefficients by slot; empty before a slot has seen enough.
@@ -141,11 +142,19 @@ struct Issued {
     values: Vec<f32>,
 }
 
-#[derive(Clone, Debug, Default)]
+/// What a step works in. It says nothing from one step to the next, so that all forecasters of a
+/// thread share one, and find it in the cache.
+#[derive(Debug, Default)]
 struct Scratch {
     packed: Packed,
     factor: Factor,
-    row: Vec<f64>,
+    rows: Vec<f64>,
+    turns: Turns,
+    errors: Vec<f64>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
 }
 
 /// What became of the forecast of a whole horizon ago, in the series' unit.
@@ -182,7 +191,7 @@ impl Forecaster {
     /// A forecaster whose first reading will be that of `first`.
     pub fn new(setup: Setup, structure: Structure, first: i64) -> Forecaster {
         let day = Structure::day(&setup);
-        let start = first + LEAD_DAYS * day;
+        let start = first + structure.start.lead * day;
         let p = structure.design.columns.len();
         let temperature = usize::from(!structure.stations.is_empty());
         let mut past = Past::new(first, day, temperature + structure.others.len());
@@ -207,7 +216,6 @@ impl Forecaster {
             judged: 0,
             last: None,
             booster: None,
-            scratch: Scratch::default(),
             setup,
             structure,
         }
@@ -309,6 +317,7 @@ impl Forecaster {
                     value
                 }
                 Expert::Weekly(share) => weekly(&self.past, index, *share),
+                Expert::Daily(share) => daily(&self.past, index, *share),
                 Expert::Boosted => {
                     let base = sum / count;
                     base + self.missed(x, index, base)
@@ -320,13 +329,13 @@ impl Forecaster {
 
     /// Notes how far the furthest target's weather lies from what its slot has learned: a day
     /// ahead is the slot that was just solved.
-    fn note_leverage(&mut self) {
+    fn note_leverage(&mut self, packed: &Packed) {
         let chosen = self.structure.experts.iter().rev().find_map(|expert| match expert {
             Expert::Ridge(chosen) => Some(chosen),
             _ => None,
         });
         if let (Some(chosen), Some(ahead)) = (chosen, self.ahead.back_mut()) {
-            ahead.leverage = self.scratch.packed.leverage(chosen, &ahead.x) as f32;
+            ahead.leverage = packed.leverage(chosen, &ahead.x) as f32;
         }
     }
 
@@ -370,17 +379,19 @@ impl Forecaster {
         let target = if ready { self.ahead.pop_front() } else { None };
         self.past.push(y);
         if let Some(target) = target {
-            self.judge(index, y);
-            self.correct_course(index, y, &target);
+            let mut scratch = SCRATCH.take();
+            self.judge(index, y, &mut scratch);
+            self.correct_course(index, y, &target, &mut scratch);
             if y.is_finite() && !target.bases.is_empty() {
                 let base = self.ridge_mean(&target.bases);
                 learned(Learned { index, x: &target.x, missed: y - base, base });
             }
-            let solved = self.learn(Sample { index, x: target.x, y });
+            let solved = self.learn(Sample { index, x: target.x, y }, &mut scratch);
             self.prepare();
             if solved && self.setup.horizon as i64 == self.day() {
-                self.note_leverage();
+                self.note_leverage(&scratch.packed);
             }
+            SCRATCH.set(scratch);
             if (index + 1) % self.hour() == 0 {
                 self.issue(index);
             }
@@ -398,7 +409,7 @@ impl Forecaster {
     }
 
     /// Residuals and correctors.
-    fn correct_course(&mut self, index: i64, y: f32, target: &Ahead) {
+    fn correct_course(&mut self, index: i64, y: f32, target: &Ahead, scratch: &mut Scratch) {
         let known = !target.bases.is_empty() && y.is_finite();
         let decay = CORRECTOR_DECAY_DAY.powf(1.0 / self.past.day as f32);
         let every = CORRECTOR_HOURS * self.hour();
@@ -407,38 +418,38 @@ impl Forecaster {
             let residual = if known { y - target.bases[e] } else { 0.0 };
             residuals.push(if residual.is_finite() { residual } else { 0.0 });
             if known {
-                correctors.learn(residuals, &self.past, index, decay);
+                correctors.learn(residuals, &self.past, index, decay, &mut scratch.turns);
             }
-            correctors.solve(index, every, &mut self.scratch.factor);
+            correctors.solve(index, every, &mut scratch.factor);
         }
     }
 
     /// Learns a target unless it is missing, and solves its slot; `false` where that has not seen
     /// enough. What settles depends on the time alone.
-    fn learn(&mut self, sample: Sample) -> bool {
+    fn learn(&mut self, sample: Sample, scratch: &mut Scratch) -> bool {
         let index = sample.index;
         let slot = self.slot(index);
         let before = index - YOUNG_DAYS * self.day();
+        self.slots[slot].settle(before, self.structure.decay);
         if sample.y.is_finite() {
             self.slots[slot].learn(sample);
         }
-        self.slots[slot].settle(before, self.structure.decay);
-        self.solve(slot)
+        self.solve(slot, scratch)
     }
 
     /// Finds the coefficients of a slot; `false` where it has not seen enough.
-    fn solve(&mut self, slot: usize) -> bool {
+    fn solve(&mut self, slot: usize, scratch: &mut Scratch) -> bool {
         let n = self.slots.len();
         let seen = self.slots[slot].count() * n / self.day() as usize;
-        if seen < SEEN_DAYS {
+        if seen < self.structure.start.seen {
             return false;
         }
-        let Scratch { packed, row, .. } = &mut self.scratch;
+        let Scratch { packed, rows, .. } = scratch;
         packed.clear(self.structure.design.columns.len());
         let kernel = self.structure.kernel;
         for away in 0..=2 * kernel {
             let weight = 1.0 - away.abs_diff(kernel) as f64 / (kernel + 1) as f64;
-            self.slots[(slot + n + away - kernel) % n].add_to(packed, weight, row);
+            self.slots[(slot + n + away - kernel) % n].add_to(packed, weight, rows);
         }
         let chosen = self.structure.experts.iter().filter_map(|expert| match expert {
             Expert::Ridge(chosen) => Some(chosen),
@@ -450,17 +461,19 @@ impl Forecaster {
         true
     }
 
-    /// The experts' corrected forecasts by horizon; empty where it cannot be said.
-    fn corrected(&self, at: usize) -> Vec<f64> {
+    /// What each expert's correctors know at the newest reading.
+    fn origins(&self) -> Vec<Origin> {
         let origin = self.past.end() - 1;
+        self.residuals.iter().map(|residuals| residuals.origin(&self.past, origin)).collect()
+    }
+
+    /// The experts' corrected forecasts of a horizon; empty where it cannot be said.
+    fn corrected(&self, at: usize, origins: &[Origin]) -> Vec<f64> {
         let Some(ahead) = self.ahead.get(at) else { return Vec::new() };
+        let index = self.past.end() + at as i64;
         let correct = |(e, base): (usize, &f32)| {
-            let correction = self.correctors[e].correction(
-                &self.residuals[e],
-                &self.past,
-                origin,
-                at as i64 + 1,
-            );
+            let target = self.residuals[e].target(&self.past, index);
+            let correction = self.correctors[e].correction(&origins[e], &target, at as i64 + 1);
             let base = if base.is_finite() { f64::from(*base) } else { f64::from(ahead.bases[0]) };
             base + correction
         };
@@ -471,9 +484,9 @@ impl Forecaster {
         at / self.hour() as usize
     }
 
-    fn cell(&self, origin: i64, at: usize) -> Cell {
+    fn cell(&self, origin: i64, at: usize) -> conformal::Cell {
         let class = self.past.slot(origin + 1 + at as i64) * 24 / self.past.day as usize;
-        Cell { horizon: self.group(at), class }
+        conformal::Cell { horizon: self.group(at), class }
     }
 
     fn combined(&self, at: usize, experts: &[f64]) -> f64 {
@@ -484,8 +497,9 @@ impl Forecaster {
     /// Keeps what is said at this origin until it can be judged.
     fn issue(&mut self, origin: i64) {
         let mut values = Vec::with_capacity(self.setup.horizon * (self.correctors.len() + 2));
+        let origins = self.origins();
         for at in 0..self.setup.horizon {
-            let experts = self.corrected(at);
+            let experts = self.corrected(at, &origins);
             if experts.is_empty() {
                 return;
             }
@@ -503,7 +517,7 @@ impl Forecaster {
     }
 
     /// Judges what was said of this reading.
-    fn judge(&mut self, index: i64, y: f32) {
+    fn judge(&mut self, index: i64, y: f32, scratch: &mut Scratch) {
         let horizon = self.setup.horizon as i64;
         while self.issued.front().is_some_and(|issued| issued.origin + horizon < index) {
             self.issued.pop_front();
@@ -519,9 +533,10 @@ impl Forecaster {
             let at = (index - issued.origin - 1) as usize;
             let said = &issued.values[at * (n + 2)..(at + 1) * (n + 2)];
             let group = at / hour as usize;
-            let errors: Vec<f64> = said[..n].iter().map(|f| f64::from(y - f)).collect();
-            self.combination.learn(group, &errors, decay);
-            let cell = Cell { horizon: group, class: of_day };
+            scratch.errors.clear();
+            scratch.errors.extend(said[..n].iter().map(|f| f64::from(y - f)));
+            self.combination.learn(group, &scratch.errors, decay);
+            let cell = conformal::Cell { horizon: group, class: of_day };
             let (value, spread) = (f64::from(said[n]), f64::from(said[n + 1]));
             self.conformal.learn(cell, value, spread, f64::from(y));
             loss += (f64::from(y) - value).abs();
@@ -534,7 +549,7 @@ impl Forecaster {
         }
         if index % hour == 0 && self.judged > 0 {
             let days = f64::from(self.judged) / self.day() as f64;
-            self.combination.solve(SHRINK + 20.0 / (days + 1.0));
+            self.combination.solve(SHRINK + 20.0 / (days + 1.0), &mut scratch.factor);
         }
     }
 
@@ -577,34 +592,41 @@ impl Forecaster {
     }
 
     /// Corrects a reading; `false` where it is too old, or not there yet. The sums are then those
-    /// of the corrected history; what was said stays said, and correctors keep what they learned.
+    /// of the corrected history, and so are the coefficients where times of day do not share (a
+    /// shared slot was solved with what its neighbours knew then). What was said stays said, and
+    /// correctors keep what they learned.
     pub fn correct(&mut self, index: i64, value: f64) -> bool {
         let day = self.day();
         let y = (value / self.past.scale) as f32;
+        let before = self.past.seen.get(index).unwrap_or(f32::NAN);
         if index < self.past.end() - YOUNG_DAYS * day || !self.past.correct(index, y) {
             return false;
+        }
+        if before.is_finite() {
+            let moved = y.is_finite().then_some(y - before);
+            self.residuals.iter_mut().for_each(|residuals| residuals.restate(index, moved));
         }
         let design = &self.structure.design;
         let slot = self.slot(index);
         for slot in &mut self.slots {
-            for sample in slot.young_mut().filter(|sample| sample.index > index) {
+            for (index, x) in slot.rows_after(index) {
                 for c in (0..design.columns.len()).filter(|c| design.rests(*c)) {
-                    sample.x[c] = design.entry(&self.past, sample.index, c);
+                    x[c] = design.entry(&self.past, index, c);
                 }
             }
         }
         if !y.is_finite() {
             self.slots[slot].unlearn(index);
-        } else if let Some(sample) = self.slots[slot].young_mut().find(|s| s.index == index) {
-            sample.y = y;
-        } else if index >= self.past_start() {
+        } else if !self.slots[slot].correct(index, y) && index >= self.past_start() {
             let mut x = Vec::new();
             design.row(&self.past, index, &mut x);
             self.slots[slot].learn(Sample { index, x, y });
         }
+        let mut scratch = SCRATCH.take();
         for slot in 0..self.slots.len() {
-            self.solve(slot);
+            self.solve(slot, &mut scratch);
         }
+        SCRATCH.set(scratch);
         self.stale = self.past.end();
         if self.past.end() >= self.past_start() {
             self.prepare();
@@ -645,9 +667,10 @@ impl Forecaster {
         let columns = self.structure.design.columns.len();
         let names = self.structure.experts.iter().map(|e| e.name(columns).to_owned());
         let mut models: Vec<(String, Vec<f64>)> = names.map(|name| (name, Vec::new())).collect();
-        let mut points = Vec::new();
+        let mut points = Vec::with_capacity(self.setup.horizon);
+        let origins = self.origins();
         for at in 0..self.setup.horizon {
-            let experts = self.corrected(at);
+            let experts = self.corrected(at, &origins);
             if experts.is_empty() {
                 break;
             }
@@ -672,7 +695,7 @@ impl Forecaster {
     pub fn explain(&mut self, at: usize) -> BTreeMap<Group, f64> {
         self.outlook();
         let mut parts = BTreeMap::new();
-        let experts = self.corrected(at);
+        let experts = self.corrected(at, &self.origins());
         if experts.is_empty() {
             return parts;
         }
@@ -694,6 +717,7 @@ impl Forecaster {
                     columns.iter().for_each(|(group, value)| add(*group, *value));
                 }
                 Expert::Weekly(_) => add(Group::LastWeeks, base),
+                Expert::Daily(_) => add(Group::LastDays, base),
                 Expert::Boosted => {
                     mean.iter().for_each(|(group, value)| add(*group, *value));
                     add(Group::Trees, base - mean.values().sum::<f64>());
@@ -731,7 +755,24 @@ impl Forecaster {
 fn weekly(past: &Past, index: i64, share: f32) -> f32 {
     let (mut sum, mut weight, mut left) = (0.0, 0.0, share);
     for weeks in 1..=WEEKS {
-        let Some(value) = past.filled.get(index - weeks * 7 * past.day) else { break };
+        let Some(value) = past.filled(index - weeks * 7 * past.day) else { break };
+        sum += left * value;
+        weight += left;
+        left *= 1.0 - share;
+    }
+    if weight > 0.0 { sum / weight } else { past.lag(index, past.day) }
+}
+
+/// The same time of days of the same kind, of the last three weeks, smoothed likewise.
+fn daily(past: &Past, index: i64, share: f32) -> f32 {
+    let kind = past.kind(index);
+    let (mut sum, mut weight, mut left) = (0.0, 0.0, share);
+    for days in 1..=DAYS {
+        let at = index - days * past.day;
+        if past.kind(at) != kind {
+            continue;
+        }
+        let Some(value) = past.filled(at) else { break };
         sum += left * value;
         weight += left;
         left *= 1.0 - share;

@@ -73,6 +73,16 @@ impl Weather {
     }
 }
 
+/// A reading, or what stands in for it.
+fn filled(seen: &Track<f32>, holes: &[(i64, f32)], index: i64) -> Option<f32> {
+    let seen = seen.get(index)?;
+    if seen.is_finite() {
+        return Some(seen);
+    }
+    let hole = holes.binary_search_by_key(&index, |hole| hole.0);
+    hole.ok().map(|at| holes[at].1)
+}
+
 /// The past of one series, with what is known of the coming day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Past {
@@ -82,10 +92,10 @@ pub struct Past {
     pub scale: f64,
     /// Readings over the scale, NaN where missing.
     pub seen: Track<f32>,
-    /// Readings, or what stands in.
-    pub filled: Track<f32>,
+    /// What stands in for missing readings, by index.
+    holes: Vec<(i64, f32)>,
     /// Sums of the filled readings.
-    pub sums: Sums,
+    sums: Sums,
     /// By quantity.
     pub weather: Vec<Weather>,
     /// Days (since the epoch) that are holidays, in order.
@@ -99,7 +109,7 @@ impl Past {
             day,
             scale: 1.0,
             seen: Track::new(first),
-            filled: Track::new(first),
+            holes: Vec::new(),
             sums: Sums::new(first),
             weather: (0..quantities).map(|_| Weather::new(first)).collect(),
             holidays: Default::default(),
@@ -113,10 +123,29 @@ impl Past {
 
     /// Takes the next reading, over the scale; NaN: missing.
     pub fn push(&mut self, seen: f32) {
-        let filled = if seen.is_finite() { seen } else { self.stand_in(self.end()) };
+        let filled = self.fill(self.end(), seen);
         self.seen.push(seen);
-        self.filled.push(filled);
-        self.sums.push(f64::from(filled));
+        self.sums.push(filled);
+    }
+
+    /// The reading, or what stands in for it from here on.
+    fn fill(&mut self, index: i64, seen: f32) -> f32 {
+        if seen.is_finite() {
+            return seen;
+        }
+        let filled = self.stand_in(index);
+        self.holes.push((index, filled));
+        filled
+    }
+
+    /// A reading, or what stands in for it; `None` where it is no longer kept, or not there yet.
+    pub fn filled(&self, index: i64) -> Option<f32> {
+        filled(&self.seen, &self.holes, index)
+    }
+
+    /// The mean of the `count` filled readings that end with `index`; see [`Sums::mean`].
+    pub fn mean(&self, index: i64, count: i64) -> f64 {
+        self.sums.mean(index, count, |at| self.lag(at, 0))
     }
 
     /// What stands in for a missing reading: that of a week before, moved by what the day before
@@ -124,16 +153,12 @@ impl Past {
     /// past is the past as if it had come so.
     fn stand_in(&self, index: i64) -> f32 {
         let (day, week) = (self.day, 7 * self.day);
-        match self.filled.get(index - week) {
+        match self.filled(index - week) {
             Some(then) => {
-                let moved = self.sums.mean(index - 1, day) - self.sums.mean(index - 1 - week, day);
-                then + if self.filled.get(index - week - day).is_some() {
-                    moved as f32
-                } else {
-                    0.0
-                }
+                let moved = self.mean(index - 1, day) - self.mean(index - 1 - week, day);
+                then + if self.filled(index - week - day).is_some() { moved as f32 } else { 0.0 }
             }
-            None => self.filled.get(index - day).or(self.filled.get(index - 1)).unwrap_or(0.0),
+            None => self.filled(index - day).or(self.filled(index - 1)).unwrap_or(0.0),
         }
     }
 
@@ -141,23 +166,23 @@ impl Past {
     /// longer kept.
     pub fn correct(&mut self, index: i64, seen: f32) -> bool {
         let end = self.end();
-        if index >= end || !self.seen.set(index, seen) {
+        if index < self.seen.first() || index >= end {
             return false;
         }
-        self.filled.cut(index);
-        self.sums.cut(index);
+        self.sums.cut(index, |at| filled(&self.seen, &self.holes, at).unwrap_or(0.0));
+        self.holes.truncate(self.holes.partition_point(|hole| hole.0 < index));
+        self.seen.set(index, seen);
         for at in index..end {
             let seen = self.seen.get(at).expect("kept, for an earlier one is");
-            let filled = if seen.is_finite() { seen } else { self.stand_in(at) };
-            self.filled.push(filled);
-            self.sums.push(f64::from(filled));
+            let filled = self.fill(at, seen);
+            self.sums.push(filled);
         }
         true
     }
 
     /// The filled reading `lag` steps before `index`, 0 where unknown.
     pub fn lag(&self, index: i64, lag: i64) -> f32 {
-        self.filled.get(index - lag).unwrap_or(0.0)
+        self.filled(index - lag).unwrap_or(0.0)
     }
 
     /// Says what a quantity is, or will be, at `index`. A hole between is filled with the value of
@@ -238,9 +263,11 @@ impl Past {
     /// Forgets what no feature needs.
     pub fn bound(&mut self, keep: usize, keep_weather: usize) {
         self.smooth();
-        self.seen.bound(keep);
-        self.filled.bound(keep);
-        self.sums.bound(keep);
+        if let Some(first) = self.seen.outgrown(keep) {
+            self.sums.forget_before(first, |at| filled(&self.seen, &self.holes, at).unwrap_or(0.0));
+            self.holes.drain(..self.holes.partition_point(|hole| hole.0 < first));
+            self.seen.forget_before(first);
+        }
         for weather in &mut self.weather {
             weather.values.bound(keep_weather);
             let first = weather.values.first();

@@ -41,9 +41,9 @@ use crate::plant::expert::Cosines;
 use crate::plant::expert::Ridge;
 use crate::plant::expert::Trees;
 use crate::plant::short::Short;
+use crate::ridge::Factor;
 use crate::series::Track;
 
-pub mod exact;
 pub mod expert;
 pub mod short;
 
@@ -63,13 +63,13 @@ const MIX_SHRINK: f64 = 0.05;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Columns of the ridge, of order 1, the first of them 1.
-    #[serde(with = "exact")]
+    #[serde(with = "crate::bits")]
     pub linear: Vec<f32>,
     /// Columns of the cosines, of order 1; few.
-    #[serde(with = "exact")]
+    #[serde(with = "crate::bits")]
     pub smooth: Vec<f32>,
     /// Columns of the trees, in any unit; NaN where missing.
-    #[serde(with = "exact")]
+    #[serde(with = "crate::bits")]
     pub trees: Vec<f32>,
 }
 
@@ -79,7 +79,7 @@ struct Said {
     tag: i64,
     row: Row,
     /// By expert, NaN where it cannot say.
-    #[serde(with = "exact")]
+    #[serde(with = "crate::bits::array")]
     bases: [f32; 4],
 }
 
@@ -91,7 +91,7 @@ struct Issued {
     class: u8,
     value: f32,
     spread: f32,
-    #[serde(with = "exact")]
+    #[serde(with = "crate::bits::array")]
     by_expert: [f32; 4],
 }
 
@@ -124,9 +124,8 @@ pub struct Engine {
     day: i64,
     horizon: usize,
 
-    #[serde(with = "exact")]
     seen: Track<f32>,
-    #[serde(with = "exact")]
+    #[serde(with = "crate::bits")]
     level: Vec<f32>,
     ridge: Ridge,
     cosines: Ridge,
@@ -279,7 +278,7 @@ impl Engine {
         if after >= 0 && after % self.tuning.trees_every_days == 0 {
             self.trees.fit();
         }
-        self.combination.solve(MIX_SHRINK);
+        self.combination.solve(MIX_SHRINK, &mut Factor::default());
     }
 
     /// Makes the rows that are new, and issues the forecast from `origin`.

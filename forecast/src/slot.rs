@@ -13,15 +13,15 @@
 //!
 //! # Bounds
 //!
-//! A slot holds p(p+1)/2 + p settled sums (4 bytes) and its young rows of p numbers (2 bytes).
-
-use std::collections::VecDeque;
+//! A slot holds p(p+1)/2 + p settled sums (4 bytes) and its young rows of p numbers (2 bytes), one
+//! after the other: a fleet's slots are read from memory, not from a cache, and every jump is paid.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::ridge::Factor;
 use crate::ridge::add_row;
+use crate::ridge::add_rows;
 use crate::ridge::packed_len;
 
 /// Days within which a reading may still be corrected.
@@ -30,13 +30,15 @@ pub const YOUNG_DAYS: i64 = 15;
 /// One unit of a scaled feature in fixed point; a feature lies within ±8 (less one step).
 pub const UNIT: f32 = 4096.0;
 
+/// Young rows that are added up at a time: so many lie in the nearest cache as numbers of 8 bytes.
+const BATCH: usize = 16;
+
 /// A target that was learned from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The target's index.
     pub index: i64,
     /// Its features in fixed point, see [`UNIT`].
-    #[serde(with = "crate::bits")]
     pub x: Vec<i16>,
     /// Its value, over the series' scale.
     pub y: f32,
@@ -49,70 +51,114 @@ pub struct Slot {
     gram: Vec<f32>,
     #[serde(with = "crate::bits")]
     right: Vec<f32>,
-    young: VecDeque<Sample>,
+    young: Young,
     settled: u32,
+}
+
+/// Targets that may still be corrected, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Young {
+    #[serde(with = "crate::bits")]
+    index: Vec<i64>,
+    /// Row by row.
+    #[serde(with = "crate::bits")]
+    x: Vec<i16>,
+    #[serde(with = "crate::bits")]
+    y: Vec<f32>,
+}
+
+impl Young {
+    /// Makes room for a row, and for no more: most slots are full for good.
+    fn insert(&mut self, at: usize, index: i64, x: &[i16], y: f32) {
+        let p = x.len();
+        self.index.reserve_exact(1);
+        self.index.insert(at, index);
+        self.y.reserve_exact(1);
+        self.y.insert(at, y);
+        self.x.reserve_exact(p);
+        self.x.splice(at * p..at * p, x.iter().copied());
+    }
+
+    fn remove(&mut self, rows: std::ops::Range<usize>, p: usize) {
+        self.index.drain(rows.clone());
+        self.y.drain(rows.clone());
+        self.x.drain(rows.start * p..rows.end * p);
+    }
 }
 
 impl Slot {
     /// A slot that has seen nothing of `p` features.
     pub fn new(p: usize) -> Slot {
         let (gram, right) = (vec![0.0; packed_len(p)], vec![0.0; p]);
-        Slot { gram, right, young: VecDeque::new(), settled: 0 }
+        Slot { gram, right, young: Young::default(), settled: 0 }
     }
 
     /// Samples that were learned.
     pub fn count(&self) -> usize {
-        self.settled as usize + self.young.len()
+        self.settled as usize + self.young.index.len()
     }
 
     /// Learns a target, in its place in time: the one that stood there is replaced.
     pub fn learn(&mut self, sample: Sample) {
-        match self.young.binary_search_by_key(&sample.index, |young| young.index) {
-            Ok(at) => self.young[at] = sample,
-            Err(at) => self.young.insert(at, sample),
+        let Sample { index, x, y } = sample;
+        let p = self.right.len();
+        match self.young.index.binary_search(&index) {
+            Ok(at) => {
+                self.young.y[at] = y;
+                self.young.x[at * p..(at + 1) * p].copy_from_slice(&x);
+            }
+            Err(at) => self.young.insert(at, index, &x, y),
         }
     }
 
     /// Unlearns a young target; `false` where there was none.
     pub fn unlearn(&mut self, index: i64) -> bool {
-        let found = self.young.binary_search_by_key(&index, |young| young.index);
-        found.is_ok_and(|at| self.young.remove(at).is_some())
+        let found = self.young.index.binary_search(&index);
+        found.map(|at| self.young.remove(at..at + 1, self.right.len())).is_ok()
     }
 
     /// Settles what is older than `before`.
     pub fn settle(&mut self, before: i64, decay: f32) {
-        while self.young.front().is_some_and(|sample| sample.index < before) {
-            let sample = self.young.pop_front().expect("there is a front");
+        let p = self.right.len();
+        let old = self.young.index.partition_point(|index| *index < before);
+        for at in 0..old {
             self.gram.iter_mut().for_each(|entry| *entry *= decay);
             self.right.iter_mut().for_each(|entry| *entry *= decay);
-            let row: Vec<f32> = sample.x.iter().map(|x| f32::from(*x) / UNIT).collect();
-            add_row(&mut self.gram, &mut self.right, &row, sample.y, 1.0);
+            let x = &self.young.x[at * p..(at + 1) * p];
+            let row: Vec<f32> = x.iter().map(|x| f32::from(*x) / UNIT).collect();
+            add_row(&mut self.gram, &mut self.right, &row, self.young.y[at], 1.0);
             self.settled += 1;
         }
+        self.young.remove(0..old, p);
     }
 
-    /// The targets that may still be corrected, oldest first.
-    pub fn young(&self) -> impl Iterator<Item = &Sample> {
-        self.young.iter()
+    /// Corrects the value of a young target; `false` where there is none.
+    pub fn correct(&mut self, index: i64, y: f32) -> bool {
+        let found = self.young.index.binary_search(&index);
+        found.map(|at| self.young.y[at] = y).is_ok()
     }
 
-    /// The same, to be corrected.
-    pub fn young_mut(&mut self) -> impl Iterator<Item = &mut Sample> {
-        self.young.iter_mut()
+    /// The young targets after `index` with their rows, to be corrected.
+    pub fn rows_after(&mut self, index: i64) -> impl Iterator<Item = (i64, &mut [i16])> {
+        let at = self.young.index.partition_point(|young| *young <= index);
+        let p = self.right.len();
+        self.young.index[at..].iter().copied().zip(self.young.x[at * p..].chunks_exact_mut(p))
     }
 
     /// Adds its sums, weighted, to others.
-    pub fn add_to(&self, sums: &mut Packed, weight: f64, row: &mut Vec<f64>) {
+    pub fn add_to(&self, sums: &mut Packed, weight: f64, rows: &mut Vec<f64>) {
+        sums.solved.clear();
         for (sum, entry) in sums.gram.iter_mut().zip(&self.gram) {
             *sum += weight * f64::from(*entry);
         }
         for (sum, entry) in sums.right.iter_mut().zip(&self.right) {
             *sum += weight * f64::from(*entry);
         }
-        for sample in &self.young {
-            row.clear();
-            row.extend(sample.x.iter().map(|x| f64::from(*x) / f64::from(UNIT)));
-            add_row(&mut sums.gram, &mut sums.right, row, f64::from(sample.y), weight);
+        let p = self.right.len();
+        for (x, y) in self.young.x.chunks(BATCH * p).zip(self.young.y.chunks(BATCH)) {
+            rows.clear();
+            rows.extend(x.iter().map(|x| f64::from(*x) / f64::from(UNIT)));
+            add_rows(&mut sums.gram, &mut sums.right, rows, y, weight);
         }
     }
 }
@@ -125,6 +171,9 @@ pub struct Packed {
     chosen_gram: Vec<f64>,
     chosen_right: Vec<f64>,
     factor: Factor,
+    /// The features of the factor, and its ridge.
+    solved: Vec<usize>,
+    ridge: f64,
 }
 
 impl Packed {
@@ -134,6 +183,7 @@ impl Packed {
         self.gram.resize(packed_len(p), 0.0);
         self.right.clear();
         self.right.resize(p, 0.0);
+        self.solved.clear();
     }
 
     /// The packed triangle and the right side, as they were added up.
@@ -141,9 +191,28 @@ impl Packed {
         (&self.gram, &self.right)
     }
 
-    /// The coefficients of the `chosen` features, in ascending order; those of the others are 0.
-    /// The first feature, the constant, is next to free of the ridge.
+    /// The coefficients of the `chosen` features, in ascending order, up to the last of them; those
+    /// between are 0. The first feature, the constant, is next to free of the ridge.
+    ///
+    /// What is chosen often begins what was chosen before. Its factor is then the beginning of that
+    /// one, and costs nothing.
     pub fn solve(&mut self, chosen: &[usize], ridge: f64, beta: &mut Vec<f32>) {
+        if self.ridge != ridge || !self.solved.starts_with(chosen) {
+            self.factorise(chosen, ridge);
+        }
+        self.chosen_right.clear();
+        self.chosen_right.extend(chosen.iter().map(|c| self.right[*c]));
+        self.factor.solve(&mut self.chosen_right);
+        let end = chosen.last().map_or(0, |last| last + 1);
+        beta.clear();
+        beta.reserve_exact(end);
+        beta.resize(end, 0.0);
+        for (c, value) in chosen.iter().zip(&self.chosen_right) {
+            beta[*c] = *value as f32;
+        }
+    }
+
+    fn factorise(&mut self, chosen: &[usize], ridge: f64) {
         self.chosen_gram.clear();
         for (i, ci) in chosen.iter().enumerate() {
             let row = &self.gram[packed_len(*ci)..packed_len(*ci) + ci + 1];
@@ -152,18 +221,15 @@ impl Packed {
             *self.chosen_gram.last_mut().expect("the diagonal") += ridge;
         }
         self.factor.set(&self.chosen_gram, chosen.len(), 1e-10);
-        self.chosen_right.clear();
-        self.chosen_right.extend(chosen.iter().map(|c| self.right[*c]));
-        self.factor.solve(&mut self.chosen_right);
-        beta.clear();
-        beta.resize(self.right.len(), 0.0);
-        for (c, value) in chosen.iter().zip(&self.chosen_right) {
-            beta[*c] = *value as f32;
-        }
+        self.solved.clear();
+        self.solved.extend_from_slice(chosen);
+        self.ridge = ridge;
     }
 
-    /// How far features lie from what was last solved; see [`Factor::leverage`].
+    /// How far features lie from what was last solved, if the `chosen` ones begin it; see
+    /// [`Factor::leverage`].
     pub fn leverage(&self, chosen: &[usize], x: &[i16]) -> f64 {
+        debug_assert!(self.solved.starts_with(chosen), "of what was last solved");
         let scaled = |c: &usize| f64::from(x[*c]) / f64::from(UNIT);
         let x: Vec<f64> = chosen.iter().map(scaled).collect();
         self.factor.leverage(&x)

@@ -18,14 +18,30 @@ use crate::slot::Packed;
 use crate::slot::Sample;
 use crate::slot::Slot;
 
-/// Days before the first target that can be learned from: lags reach two weeks back.
-pub const LEAD_DAYS: i64 = 15;
+/// Days of history from which on a structure is chosen: from then on the forecast is better than
+/// that of yesterday (`examples/young.rs`).
+pub const START_DAYS: i64 = 9;
 
-/// Days of targets that a slot must have seen before it forecasts.
-pub const SEEN_DAYS: usize = 14;
+/// Days of history below which a series is young. It then has few columns, learns from its second
+/// day on, shares what it learns with the times of day beside, and trusts recent days.
+const YOUNG_SERIES_DAYS: i64 = 45;
 
-/// Days of history from which on a structure is chosen.
-pub const START_DAYS: i64 = LEAD_DAYS + SEEN_DAYS as i64;
+/// When a model begins, and how far it shares.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// Days before the first target that is learned from.
+    pub lead: i64,
+    /// Days of targets that a slot must have seen before it forecasts.
+    pub seen: usize,
+}
+
+const YOUNG: Start = Start { lead: 1, seen: 5 };
+
+/// Lags reach two weeks back.
+const GROWN: Start = Start { lead: 15, seen: 14 };
+
+/// Least days of readings that a structure is chosen from.
+const KNOWN_DAYS: i64 = 6;
 
 /// Days of history from which on the time of the year is told from the weather.
 const YEAR_DAYS: i64 = 300;
@@ -54,6 +70,8 @@ pub enum Expert {
     Ridge(Vec<usize>),
     /// What the same time of the week was, smoothed with this share of the newest.
     Weekly(f32),
+    /// What the same time of days of the same kind was, smoothed with this share of the newest.
+    Daily(f32),
     /// The mean of the ridges and what boosted trees say they miss.
     Boosted,
 }
@@ -66,6 +84,8 @@ impl Expert {
             Expert::Ridge(_) => "ridge-weather",
             Expert::Weekly(share) if *share < 1.0 => "weekly-level",
             Expert::Weekly(_) => "last-week",
+            Expert::Daily(share) if *share < 1.0 => "daily-level",
+            Expert::Daily(_) => "yesterday",
             Expert::Boosted => "boosted",
         }
     }
@@ -82,6 +102,8 @@ pub struct Structure {
     pub others: Vec<usize>,
     /// Columns and their scale.
     pub design: Design,
+    /// When it begins.
+    pub start: Start,
     /// Slots of a day.
     pub slots: usize,
     /// Slots to each side whose sums are shared, with falling weight.
@@ -117,15 +139,17 @@ impl Structure {
         let known: Vec<f64> =
             history.seen.iter().filter(|y| y.is_finite()).map(|y| f64::from(y.abs())).collect();
         let scale = known.iter().sum::<f64>() / known.len().max(1) as f64;
-        if days < START_DAYS || known.len() < (SEEN_DAYS as i64 * day) as usize || scale <= 0.0 {
+        let few = known.len() < (KNOWN_DAYS * day) as usize;
+        if days < START_DAYS || few || scale <= 0.0 {
             return None;
         }
         let pick = |temperature: bool| -> Vec<usize> {
             let is = |q: &usize| (setup.quantities[*q].role == Role::Temperature) == temperature;
             (0..setup.quantities.len()).filter(is).collect()
         };
-        let chooser = Chooser { setup, history, day, days, scale, others: pick(false) };
+        let mut chooser = Chooser { setup, history, day, days, scale, others: pick(false) };
         let stations = chooser.stations(pick(true));
+        chooser.others = chooser.useful(&stations);
         let past = chooser.past(&stations);
         let (columns, lags) = chooser.columns(&past, &stations);
         let design = chooser.design(columns, &lags, &past);
@@ -134,6 +158,9 @@ impl Structure {
         let ridge = chooser.least(ridges, |ridge| chooser.loss(&past, &design, &all, *ridge));
         let without: Vec<usize> = all.iter().copied().filter(|c| !lags[*c]).collect();
         let mut experts = vec![Expert::Ridge(all), Expert::Ridge(without), Expert::Weekly(0.4)];
+        if chooser.young() {
+            experts.extend([Expert::Daily(0.2), Expert::Daily(1.0)]);
+        }
         if stations.is_empty() && chooser.others.is_empty() {
             experts.push(Expert::Weekly(1.0));
         }
@@ -145,7 +172,8 @@ impl Structure {
             others: chooser.others.clone(),
             design,
             slots: chooser.slots(),
-            kernel: if chooser.pooled() { 2 } else { 0 },
+            start: chooser.start(),
+            kernel: chooser.kernel(),
             ridge,
             decay: decay.powf(1.0 / per_day),
             experts,
@@ -167,6 +195,18 @@ impl Chooser<'_> {
     /// Whether neighbouring times of the day are learned together: steps are many and short.
     fn pooled(&self) -> bool {
         self.day > 48
+    }
+
+    fn young(&self) -> bool {
+        self.days < YOUNG_SERIES_DAYS
+    }
+
+    fn start(&self) -> Start {
+        if self.young() { YOUNG } else { GROWN }
+    }
+
+    fn kernel(&self) -> usize {
+        if self.pooled() { 2 } else { usize::from(self.young()) }
     }
 
     fn slots(&self) -> usize {
@@ -230,8 +270,30 @@ impl Chooser<'_> {
         self.least(counts, |stations| loss(stations))
     }
 
+    /// The other quantities without those that one does better without, each tried once: two wind
+    /// speeds, or the rain, can cost more than they tell.
+    fn useful(&self, stations: &[usize]) -> Vec<usize> {
+        let loss = |others: &[usize]| {
+            let chooser = Chooser { others: others.to_vec(), ..*self };
+            let past = chooser.past(stations);
+            let (columns, lags) = chooser.columns(&past, stations);
+            let all: Vec<usize> = (0..lags.len()).collect();
+            chooser.loss(&past, &chooser.design(columns, &lags, &past), &all, 0.5)
+        };
+        let mut kept = self.others.clone();
+        let mut least = if kept.len() < 2 { return kept } else { loss(&kept) };
+        for quantity in &self.others {
+            let fewer: Vec<usize> = kept.iter().copied().filter(|q| q != quantity).collect();
+            let without = loss(&fewer);
+            if without < least {
+                (kept, least) = (fewer, without);
+            }
+        }
+        kept
+    }
+
     fn design(&self, columns: Vec<Column>, lags: &[bool], past: &Past) -> Design {
-        let from = self.history.first + LEAD_DAYS * self.day;
+        let from = self.history.first + self.start().lead * self.day;
         Design::new(columns, lags.to_vec(), past, from, past.end())
     }
 
@@ -239,8 +301,8 @@ impl Chooser<'_> {
     /// that are renewed once a week.
     fn loss(&self, past: &Past, design: &Design, chosen: &[usize], ridge: f64) -> f64 {
         let days = self.days.min(JUDGED_DAYS);
-        let from = past.end() - days * self.day + LEAD_DAYS * self.day;
-        let from = from.max(self.history.first + LEAD_DAYS * self.day);
+        let from = past.end() - days * self.day + self.start().lead * self.day;
+        let from = from.max(self.history.first + self.start().lead * self.day);
         let judged = from + (past.end() - from) / 3;
         let p = design.columns.len();
         let mut slots: Vec<Slot> = (0..self.slots()).map(|_| Slot::new(p)).collect();
@@ -258,7 +320,7 @@ impl Chooser<'_> {
             slots[slot].learn(Sample { index, x: x.clone(), y });
             slots[slot].settle(index + 1, 0.998);
             let seen = slots[slot].count() * slots.len() / self.day as usize;
-            if seen >= SEEN_DAYS && past.day_of(index) % 7 == slot as i64 % 7 {
+            if seen >= self.start().seen && past.day_of(index) % 7 == slot as i64 % 7 {
                 packed.clear(p);
                 slots[slot].add_to(&mut packed, 1.0, &mut scratch);
                 packed.solve(chosen, ridge, &mut beta[slot]);

@@ -2,9 +2,10 @@
 //!
 //! For the peer every target's row is written as the ridge sees it (calendar, temperature with its
 //! bends and moving means, the load's own past from a day before on), with what is known at an
-//! origin beside: the load then, an hour, a day and a week before, and its mean over the last day.
-//! It is trained anew each 91 days on rows before the origin, with the horizon as a feature, the
-//! difference to the load of a week before as the target, absolute error as the objective.
+//! origin beside: the load then, an hour, a day and a week before, its mean over the last day, and
+//! what both differ by from a week before. It is trained anew each 91 days on rows before the
+//! origin, with the horizon as a feature, the difference to the load of a week before as the
+//! target, absolute error as the objective.
 
 use std::fs;
 use std::io;

@@ -132,7 +132,7 @@ fn uniform(counter: u64) -> f64 {
 pub struct Trees {
     samples_max: usize,
 
-    #[serde(with = "crate::plant::exact")]
+    #[serde(with = "crate::bits::nested")]
     columns: Vec<Vec<f32>>,
     targets: Vec<f32>,
     booster: Option<Booster>,

@@ -61,7 +61,8 @@ impl Chooser<'_> {
         for column in [Column::LagSame, Column::LagOther, Column::Other] {
             list.add(column, true);
         }
-        [2, 7, 14].into_iter().for_each(|days| list.add(Column::Lag(days), true));
+        let back: &[i64] = if self.young() { &[2, 7] } else { &[2, 7, 14] };
+        back.iter().copied().for_each(|days| list.add(Column::Lag(days), true));
         [1, 7].into_iter().for_each(|days| list.add(Column::Mean(days), true));
         list.add(Column::Holiday(-7), true);
         list.add(Column::LagHoliday, true);
@@ -80,6 +81,13 @@ impl Chooser<'_> {
         };
         let base = Reading { quantity: 0, smooth: None, lag: 0, above: None };
         let over = |which: usize| Reading { smooth: Some(which), ..base };
+        if self.young() {
+            list.bend(base, &quantiles(now.clone(), &[0.25, 0.5, 0.75]), false);
+            list.bend(over(1), &[], false);
+            list.bend(over(2), &[], false);
+            list.add(Column::Weather(Reading { lag: day, ..base }), true);
+            return;
+        }
         list.bend(base, &quantiles(now.clone(), &[0.15, 0.35, 0.55, 0.75, 0.9]), false);
         list.bend(over(1), &quantiles(smooth(1), &[0.3, 0.6, 0.85]), false);
         list.bend(over(2), &quantiles(smooth(2), &[0.4, 0.75]), false);

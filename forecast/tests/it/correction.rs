@@ -10,7 +10,12 @@ use crate::series::made;
 
 /// A model of fixed structure, so that only what is learned can differ.
 fn fresh(made: &Made) -> Forecaster {
-    let upto = 60 * 24;
+    shaped(made, 60)
+}
+
+/// One whose structure was chosen from so many days: a young series has one of its own.
+fn shaped(made: &Made, days: usize) -> Forecaster {
+    let upto = days * 24;
     let seen = made.load[..upto].iter().map(|y| *y as f32).collect();
     let weather = vec![made.temperature_c[..upto + 24].to_vec()];
     let history = History { first: made.first, seen, weather };
@@ -28,7 +33,18 @@ fn tell(forecaster: &mut Forecaster, made: &Made, load: &[f64], from: usize) {
 /// Tells `wrong`, corrects it to `right`, and compares with a model that was told `right`.
 #[track_caller]
 fn check(made: &Made, wrong: &[f64], right: &[f64], order: impl Fn(&mut Vec<usize>)) {
-    let mut corrected = fresh(made);
+    [60, 20].into_iter().for_each(|days| check_shape(days, made, wrong, right, &order));
+}
+
+#[track_caller]
+fn check_shape(
+    days: usize,
+    made: &Made,
+    wrong: &[f64],
+    right: &[f64],
+    order: &impl Fn(&mut Vec<usize>),
+) {
+    let mut corrected = shaped(made, days);
     tell(&mut corrected, made, wrong, 0);
     let differ = |at: &usize| wrong[*at].to_bits() != right[*at].to_bits();
     let mut places: Vec<usize> = (0..wrong.len()).filter(differ).collect();
@@ -36,12 +52,33 @@ fn check(made: &Made, wrong: &[f64], right: &[f64], order: impl Fn(&mut Vec<usiz
     for at in places {
         assert!(corrected.correct(made.first + at as i64, right[at]), "hour {at}");
     }
-    let mut told = fresh(made);
+    let mut told = shaped(made, days);
     tell(&mut told, made, right, 0);
     // Plain comparisons: printed, they would fill a book.
     assert!(corrected.sums() == told.sums(), "other sums");
-    assert!(corrected.coefficients() == told.coefficients(), "other coefficients");
-    assert!(corrected.base() == told.base(), "other bases");
+    if days == 60 {
+        assert!(corrected.coefficients() == told.coefficients(), "other coefficients");
+        assert!(corrected.base() == told.base(), "other bases");
+    }
+}
+
+#[test]
+fn the_next_word_is_near_that_of_who_was_told_right() {
+    let made = made(70, 19);
+    let mut wrong = made.load.clone();
+    wrong[69 * 24..69 * 24 + 6].iter_mut().for_each(|load| *load *= 10.0);
+    let said = |load: &[f64], corrected: bool| -> Vec<f64> {
+        let mut forecaster = fresh(&made);
+        tell(&mut forecaster, &made, load, 0);
+        for at in (69 * 24..69 * 24 + 6).filter(|_| corrected) {
+            assert!(forecaster.correct(made.first + at as i64, made.load[at]));
+        }
+        forecaster.outlook().points.iter().map(|point| point.value).collect()
+    };
+    let (right, left) = (said(&made.load, false), said(&wrong, false));
+    let corrected = said(&wrong, true);
+    let far = |a: &[f64]| a.iter().zip(&right).map(|(a, b)| (a - b).abs()).sum::<f64>();
+    assert!(far(&corrected) < 0.2 * far(&left), "{} {}", far(&corrected), far(&left));
 }
 
 #[test]

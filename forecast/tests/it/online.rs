@@ -90,8 +90,8 @@ fn a_restart_in_the_middle_changes_no_bit() {
 #[test]
 fn before_it_has_seen_enough_it_says_nothing() {
     let made = made(40, 4);
-    assert!(outlook(&made, 20).points.is_empty());
-    assert_eq!(outlook(&made, 33).points.len(), 24);
+    assert!(outlook(&made, 8).points.is_empty());
+    assert_eq!(outlook(&made, 9).points.len(), 24);
 }
 
 #[test]
