@@ -28,8 +28,6 @@ use crate::estimation::estimator;
 use crate::estimation::estimator::Estimator;
 use crate::estimation::estimator::Outcome;
 use crate::estimation::influence::Influence;
-use crate::estimation::statistics::chi_square_limit;
-use crate::estimation::statistics::residual_limit;
 
 mod select;
 
@@ -88,9 +86,14 @@ pub struct ChiSquare {
 impl ChiSquare {
     /// The test of an estimator at its state.
     pub fn of(estimator: &mut Estimator, confidence: f64) -> ChiSquare {
+        let objective = estimator.objective();
+        ChiSquare::that(estimator, objective, confidence)
+    }
+
+    fn that(estimator: &mut Estimator, objective: f64, confidence: f64) -> ChiSquare {
         let freedom = estimator.degrees_of_freedom();
-        let limit = chi_square_limit(freedom, confidence);
-        ChiSquare { objective: estimator.objective(), freedom, limit }
+        let limit = estimator.limits.chi_square(freedom, confidence);
+        ChiSquare { objective, freedom, limit }
     }
 
     /// True if something is wrong.
@@ -181,22 +184,22 @@ impl Verdict {
 /// [`Estimator::residual_variances`]); else two factorisations a round and one solution for each
 /// row that is looked at. Afterwards the estimator is at the optimum of the rows that are left.
 pub fn identify(estimator: &mut Estimator, settings: &Settings) -> Verdict {
-    let rows: Vec<usize> = (0..estimator.rows().len()).collect();
-    let all: Vec<usize> = rows.into_iter().filter(|&row| estimator.rows()[row].active).collect();
-    let limit = residual_limit(all.len(), settings.false_alarm);
+    let active = estimator.rows().iter().filter(|row| row.active).count();
+    let limit = estimator.limits.residual(active, settings.false_alarm);
     let outcome = settle(estimator, settings);
-    let mut before = ChiSquare::of(estimator, settings.confidence);
-    if !outcome.is_solved() {
-        before.objective = f64::NAN;
-    }
+    let (objective, largest) =
+        if outcome.is_solved() { estimator.misfit() } else { (f64::NAN, f64::NAN) };
+    let before = ChiSquare::that(estimator, objective, settings.confidence);
     let mut verdict = Verdict { outcome, before, after: before, limit, suspects: Vec::new() };
     if matches!(verdict.outcome, Outcome::NoSource | Outcome::Unobservable) {
         return verdict;
     }
     let hidden = before.alarms();
-    if verdict.outcome.is_solved() && !hidden && largest(estimator) < limit {
+    if verdict.outcome.is_solved() && !hidden && largest < limit {
         return verdict;
     }
+    let rows = estimator.rows().iter().enumerate();
+    let all: Vec<usize> = rows.filter(|(_, row)| row.active).map(|(at, _)| at).collect();
     if !verdict.outcome.is_solved() {
         // No state to judge from but the flat one: no pass leaves it there.
         estimator.solve(&estimator::Settings { passes: 0, ..settings.solve });
@@ -239,12 +242,6 @@ fn leave_out(estimator: &mut Estimator, all: &[usize], chosen: &[usize]) {
     for &row in all {
         estimator.set_active(row, !chosen.contains(&row));
     }
-}
-
-/// The largest normalised residual.
-fn largest(estimator: &mut Estimator) -> f64 {
-    let normalised = estimator.normalised_residuals();
-    normalised.into_iter().fold(0.0, |largest, residual| f64::max(largest, residual.abs()))
 }
 
 /// The rows as they are judged from a state.

@@ -4,7 +4,8 @@
 //! large; [`Estimator::track`] starts from where the state stands, with the factor that is there.
 //! Both end where the step is below the tolerance, which is the optimum in either case, because the
 //! right-hand side is exact. A factor is renewed where a pass does not bring the step below a fifth
-//! of the one before.
+//! of the one before. Where not even a fresh one does, it may be the weight that holds nodes
+//! without a balance: then it is made the least there is, until the next start from flat.
 //!
 //! # Bounds
 //!
@@ -19,7 +20,9 @@ use crate::estimation::observability::Observability;
 use crate::estimation::row::Row;
 use crate::estimation::row::What;
 use crate::estimation::row::wrapped;
+use crate::estimation::statistics::Limits;
 use crate::estimation::system::HOLD;
+use crate::estimation::system::HOLD_LEAST;
 use crate::estimation::system::HOLD_UNOBSERVABLE;
 use crate::estimation::system::Node;
 use crate::estimation::system::System;
@@ -130,11 +133,14 @@ pub struct Estimator {
     alone: Vec<bool>,
     /// One node an island without a measured angle.
     pinned: Vec<usize>,
+    /// The weight that holds nodes without a balance, as a share of their admittance squared.
+    held: f64,
     /// True while ampere rows are held back.
     without_currents: bool,
     /// Blocks of the inverse, where they have been asked for, and variances of the rows' residuals.
     pub(super) inverse: Vec<Square<4>>,
     pub(super) residual_variance: Vec<f64>,
+    pub(super) limits: Limits,
 }
 
 impl Estimator {
@@ -189,9 +195,11 @@ impl Estimator {
             shares: Vec::new(),
             taps: Vec::new(),
             pinned: Vec::new(),
+            held: HOLD,
             without_currents: false,
             inverse: Vec::new(),
             residual_variance: Vec::new(),
+            limits: Limits::default(),
         };
         estimator.observe();
         estimator
@@ -394,6 +402,7 @@ impl Estimator {
             self.stale = true;
         }
         self.factored = false;
+        self.hold_with(HOLD);
         self.without_currents = self.rows.iter().any(is_current);
         self.pass_until(settings)
     }
@@ -433,6 +442,7 @@ impl Estimator {
                 self.draw_together();
                 self.factored = false;
             }
+            let fresh = !self.factored;
             if self.factored {
                 self.system.linearise::<false>();
             } else {
@@ -443,7 +453,7 @@ impl Estimator {
                 self.residual_variance.clear();
             }
             let moved = self.step_ratios();
-            let step = self.system.step(LONGEST, &self.counts);
+            let step = self.system.step(LONGEST, &self.counts, fresh);
             if !step.is_finite() {
                 break;
             }
@@ -457,11 +467,38 @@ impl Estimator {
                 if stalled == STALLED && !self.without_currents {
                     return Outcome::Solved { passes: pass + 1, factorisations, step };
                 }
+                if fresh && (ROUNDED..NEAR).contains(&step) && self.ease() {
+                    before = f64::INFINITY;
+                    continue;
+                }
             }
             before = step;
         }
         self.factored = false;
         Outcome::Diverged { passes: settings.passes, worst: self.worst() }
+    }
+
+    /// Holds nodes without a balance as lightly as can be; false where none is held, or so already.
+    fn ease(&mut self) -> bool {
+        let mut places = self.counts.iter().zip(&self.system.meters);
+        let held = places.any(|(&counts, meter)| counts && meter.mask != [1.0; 2]);
+        let eases = held && self.held > HOLD_LEAST;
+        if eases {
+            self.hold_with(HOLD_LEAST);
+        }
+        eases
+    }
+
+    /// What holds nodes without a balance, as a share of their admittance squared.
+    pub(super) fn held(&self) -> f64 {
+        self.held
+    }
+
+    pub(super) fn hold_with(&mut self, share: f64) {
+        if self.held != share {
+            self.held = share;
+            self.hold();
+        }
     }
 
     /// The nodes that moved most in the last pass.
@@ -646,7 +683,7 @@ impl Estimator {
             let share = match (self.counts[place], meter.mask) {
                 (false, _) => HOLD_UNOBSERVABLE,
                 (true, [1.0, 1.0]) => 0.0,
-                (true, _) => HOLD,
+                (true, _) => self.held,
             };
             meter.hold = [share * own; 2];
         }

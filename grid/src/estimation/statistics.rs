@@ -29,3 +29,51 @@ pub fn residual_limit(rows: usize, false_alarm: f64) -> f64 {
     assert!(false_alarm > 0.0 && false_alarm < 1.0, "{false_alarm} is no share");
     -Normal::standard().inverse_cdf(false_alarm / rows.max(1) as f64)
 }
+
+/// The limits that were asked for last. To find one is a search that costs more than a small
+/// estimation; they change when rows come and go.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    chi_square: Option<(usize, f64, f64)>,
+    residual: Option<(usize, f64, f64)>,
+}
+
+impl Limits {
+    /// As [`chi_square_limit`].
+    pub(super) fn chi_square(&mut self, freedom: usize, probability: f64) -> f64 {
+        let find = || chi_square_limit(freedom, probability);
+        remembered(&mut self.chi_square, freedom, probability, find)
+    }
+
+    /// As [`residual_limit`].
+    pub(super) fn residual(&mut self, rows: usize, false_alarm: f64) -> f64 {
+        let find = || residual_limit(rows, false_alarm);
+        remembered(&mut self.residual, rows, false_alarm, find)
+    }
+}
+
+fn remembered(
+    last: &mut Option<(usize, f64, f64)>,
+    count: usize,
+    share: f64,
+    find: impl FnOnce() -> f64,
+) -> f64 {
+    match *last {
+        Some((of, with, limit)) if (of, with) == (count, share) => limit,
+        _ => last.insert((count, share, find())).2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remembered_limits_are_those_of_what_is_asked() {
+        let mut limits = Limits::default();
+        for (count, share) in [(5, 0.99), (5, 0.99), (6, 0.99), (6, 0.95), (5, 0.99)] {
+            assert_eq!(limits.chi_square(count, share), chi_square_limit(count, share));
+            assert_eq!(limits.residual(count, 1.0 - share), residual_limit(count, 1.0 - share));
+        }
+    }
+}

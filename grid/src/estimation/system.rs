@@ -25,11 +25,21 @@ use crate::sparse::Weakest;
 use crate::sparse::symmetric::Square;
 
 /// The weight that holds a node without a balance, as a share of its own admittance squared. More
-/// slows convergence (by this share a pass), less costs digits of the solution.
+/// slows convergence (a pass leaves `h/(c + h)` of the step before, `h` this and `c` what the rows
+/// know of the node), less costs digits of the solution.
 pub(super) const HOLD: f64 = 1e-8;
+
+/// The least, for where the other slows convergence, as it does where a voltmeter is all that is
+/// known beside admittances of ten thousand per unit. Variances would be too small there too. Less
+/// than this and the factor has no three digits left; the gradient has all in any case.
+pub(super) const HOLD_LEAST: f64 = 1e-13;
 
 /// The same where a node cannot be observed and nothing else holds it.
 pub(super) const HOLD_UNOBSERVABLE: f64 = 1e-2;
+
+/// From so many blocks on (1 MiB of them), passes with an old factor take it in single precision.
+/// They wait for memory there, and do with any factor that contracts: their gradient is exact.
+const SINGLE_FROM: usize = 8_192;
 
 /// Most terms of a terminal on the fast path.
 const FEW: usize = 2;
@@ -130,6 +140,7 @@ pub(super) struct System {
     nowhere: Nowhere,
 
     pub blocks: Vec<Square<4>>,
+    single: Single,
     pub rhs: Vec<[f64; 4]>,
     /// Powers into the nodes at the last linearisation.
     pub powers: Vec<Complex>,
@@ -172,6 +183,7 @@ impl System {
             own_squared,
             nowhere: Nowhere::default(),
             blocks: vec![[[0.0; 4]; 4]; form.blocks()],
+            single: Single::default(),
             rhs: vec![[0.0; 4]; count],
             powers: vec![Complex::ZERO; count],
             form,
@@ -508,22 +520,43 @@ impl System {
     }
 
     pub(super) fn factor(&mut self) -> Weakest {
+        self.single.known = false;
         self.form.factor(&mut self.blocks)
     }
 
-    /// Solves for the step and takes it; gives the largest change of angle or magnitude among the
-    /// nodes for which `counts` holds, before it is cut to `most`.
-    pub(super) fn step(&mut self, most: f64, counts: &[bool]) -> f64 {
-        self.form.solve(&self.blocks, &mut self.rhs);
-        let mut largest = 0.0_f64;
-        let mut finite = 0.0;
-        for (x, &counts) in self.rhs.iter().zip(counts) {
-            finite += x[0] + x[1];
-            if counts {
-                largest = largest.max(x[0].abs()).max(x[1].abs());
-            }
+    /// Makes the factor in single precision, if it is worth it and as good. What holds a node
+    /// lightly lives in digits that single precision does not have.
+    fn has_single(&mut self) -> bool {
+        if self.blocks.len() < SINGLE_FROM {
+            return false;
         }
-        if !f64::is_finite(finite) {
+        if !self.single.known {
+            let held = |(meter, own): (&Meter, &f64)| {
+                let share = meter.hold[0] / own;
+                share > 0.0 && share < HOLD_UNOBSERVABLE
+            };
+            let fit = !self.meters.iter().zip(&self.own_squared).any(held);
+            let rounded = self.blocks.iter().map(|block| block.map(|row| row.map(|x| x as f32)));
+            self.single.blocks.clear();
+            self.single.blocks.extend(rounded.filter(|_| fit));
+            let finite = |block: &Square32| block.iter().flatten().all(|x| x.is_finite());
+            self.single.fit = fit && self.single.blocks.iter().all(finite);
+            self.single.known = true;
+        }
+        self.single.fit
+    }
+
+    /// Solves for the step and takes it; gives the largest change of angle or magnitude among the
+    /// nodes for which `counts` holds, before it is cut to `most`. `fresh` says that the factor was
+    /// made at this state.
+    pub(super) fn step(&mut self, most: f64, counts: &[bool], fresh: bool) -> f64 {
+        if !fresh && self.has_single() {
+            self.form.solve(&self.single.blocks, &mut self.rhs);
+        } else {
+            self.form.solve(&self.blocks, &mut self.rhs);
+        }
+        let largest = largest(&self.rhs, counts);
+        if !largest.is_finite() {
             return f64::NAN;
         }
         let scale = if largest > most { most / largest } else { 1.0 };
@@ -545,6 +578,40 @@ impl System {
     pub(super) fn admittance(&self, block: usize) -> [Complex; 2] {
         self.y[block]
     }
+}
+
+/// A block in single precision.
+type Square32 = [[f32; 4]; 4];
+
+/// The factor in single precision.
+#[derive(Clone, Debug, Default)]
+struct Single {
+    /// True while it has been asked for since the factor was made.
+    known: bool,
+    /// Whether it can be had.
+    fit: bool,
+    blocks: Vec<Square32>,
+}
+
+/// The largest change of angle or magnitude where `counts` holds; not finite if any change is not.
+/// Several maxima at once: one alone would wait for itself at every node.
+fn largest(step: &[[f64; 4]], counts: &[bool]) -> f64 {
+    const AT_ONCE: usize = 4;
+    let mut most = [[0.0; 2]; AT_ONCE];
+    let mut sum = [[0.0; 2]; AT_ONCE];
+    for (step, counts) in step.chunks(AT_ONCE).zip(counts.chunks(AT_ONCE)) {
+        for (at, (x, &counts)) in step.iter().zip(counts).enumerate() {
+            for k in 0..2 {
+                let size = if counts { x[k].abs() } else { 0.0 };
+                most[at][k] = if size > most[at][k] { size } else { most[at][k] };
+                sum[at][k] += x[k];
+            }
+        }
+    }
+    // What is infinite or not a number stays so in a sum.
+    let finite = sum.iter().flatten().sum::<f64>().is_finite();
+    let largest = most.iter().flatten().fold(0.0, |largest, &size| f64::max(largest, size));
+    if finite { largest } else { f64::NAN }
 }
 
 /// Where agreements are kept, which say nothing of the state.

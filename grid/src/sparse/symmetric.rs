@@ -115,30 +115,36 @@ impl Symmetric {
     }
 
     /// Solves with factored blocks, in place; the vector is in the order of places.
-    pub fn solve<const B: usize>(&self, blocks: &[Square<B>], x: &mut [[f64; B]]) {
+    ///
+    /// Factored blocks may have been rounded to single precision: half of the memory, seven digits.
+    pub fn solve<const B: usize, T: Copy + Into<f64>>(
+        &self,
+        blocks: &[[[T; B]; B]],
+        x: &mut [[f64; B]],
+    ) {
         for at in 0..self.rows() {
             let own = x[at];
             for block in self.right(at) {
+                let product = turned_times(&blocks[block], &own);
                 let other = &mut x[self.column[block] as usize];
-                for (row, factor) in blocks[block].iter().zip(&own) {
-                    for (y, w) in other.iter_mut().zip(row) {
-                        *y -= w * factor;
-                    }
+                for (y, product) in other.iter_mut().zip(&product) {
+                    *y -= product;
                 }
             }
             // Symmetric as it is, its rows serve as its columns; those run in vectors.
-            let mut product = [0.0; B];
-            for (row, factor) in blocks[self.diagonal(at)].iter().zip(&own) {
-                for (sum, z) in product.iter_mut().zip(row) {
-                    *sum += z * factor;
-                }
-            }
-            x[at] = product;
+            x[at] = turned_times(&blocks[self.diagonal(at)], &own);
         }
         for at in (0..self.rows()).rev() {
             let mut own = x[at];
             for block in self.right(at) {
-                blocks[block].subtract_from(&x[self.column[block] as usize], &mut own);
+                let other = &x[self.column[block] as usize];
+                for (row, out) in blocks[block].iter().zip(&mut own) {
+                    let mut products = *other;
+                    for (product, &w) in products.iter_mut().zip(row) {
+                        *product *= w.into();
+                    }
+                    *out -= sum(&products);
+                }
             }
             x[at] = own;
         }
@@ -205,6 +211,25 @@ fn adjugate(a: &Square<4>) -> (Square<4>, f64, f64) {
     let adjugate =
         [[b00, b01, b02, b03], [b01, b11, b12, b13], [b02, b12, b22, b23], [b03, b13, b23, b33]];
     (adjugate, determinant, sizes)
+}
+
+/// `wᵀ x`. Along a branch of a tree each place waits for the one before, so sums are in pairs.
+#[inline]
+fn turned_times<const B: usize, T: Copy + Into<f64>>(w: &[[T; B]; B], x: &[f64; B]) -> [f64; B] {
+    let mut product = [0.0; B];
+    for (column, product) in product.iter_mut().enumerate() {
+        let mut products = *x;
+        for (product, row) in products.iter_mut().zip(w) {
+            *product *= row[column].into();
+        }
+        *product = sum(&products);
+    }
+    product
+}
+
+#[inline]
+fn sum<const B: usize>(x: &[f64; B]) -> f64 {
+    if B == 4 { (x[0] + x[1]) + (x[2] + x[3]) } else { x.iter().sum() }
 }
 
 /// `y -= wᵀ u`.

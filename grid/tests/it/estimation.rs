@@ -3,6 +3,7 @@
 mod accuracy;
 mod balanced;
 mod laws;
+mod observable;
 pub(crate) mod sets;
 mod speed;
 pub(crate) mod unbalanced;

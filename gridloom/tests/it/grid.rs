@@ -356,6 +356,17 @@ fn a_network_without_a_source_is_not_called_solvable() {
 }
 
 #[test]
+fn powerflow_without_a_source_fails_and_says_that_nothing_is_energised() {
+    let folder = copied("cigre_mv", "injections.csv", ",slack,", ",pq,");
+    let args = ["grid", "powerflow", "--network", ".", "--out", "s.csv"];
+    let said = bad(folder.path(), &args, 1);
+    assert!(said.contains("nothing is energised: no source is connected"), "{said}");
+    let state = rows(&folder.path().join("s.csv"));
+    let dead = |row: &BTreeMap<String, String>| row["energised"] == "0" && row["vm_pu"] == "0";
+    assert!(!state.is_empty() && state.values().all(dead), "{state:?}");
+}
+
+#[test]
 fn identifiers_that_stand_twice_are_refused_by_name() {
     let text = std::fs::read_to_string(case("cigre_mv/network.pandapower.json")).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();

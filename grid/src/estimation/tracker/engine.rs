@@ -36,6 +36,8 @@ pub(super) struct Numbers {
     /// Stated over estimated ratios, and those that the factor has.
     ratios: Vec<f64>,
     factor_ratios: Vec<f64>,
+    /// What holds nodes without a balance.
+    held: f64,
 }
 
 /// Slots on rows, and the estimator that solves them.
@@ -201,6 +203,7 @@ impl Engine {
             factor_sigma: self.factor_sigma.clone(),
             ratios: estimator.ratios(),
             factor_ratios: self.factor_ratios.clone(),
+            held: estimator.held(),
         }
     }
 
@@ -226,6 +229,7 @@ impl Engine {
             estimator.set_active(number, active);
         }
         estimator.observe();
+        estimator.hold_with(numbers.held);
         if !estimator.set_ratios(&numbers.ratios) {
             return None;
         }

@@ -4,11 +4,10 @@
 //! left out stays so, as a slot, until it has agreed for some ticks; a prior or a forecast that is
 //! contradicted is left out for the tick alone.
 
+use crate::estimation::bad_data::ChiSquare;
 use crate::estimation::estimator::Outcome;
 use crate::estimation::row::Row;
 use crate::estimation::row::wrapped;
-use crate::estimation::statistics::chi_square_limit;
-use crate::estimation::statistics::residual_limit;
 use crate::estimation::tracker::Report;
 use crate::estimation::tracker::Suspect;
 use crate::estimation::tracker::Tracker;
@@ -89,17 +88,15 @@ impl Tracker {
             .filter(|&bus| engine.energised(bus) && engine.voltage(bus).is_none())
             .collect();
         let estimator = engine.estimator.as_mut().filter(|_| solved);
-        let (objective, degrees_of_freedom) = estimator.map_or((f64::NAN, 0), |estimator| {
-            (estimator.objective(), estimator.degrees_of_freedom())
-        });
+        let test = estimator.map(|estimator| ChiSquare::of(estimator, CONFIDENCE));
         Report {
             at_ms,
             outcome,
             moved: Vec::new(),
             voltages: Vec::new(),
-            objective,
-            degrees_of_freedom,
-            objective_limit: chi_square_limit(degrees_of_freedom, CONFIDENCE),
+            objective: test.map_or(f64::NAN, |test| test.objective),
+            degrees_of_freedom: test.map_or(0, |test| test.freedom),
+            objective_limit: test.map_or(0.0, |test| test.limit),
             suspects,
             unobservable,
             stood_in,
@@ -178,7 +175,7 @@ impl Tracker {
         let estimator = engine.estimator.as_mut()?;
         let normalised = estimator.normalised_residuals();
         let active = estimator.rows().iter().filter(|row| row.active).count();
-        let limit = residual_limit(active, self.settings.false_alarms);
+        let limit = estimator.limits.residual(active, self.settings.false_alarms);
         let sizes = normalised.iter().map(|n| n.abs()).enumerate();
         let (row, _) = sizes.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|&(_, n)| n > limit)?;
         Some((row, limit, normalised))

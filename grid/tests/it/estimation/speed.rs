@@ -202,6 +202,28 @@ fn measure(name: &str, circuit: &Circuit, mut rows: Vec<Row>, draws: &mut Draws)
     shown
 }
 
+/// So many nodes that passes with an old factor have it in single precision.
+#[test]
+fn a_large_network_lands_on_its_optimum_with_the_factor_of_another_tick() {
+    let mut radial = radial(5_000, 7);
+    let mut draws = Draws(11);
+    let rows = rows(&mut radial, &mut draws);
+    let settings = Settings::default();
+    let mut tracked = Estimator::of_circuit(&radial.circuit, rows.clone());
+    assert!(tracked.solve(&settings).is_solved());
+    let values: Vec<f64> = rows.iter().map(|row| row.value + row.sigma * draws.normal()).collect();
+    tracked.set_values(&values);
+    let outcome = tracked.track(&settings);
+    assert!(matches!(outcome, Outcome::Solved { factorisations: 0, .. }), "{outcome:?}");
+    let mut anew = Estimator::of_circuit(&radial.circuit, rows);
+    anew.set_values(&values);
+    assert!(anew.solve(&settings).is_solved());
+    let apart =
+        |node| (tracked.node_voltage(node).unwrap() - anew.node_voltage(node).unwrap()).abs();
+    let off = (0..5_000).map(apart).fold(0.0, f64::max);
+    assert!(off < 1e-9, "{off:e}");
+}
+
 #[test]
 #[ignore = "a measurement"]
 fn speed_of_radial_feeders() {

@@ -1,7 +1,8 @@
 //! `gridloom grid powerflow`: the voltages under the powers that a network states.
 //!
 //! A network without a solution is an answer: it says where it is furthest off, writes no state,
-//! and the exit code is 1.
+//! and the exit code is 1. Where no source is connected the state is known, all zeros: it is
+//! written, and the exit code is 1 all the same, lest a script take it for a supply.
 
 use std::io::Write;
 use std::path::Path;
@@ -52,8 +53,8 @@ pub(crate) struct PowerflowArgs {
 /// Solves, writes, and says what is worth knowing of the solution.
 ///
 /// # Errors
-/// The network cannot be read, or a file cannot be written. A network without a solution is an
-/// answer with exit code 1.
+/// The network cannot be read, or a file cannot be written. A network without a solution, or
+/// without a source, is an answer with exit code 1.
 pub(super) fn run(args: &PowerflowArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     state::check_writable(&[Some(&args.out), args.branches.as_deref()])?;
     match network::open(&args.which)? {
@@ -87,6 +88,7 @@ fn balanced(
     }
     let settings = Settings { q_limits: args.q_limits, ..Settings::default() };
     let outcome = flow.solve(Start::Flat, &settings);
+    let dead = outcome == Outcome::NoSource;
     let solved = match &outcome {
         Outcome::Solved { iterations, mismatch_pu } => {
             let base_kw = network.base_mva * 1e3;
@@ -95,7 +97,7 @@ fn balanced(
             true
         }
         Outcome::NoSource => {
-            writeln!(out, "{}: no source is connected; every bus is dead", network.name)?;
+            say_dead(&network.name);
             true
         }
         Outcome::Diverged { worst } | Outcome::OutOfIterations { worst, .. } => {
@@ -117,7 +119,12 @@ fn balanced(
         write_branches(path, study, &flow)?;
         writeln!(out, "wrote {}", path.display())?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if dead { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Says that there is no voltage anywhere.
+fn say_dead(network: &str) {
+    say(&format!("error: {network}: nothing is energised: no source is connected"));
 }
 
 /// True of a machine that can run out of reactive power.

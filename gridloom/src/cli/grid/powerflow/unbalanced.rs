@@ -44,12 +44,13 @@ pub(super) fn run(
     };
     let name = solver.network().name.clone();
     let node = |at: usize| solver.network().nodes[at].id.clone();
+    let dead = matches!(outcome, Outcome::NoSource);
     match &outcome {
         Outcome::Solved { passes } => {
             let off = solver.mismatch_ampere();
             writeln!(out, "{name}: solved in {passes} passes, {off:.1e} A off")?;
         }
-        Outcome::NoSource => writeln!(out, "{name}: no source is connected; all is dead")?,
+        Outcome::NoSource => super::say_dead(&name),
         Outcome::Diverged { worst, .. } => {
             let worst: Vec<String> = worst.iter().map(|&(at, _)| node(at)).collect();
             writeln!(out, "{name}: no solution was found; worst at {}", worst.join(", "))?;
@@ -69,7 +70,7 @@ pub(super) fn run(
     summary(&solver, out)?;
     write_state(&args.out, &solver)?;
     writeln!(out, "wrote {}", args.out.display())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if dead { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Where regulators and capacitors ended.
