@@ -41,9 +41,12 @@ FEEDER = "feeder-1"
 HOMES = 5
 NETWORK_SEED = 2016
 ROW_ZERO_STARTS_AT = datetime.datetime(2016, 7, 31, 23, tzinfo=datetime.timezone.utc)
-FIRST_HOUR_AT = datetime.datetime(2016, 8, 24, tzinfo=datetime.timezone.utc)
-# Eight days, and one hour more so that the last half hour can be interpolated.
-HOURS = 8 * 24 + 1
+FIRST_HOUR_AT = datetime.datetime(2016, 8, 1, tzinfo=datetime.timezone.utc)
+# Thirty days that models learn from, the day that is replayed, and one hour more so that the last
+# half hour can be interpolated.
+HOURS = 31 * 24 + 1
+# The weather goes on for as long as it is forecast at the end of the day.
+WEATHER_HOURS = HOURS + 29
 FILE_BYTES_MAX = 200_000
 
 EXPECTED_VERSIONS = {"pandapower": "3.5.6", "CityLearn": "2.1.2", "pyarrow": "26.0.1"}
@@ -168,7 +171,7 @@ def home_tables():
             float(weather_rows[t]["Diffuse Solar Radiation [W/m2]"]),
             float(weather_rows[t]["Direct Solar Radiation [W/m2]"]),
         )
-        for t in hours
+        for t in range(first, first + WEATHER_HOURS)
     ]
     price_rows = read_csv(folder / "pricing.csv")
     tariff = [

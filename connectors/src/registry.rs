@@ -282,7 +282,7 @@ mod tests {
         check(
             json!({"name": "v", "kind": "simulator", "day": "2017-01-01"}),
             &["`day`: 2017-01-01T00:00:00Z is not in the data (it goes from \
-                 2016-08-24T00:00:00Z to 2016-09-01T00:00:00Z)"],
+                 2016-08-01T00:00:00Z to 2016-09-01T00:00:00Z)"],
         );
     }
 

@@ -5,6 +5,7 @@
 
 pub mod bundled;
 pub mod day;
+pub mod foresight;
 pub mod lockstep;
 pub mod open;
 pub mod plant;

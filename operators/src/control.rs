@@ -10,6 +10,8 @@
 use std::collections::BTreeMap;
 
 use schemas::event::Command;
+use schemas::event::LoadAnnotation;
+use schemas::event::ModelOrder;
 use schemas::reference::Asset;
 use schemas::reference::Branch;
 use schemas::reference::Bus;
@@ -27,6 +29,8 @@ use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 use schemas::state::SwitchState;
+use schemas::state::WeatherAhead;
+use schemas::state::WeatherHour;
 use timely::dataflow::Scope;
 
 use crate::detect::DetectLimits;
@@ -37,6 +41,7 @@ use crate::estimate::EstimateGrid;
 use crate::estimate::EstimateOutputs;
 use crate::face::Scene;
 use crate::forecast::ForecastLoad;
+use crate::forecast::ForecastOutputs;
 use crate::guard::GuardActions;
 use crate::host::HostInput;
 use crate::host::Rows;
@@ -44,7 +49,7 @@ use crate::request::TakeRequests;
 use crate::settings::Settings;
 
 /// The views and streams that must be given, in name order.
-pub const READS: [&str; 17] = [
+pub const READS: [&str; 21] = [
     AssetState::NAME,
     Asset::NAME,
     Branch::NAME,
@@ -53,8 +58,10 @@ pub const READS: [&str; 17] = [
     Command::NAME,
     FeederNow::NAME,
     Feeder::NAME,
+    LoadAnnotation::NAME,
     LoadHistory::NAME,
     Meter::NAME,
+    ModelOrder::NAME,
     NodeHour::NAME,
     PointValue::NAME,
     Point::NAME,
@@ -62,6 +69,8 @@ pub const READS: [&str; 17] = [
     StaleSensor::NAME,
     SwitchState::NAME,
     Transformer::NAME,
+    WeatherAhead::NAME,
+    WeatherHour::NAME,
 ];
 
 /// What the agents say, each as rows of its relation in [`schemas::decision`] and
@@ -75,6 +84,8 @@ pub struct ControlOutputs<'s> {
     pub actions: Rows<'s>,
     /// Rows of `setpoints`: what may leave once its tick is durable.
     pub setpoints: Rows<'s>,
+    /// Rows of `model_versions`.
+    pub versions: Rows<'s>,
     /// The estimated state, whose rows come and go.
     pub estimates: EstimateOutputs<'s>,
 }
@@ -90,7 +101,7 @@ pub fn build<'s>(
     first_tick: Option<u64>,
 ) -> Result<ControlOutputs<'s>, HostError> {
     let scene = Scene::new(scope, views, settings, first_tick);
-    let forecasts = scene.forecast()?;
+    let ForecastOutputs { forecasts, drift, versions } = scene.forecast()?;
     let proposed = scene.dispatch(&forecasts)?.concat(scene.request()?);
     let (judged, refusals) = scene.guard(&proposed)?;
     let (followed, setpoints) = scene.emit(&judged)?;
@@ -98,9 +109,10 @@ pub fn build<'s>(
     let (estimates, bad_data) = scene.estimate(&forecasts)?;
     Ok(ControlOutputs {
         forecasts,
-        alarms: refusals.concat(limits).concat(bad_data),
+        alarms: refusals.concat(limits).concat(bad_data).concat(drift),
         actions: proposed.concat(judged).concat(followed),
         setpoints,
+        versions,
         estimates,
     })
 }

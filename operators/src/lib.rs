@@ -25,6 +25,7 @@
 //! Read in this order: [`kernel`], [`table`], [`settings`], [`control`], then the agents, then
 //! [`host`].
 
+pub mod adapt;
 pub mod control;
 pub mod detect;
 pub mod dispatch;

@@ -76,6 +76,10 @@ pub struct Settings {
 
     /// Event time between two forecasts, in milliseconds.
     pub issue_every_ms: u64,
+    /// How far a node's past hour must move, in kW, for its feeder's forecasts to be issued anew at
+    /// that tick. Smaller: seconds that come late issue them anew at each tick; greater: what was
+    /// corrected counts from the next quarter of an hour on.
+    pub forecast_restate_kw: f64,
 
     /// Nominal frequency of the network in Hz: what capacitances become susceptances by.
     pub frequency_hz: f64,
@@ -127,6 +131,7 @@ impl Default for Settings {
             voltage_hysteresis_pu: 0.005,
             overload_hysteresis_share: 0.02,
             issue_every_ms: HOUR_MS / 4,
+            forecast_restate_kw: 0.2,
             frequency_hz: 50.0,
             estimate_reach_ms: REACH_MS,
             estimate_late_ticks: 4,
@@ -188,6 +193,7 @@ impl Settings {
             self.issue_every_ms > 0 && self.issue_every_ms <= HOUR_MS,
             "issue_every_ms must lie between 1 and an hour: the forecast's points are hourly",
         );
+        need(self.forecast_restate_kw > 0.0, "forecast_restate_kw must be positive");
         need(self.frequency_hz.is_finite() && self.frequency_hz > 0.0, "frequency_hz is positive");
         let reach = format!(
             "estimate_reach_ms must be at most {REACH_TICKS_MAX} ticks of the step: each \

@@ -24,6 +24,7 @@ use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::DECISIONS;
 use schemas::decision::Forecast;
+use schemas::decision::ModelVersion;
 use schemas::estimate;
 use schemas::event::Setpoint;
 use schemas::plan::ViewPlan;
@@ -346,9 +347,9 @@ impl Flow {
         }
         let decided = control::build(house.scope, &read, settings, None)
             .map_err(|source: HostError| RenderError::Agents { source })?;
-        let ControlOutputs { forecasts, alarms, actions, setpoints, estimates } = decided;
+        let ControlOutputs { forecasts, alarms, actions, setpoints, versions, estimates } = decided;
         let EstimateOutputs { branches, buses, corrections, observability, residuals } = estimates;
-        let rows = [actions, alarms, forecasts, setpoints].into_iter().chain([
+        let rows = [actions, alarms, forecasts, versions, setpoints].into_iter().chain([
             branches,
             buses,
             corrections,
@@ -438,5 +439,11 @@ fn said() -> Vec<(String, SchemaRef)> {
     fn one<R: Relation>() -> (String, SchemaRef) {
         (R::NAME.to_owned(), R::schema())
     }
-    vec![one::<Action>(), one::<Alarm>(), one::<Forecast>(), one::<Setpoint>()]
+    vec![
+        one::<Action>(),
+        one::<Alarm>(),
+        one::<Forecast>(),
+        one::<ModelVersion>(),
+        one::<Setpoint>(),
+    ]
 }

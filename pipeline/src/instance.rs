@@ -44,6 +44,7 @@ use schemas::contract::IndexPlan;
 use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::Forecast;
+use schemas::decision::ModelVersion;
 use schemas::event::Command;
 use schemas::event::Envelope;
 use schemas::event::Setpoint;
@@ -622,16 +623,17 @@ impl Instance {
         let decisions = self.flow.decisions();
         let (decided, published): (Vec<_>, Vec<_>) =
             published.into_iter().partition(|p| decisions.contains(&p.relation));
-        let mut rows: [Vec<Row>; 4] = Default::default();
+        let mut rows: [Vec<Row>; 5] = Default::default();
         for decision in decided {
             let of = &mut rows[decision.relation - decisions.start];
             of.extend(decision.rows.into_iter().map(|(row, _)| row));
         }
-        let [actions, alarms, forecasts, setpoints] = rows;
+        let [actions, alarms, forecasts, versions, setpoints] = rows;
         let mut said = Said {
             actions: read::<Action>(&actions),
             alarms: read::<Alarm>(&alarms),
             forecasts: read::<Forecast>(&forecasts),
+            versions: read::<ModelVersion>(&versions),
             setpoints: read::<Setpoint>(&setpoints),
         };
         said.sort();

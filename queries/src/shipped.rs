@@ -8,7 +8,8 @@ macro_rules! shipped {
 }
 
 /// The shipped views, in name order.
-static SHIPPED: [(&str, &str); 21] = shipped![
+static SHIPPED: [(&str, &str); 26] = shipped![
+    "asset_efficiency",
     "asset_latest",
     "asset_state",
     "bus_assets",
@@ -18,6 +19,7 @@ static SHIPPED: [(&str, &str); 21] = shipped![
     "feeder_load",
     "feeder_now",
     "forecast_error",
+    "forecast_error_by_lead",
     "grid_state",
     "meter_latest",
     "node_hour",
@@ -25,10 +27,13 @@ static SHIPPED: [(&str, &str); 21] = shipped![
     "point_values",
     "price_latest",
     "price_now",
+    "response_delay",
     "sensor_latest",
     "sensor_listed",
     "stale_sensors",
     "switch_state",
+    "weather_ahead",
+    "weather_hour",
     "weather_now",
 ];
 

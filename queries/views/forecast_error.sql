@@ -1,29 +1,11 @@
--- How good past forecasts were: each forecast of an hour that is complete, against the mean net
--- load of that hour.
+-- How good past forecasts were, whatever they looked ahead: `forecast_error_by_lead`, summed.
 --
--- One row a node and one a feeder. MAE and bias are in kW; bias is positive where forecasts were
--- too high; coverage is the share of outcomes between p10 and p90 (0.8 where the quantiles are
--- right). No percentage of the load: net load crosses zero.
+-- One row for each model version of a node and of a feeder.
 CREATE MATERIALIZED VIEW forecast_error AS
 SELECT
-  e.scope, e.subject_id, e.feeder_id, count(*) AS n,
-  avg(abs(e.p50_kw - e.net_load_kw)) AS mae_kw,
-  avg(CASE WHEN e.net_load_kw >= e.p10_kw AND e.net_load_kw <= e.p90_kw THEN 1.0 ELSE 0.0 END)
-    AS coverage,
-  avg(e.p50_kw - e.net_load_kw) AS bias_kw
-FROM (
-  SELECT f.scope, f.subject_id, f.feeder_id, f.p10_kw, f.p50_kw, f.p90_kw, h.net_load_kw
-  FROM forecasts f
-  JOIN (
-    SELECT scope, subject_id, hour_at, net_load_kw
-    FROM (
-      SELECT 'node' AS scope, bus_id AS subject_id, hour_at, net_load_kw FROM node_hour
-      UNION ALL
-      SELECT 'feeder', feeder_id, hour_at, sum(net_load_kw)
-      FROM node_hour
-      GROUP BY feeder_id, hour_at
-    ) hours
-    WHERE hour_at + INTERVAL '1 hour' <= now()
-  ) h ON h.scope = f.scope AND h.subject_id = f.subject_id AND h.hour_at = f.target_at
-) e
-GROUP BY e.scope, e.subject_id, e.feeder_id;
+  scope, subject_id, feeder_id, model_version, sum(n) AS n,
+  sum(n * mae_kw) / sum(n) AS mae_kw,
+  sum(n * coverage) / sum(n) AS coverage,
+  sum(n * bias_kw) / sum(n) AS bias_kw
+FROM forecast_error_by_lead
+GROUP BY scope, subject_id, feeder_id, model_version;

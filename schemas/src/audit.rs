@@ -93,6 +93,8 @@ pub enum Kind {
     Config,
     /// A forecast that was issued.
     Forecast,
+    /// A version of a model began to answer, or ceased to.
+    Model,
     /// An input that was set aside.
     Quarantine,
     /// How a tick closed: its input and what decided its end.
@@ -103,12 +105,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the chain's order.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Action,
         Kind::Alarm,
         Kind::Command,
         Kind::Config,
         Kind::Forecast,
+        Kind::Model,
         Kind::Quarantine,
         Kind::Tick,
         Kind::View,
@@ -122,6 +125,7 @@ impl Kind {
             Kind::Command => "command",
             Kind::Config => "config",
             Kind::Forecast => "forecast",
+            Kind::Model => "model",
             Kind::Quarantine => "quarantine",
             Kind::Tick => "tick",
             Kind::View => "view",
@@ -136,6 +140,7 @@ impl Kind {
             Kind::Command => "commands",
             Kind::Config => "configs",
             Kind::Forecast => "forecasts",
+            Kind::Model => "models",
             Kind::Quarantine => "quarantine",
             Kind::Tick => "ticks",
             Kind::View => "views",

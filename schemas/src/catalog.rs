@@ -98,6 +98,7 @@ impl Catalog {
         catalog.add_decision::<crate::decision::Forecast>("issued_at");
         catalog.add_decision::<crate::decision::Alarm>("tick_at");
         catalog.add_decision::<crate::decision::Action>("tick_at");
+        catalog.add_decision::<crate::decision::ModelVersion>("tick_at");
         for (name, schema) in estimate::tables() {
             catalog.add(&name, RelationInfo { schema, kind: RelationKind::State });
         }

@@ -35,6 +35,48 @@ relation! {
 }
 
 relation! {
+    /// A version of a model began to answer, or ceased to.
+    pub struct ModelVersion in "model_versions" {
+        /// The bus or feeder that it forecasts.
+        pub subject_id: String = "feeder-1",
+        /// What that is: `node` or `feeder`.
+        pub scope: String = "feeder",
+        /// The feeder it belongs to.
+        pub feeder_id: String = "feeder-1",
+        /// The tick at which it did.
+        pub tick_at: Timestamp = EXAMPLE_AT,
+        /// Its number among the versions for this subject, from 1.
+        pub version: i64 = 1,
+        /// What kind of model it is: `ridge`, or `ridge+trees`.
+        pub model: String = "ridge",
+        /// `promoted`: it answers from now on; `retired`: another does; `rolled-back`: an earlier
+        /// one does again; `held`, `released`, `refused`: what came of a row of `model_orders`.
+        pub state: String = "promoted",
+        /// The first hour that it has learned from.
+        pub window_from_at: Timestamp = EXAMPLE_AT.minus(720 * HOUR_MS),
+        /// The end of the last hour that it had learned from when it began.
+        pub window_to_at: Timestamp = EXAMPLE_AT,
+        /// What it looks at, in words; empty where it ceased.
+        pub features: String = "53 columns: calendar, past load, station-1 temperature",
+        /// Its structure as JSON, from which and from the hours it can be made again; empty where
+        /// it ceased.
+        pub parameters: String = "{}",
+        /// Mean absolute error in kW of the version before, over the days that decided.
+        pub champion_mae_kw: Option<f64> = 8.4,
+        /// The same of this one.
+        pub challenger_mae_kw: Option<f64> = 7.9,
+        /// The chance that the difference is luck.
+        pub p_luck: Option<f64> = 0.01,
+        /// The version of the program that made it.
+        pub code_version: String = "0.1.0",
+        /// Why, in words.
+        pub reason: String = "the first with enough history",
+        /// What was looked at: `view@tick column=value …`.
+        pub saw: String = "load_history@1472666400000",
+    }
+}
+
+relation! {
     /// An alarm was raised or cleared.
     pub struct Alarm in "alarms" {
         /// `kind:subject:tick` of its raising; the same when it is cleared.
@@ -42,7 +84,7 @@ relation! {
         /// The tick that saw it.
         pub tick_at: Timestamp = EXAMPLE_AT.plus(5_000),
         /// `voltage-low`, `voltage-high`, `feeder-overload`, `stale-sensor`, `bad-data`,
-        /// `topology-error`, `command-refused`.
+        /// `topology-error`, `command-refused`, `forecast-drift`.
         pub kind: String = "feeder-overload",
         /// The bus, feeder, sensor, switch or command it is about.
         pub subject: String = "feeder-1",
@@ -96,11 +138,15 @@ pub const COMMAND_REFUSED: &str = "command-refused";
 /// to.
 pub const TOPOLOGY_ERROR: &str = "topology-error";
 
-/// The kind of alarm that it raises about a point; all others are detect's.
+/// The kind of alarm that it raises about a point; all others but [`FORECAST_DRIFT`] are detect's.
 pub const BAD_DATA: &str = "bad-data";
 
+/// The kind of alarm that is raised about a model which no longer describes its series. It is about
+/// a bus or feeder, and not cleared.
+pub const FORECAST_DRIFT: &str = "forecast-drift";
+
 /// The tables of decisions, in name order.
-pub const DECISIONS: [&str; 3] = ["actions", "alarms", "forecasts"];
+pub const DECISIONS: [&str; 4] = ["actions", "alarms", "forecasts", "model_versions"];
 
 /// The identifier of an action: the same input gives the same one, so a replay sends nothing twice.
 pub fn action_id(tick: Timestamp, asset_id: &str, sequence: u32) -> String {

@@ -10,6 +10,7 @@
 //! positive**.
 
 pub mod command;
+pub mod foresight;
 pub mod meter;
 pub mod price;
 pub mod scada;
@@ -24,6 +25,8 @@ use arrow_schema::SchemaRef;
 pub use self::command::Approval;
 pub use self::command::Command;
 pub use self::command::Setpoint;
+pub use self::foresight::LoadAnnotation;
+pub use self::foresight::ModelOrder;
 pub use self::meter::MeterReading;
 pub use self::price::Price;
 pub use self::scada::AssetTelemetry;
@@ -97,6 +100,8 @@ pub fn streams() -> Vec<StreamDef> {
         StreamDef::append::<Price>("published_at"),
         StreamDef::append::<Approval>("answered_at"),
         StreamDef::append::<Command>("requested_at"),
+        StreamDef::append::<LoadAnnotation>("announced_at"),
+        StreamDef::append::<ModelOrder>("ordered_at"),
     ];
     streams.sort_by(|a, b| a.name.cmp(&b.name));
     streams

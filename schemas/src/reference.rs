@@ -249,6 +249,23 @@ relation! {
     }
 }
 
+relation! {
+    /// Hourly weather of the days before the instance began, so that forecasts know what the load
+    /// of those days answered to.
+    pub struct WeatherHistory in "weather_history" {
+        /// The station.
+        pub station_id: String = "station-1",
+        /// Start of the hour.
+        pub hour_at: Timestamp = EXAMPLE_AT.minus(24 * HOUR_MS),
+        /// Mean air temperature in degrees Celsius.
+        pub temperature_c: f64 = 28.0,
+        /// Mean global irradiance in W/m².
+        pub global_w_per_m2: Option<f64> = 410.0,
+        /// Mean wind speed in m/s.
+        pub wind_m_per_s: Option<f64> = None,
+    }
+}
+
 /// A reference table as the engine sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableDef {
@@ -276,6 +293,7 @@ pub fn tables() -> Vec<TableDef> {
         table::<Zone>(),
         table::<Contract>(),
         table::<LoadHistory>(),
+        table::<WeatherHistory>(),
     ];
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     tables

@@ -5,6 +5,7 @@
 
 use crate::relation;
 use crate::relation::EXAMPLE_AT;
+use crate::time::HOUR_MS;
 use crate::time::Timestamp;
 
 /// What stands behind the name of a phasor measurement unit in `point_values` and `points` where
@@ -22,6 +23,46 @@ relation! {
         pub hour_at: Timestamp = EXAMPLE_AT,
         /// Mean net load in kW so far; import is positive.
         pub net_load_kw: f64 = 1.75,
+    }
+}
+
+relation! {
+    /// What a weather station saw over an hour, for each feeder: a feeder sees every station.
+    pub struct WeatherHour in "weather_hour" {
+        /// The station.
+        pub station_id: String = "station-1",
+        /// The feeder that it is told to.
+        pub feeder_id: String = "feeder-1",
+        /// Start of the hour.
+        pub hour_at: Timestamp = EXAMPLE_AT,
+        /// `measured`, or `history` where it comes from the table `weather_history`.
+        pub origin: String = "measured",
+        /// Mean air temperature in degrees Celsius so far.
+        pub temperature_c: f64 = 31.5,
+        /// Mean global irradiance in W/m² so far: diffuse and direct.
+        pub global_w_per_m2: Option<f64> = 496.0,
+        /// Mean wind speed in m/s so far.
+        pub wind_m_per_s: Option<f64> = None,
+    }
+}
+
+relation! {
+    /// What was last expected of an hour's weather, for each feeder.
+    pub struct WeatherAhead in "weather_ahead" {
+        /// The station or grid point.
+        pub station_id: String = "station-1",
+        /// The feeder that it is told to.
+        pub feeder_id: String = "feeder-1",
+        /// Start of the hour that it speaks of.
+        pub hour_at: Timestamp = EXAMPLE_AT,
+        /// When it was issued.
+        pub issued_at: Timestamp = EXAMPLE_AT.minus(6 * HOUR_MS),
+        /// Air temperature in degrees Celsius.
+        pub temperature_c: f64 = 32.0,
+        /// Global irradiance in W/m².
+        pub global_w_per_m2: Option<f64> = 350.0,
+        /// Wind speed in m/s.
+        pub wind_m_per_s: Option<f64> = 2.5,
     }
 }
 

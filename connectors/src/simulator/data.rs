@@ -170,13 +170,15 @@ impl PlantData {
 
     fn check_hours(&self) -> Result<(), PlantError> {
         let weather = &self.weather.temperature_c;
-        let homes = self.measured.iter().map(|home| &home.load_kw);
-        for series in homes.chain([weather]) {
-            let same = series.start_at == self.tariff.start_at
-                && series.means.len() == self.tariff.means.len();
-            if !same {
+        let hours = self.tariff.means.len();
+        for series in self.measured.iter().map(|home| &home.load_kw) {
+            if series.start_at != self.tariff.start_at || series.means.len() != hours {
                 return Err(data_error("tariff_hourly", "its hours are not those of the homes"));
             }
+        }
+        // It may go on, so that the last hours have a forecast of what follows them.
+        if weather.start_at != self.tariff.start_at || weather.means.len() < hours {
+            return Err(data_error("weather_hourly", "its hours are not those of the homes"));
         }
         Ok(())
     }

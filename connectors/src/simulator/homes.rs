@@ -36,17 +36,23 @@ impl Hourly {
     /// The value at an instant: means stand at the middle of their hour, straight lines between,
     /// level before the first middle and after the last.
     pub fn at(&self, at_ms: f64) -> f64 {
-        let x = (at_ms - self.start_at.0 as f64) / HOUR_MS as f64 - 0.5;
         let last = self.means.len() - 1;
-        if x <= 0.0 {
+        let since_ms = at_ms - self.start_at.0 as f64 - HOUR_MS as f64 / 2.0;
+        if since_ms <= 0.0 {
             return self.means[0];
         }
-        let i = x as usize;
+        let i = (since_ms / HOUR_MS as f64) as usize;
         if i >= last {
             return self.means[last];
         }
-        let f = x - i as f64;
+        // The same bits wherever the series begins: whole hours are taken off exactly.
+        let f = (since_ms - (i as u64 * HOUR_MS) as f64) / HOUR_MS as f64;
         self.means[i] * (1.0 - f) + self.means[i + 1] * f
+    }
+
+    /// The end of the last hour.
+    pub fn end_at(&self) -> Timestamp {
+        self.start_at.plus(self.means.len() as u64 * HOUR_MS)
     }
 
     /// The mean of the hour that holds an instant; the nearest one outside of the data.

@@ -27,6 +27,8 @@ pub enum Purpose {
     Setpoint = 6,
     /// Which instruments say what is not, and how.
     Gross = 7,
+    /// How far a forecast of the weather is off.
+    Sky = 8,
 }
 
 /// A few random numbers for one purpose, subject and step.

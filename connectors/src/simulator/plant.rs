@@ -22,6 +22,7 @@ use schemas::event::Price;
 use schemas::event::ScadaMeasurement;
 use schemas::event::Setpoint;
 use schemas::event::SwitchPosition;
+use schemas::event::WeatherForecast;
 use schemas::event::WeatherObservation;
 use schemas::time::Timestamp;
 
@@ -131,6 +132,8 @@ pub struct PlantStep {
     pub asset_telemetry: Vec<AssetTelemetry>,
     /// From the weather station, once a minute.
     pub weather_observations: Vec<WeatherObservation>,
+    /// What a weather service expects of the next hours: at the start, and every six hours.
+    pub weather_forecasts: Vec<WeatherForecast>,
     /// The tariff, hour by hour: at the start the rest of the day, then each noon the next day, as
     /// far as the data goes.
     pub prices: Vec<Price>,

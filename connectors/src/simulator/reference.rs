@@ -13,6 +13,7 @@ use schemas::reference::Point;
 use schemas::reference::Sensor;
 use schemas::reference::Switch;
 use schemas::reference::Transformer;
+use schemas::reference::WeatherHistory;
 use schemas::reference::Zone;
 use schemas::time::HOUR_MS;
 
@@ -104,6 +105,8 @@ pub struct ReferenceTables {
     pub contracts: Vec<Contract>,
     /// `load_history`: every whole hour of the data before the plant starts.
     pub load_history: Vec<LoadHistory>,
+    /// `weather_history`: the weather of the same hours.
+    pub weather_history: Vec<WeatherHistory>,
 }
 
 impl ReferenceTables {
@@ -126,6 +129,7 @@ impl ReferenceTables {
             }],
             contracts: Vec::new(),
             load_history: Vec::new(),
+            weather_history: weather_history(plant),
         };
         tables.add_network(plant);
         tables.add_head_sensors(plant);
@@ -290,6 +294,26 @@ impl ReferenceTables {
             hour_at = hour_at.plus(HOUR_MS);
         }
     }
+}
+
+/// The weather of every whole hour of the data before the plant starts.
+fn weather_history(plant: &Plant) -> Vec<WeatherHistory> {
+    let data = plant.data();
+    let weather = data.weather();
+    let hours = plant.config().start_at.0.saturating_sub(data.starts_at().0) / HOUR_MS;
+    let row = |hour: u64| {
+        let hour_at = data.starts_at().plus(hour * HOUR_MS);
+        let global = weather.diffuse_w_per_m2.mean_of_hour(hour_at)
+            + weather.direct_w_per_m2.mean_of_hour(hour_at);
+        WeatherHistory {
+            station_id: STATION_ID.to_owned(),
+            hour_at,
+            temperature_c: weather.temperature_c.mean_of_hour(hour_at),
+            global_w_per_m2: Some(global),
+            wind_m_per_s: None,
+        }
+    };
+    (0..hours).map(row).collect()
 }
 
 /// A point of the point map, of an instant.

@@ -8,13 +8,14 @@ use schemas::relation::Relation;
 use crate::simulator::plant::PlantStep;
 
 /// The streams, in name order.
-pub const STREAMS: [&str; 7] = [
+pub const STREAMS: [&str; 8] = [
     "asset_telemetry",
     "commands",
     "meter_readings",
     "prices",
     "scada_measurements",
     "switch_positions",
+    "weather_forecasts",
     "weather_observations",
 ];
 
@@ -28,6 +29,7 @@ impl PlantStep {
             Relation::to_batch(&self.prices),
             Relation::to_batch(&self.scada_measurements),
             Relation::to_batch(&self.switch_positions),
+            Relation::to_batch(&self.weather_forecasts),
             Relation::to_batch(&self.weather_observations),
         ]
     }

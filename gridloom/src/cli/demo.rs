@@ -15,6 +15,7 @@ use std::time::Instant;
 use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
+use connectors::simulator::ReferenceTables;
 use desk::Opening;
 use desk::Openings;
 use gridloom::wiring::bundled;
@@ -22,6 +23,7 @@ use gridloom::wiring::day::DAY_TICKS;
 use gridloom::wiring::day::Day;
 use gridloom::wiring::day::LIMIT_KW;
 use gridloom::wiring::day::Minutes;
+use gridloom::wiring::foresight::Foresight;
 use gridloom::wiring::lockstep::Lockstep;
 use gridloom::wiring::score::Score;
 use gridloom::wiring::serve;
@@ -32,6 +34,7 @@ use schemas::estimate::EstimateObservability;
 use schemas::estimate::EstimateResidual;
 use schemas::estimate::EstimatedBus;
 use schemas::relation::Relation;
+use schemas::state::NodeHour;
 
 use crate::exit::say;
 use crate::progress::Progress;
@@ -134,10 +137,13 @@ impl Demo {
         let mut progress = Progress::new("31 August 2016, 57 homes", ticks);
         let mut tally = Tally::default();
         let mut score = Score::new(&data);
+        let history = ReferenceTables::of(lockstep.plant()).load_history;
+        let mut foresight = Foresight::new(&data.transformer().feeder_id, &history);
         let began = Instant::now();
         for tick in 0..ticks {
             let stepped = lockstep.step()?;
             tally.add(&stepped.done, stepped.truth.head_kw);
+            foresight.add(&stepped.done.said.forecasts);
             let state = [EstimatedBus::NAME, EstimateObservability::NAME, EstimateResidual::NAME];
             let state = lockstep.instance().views().read_at(&state, None);
             if let Ok([buses, observability, residuals]) = state.as_deref() {
@@ -149,13 +155,18 @@ impl Demo {
         let took = began.elapsed();
         progress.finish();
         let views = lockstep.instance().views().counts();
+        let hours = lockstep.instance().views().read_at(&[NodeHour::NAME], None);
+        let foreseen = match hours.as_deref() {
+            Ok([hours]) => foresight.lines(&hours.rows, lockstep.instance().tick()),
+            _ => Vec::new(),
+        };
         let head = lockstep.stop()?;
         let report = pipeline::log::verify(&self.data_dir.join("audit"))?;
         if !report.intact() {
             bail!("the audit log of {} is not intact: {report}", self.data_dir.display());
         }
         let without = without_control(&day, ticks, data)?;
-        self.summary(&tally, &score, took, &views, (&without, &head));
+        self.summary(&tally, (&score, &foreseen), took, &views, (&without, &head));
         Ok(())
     }
 
@@ -202,7 +213,7 @@ impl Demo {
     fn summary(
         &self,
         tally: &Tally,
-        score: &Score,
+        (score, foreseen): (&Score, &[(String, String)]),
         took: Duration,
         views: &[(String, usize)],
         (without, head): (&Minutes, &Head),
@@ -241,6 +252,9 @@ impl Demo {
         println!("{:<22}{} by the guard", "refusals", tally.refusals);
         println!("{:<22}{} raised, {} cleared", "alarms", tally.raised, tally.cleared);
         for (name, line) in score.lines() {
+            println!("{name:<22}{line}");
+        }
+        for (name, line) in foreseen {
             println!("{name:<22}{line}");
         }
         println!("audit intact: {} records, head {}", head.count, head.hash);

@@ -1,4 +1,4 @@
-//! The data inside the binary: a village network and eight days of five homes, so that the demo
+//! The data inside the binary: a village network and a month of five homes, so that the demo
 //! needs no download.
 //!
 //! `gridloom/data/SOURCE.md` says where each file comes from and what of it is reconstructed.
@@ -57,6 +57,7 @@ pub fn tables(plant: &Plant) -> Vec<(String, RecordBatch)> {
         one(&tables.sensors),
         one(&tables.switches),
         one(&tables.transformers),
+        one(&tables.weather_history),
         one(&tables.zones),
     ]
 }

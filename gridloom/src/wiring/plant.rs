@@ -46,13 +46,14 @@ pub const SETPOINTS: &str = "setpoints";
 
 /// The streams that a plant feeds: the column that keys a record, and the partitions of a topic
 /// that is made.
-const STREAMS: [(&str, &str, u32); 7] = [
+const STREAMS: [(&str, &str, u32); 8] = [
     ("asset_telemetry", "asset_id", 2),
     ("commands", "asset_id", 1),
     ("meter_readings", "meter_id", 3),
     ("prices", "zone_id", 1),
     ("scada_measurements", "sensor_id", 2),
     ("switch_positions", "switch_id", 1),
+    ("weather_forecasts", "station_id", 1),
     ("weather_observations", "station_id", 1),
 ];
 

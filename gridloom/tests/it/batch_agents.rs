@@ -7,9 +7,11 @@
 //!
 //! Two things spare time, and are safe for a stated reason. A view is asked over the last
 //! [`WINDOW_MS`] of readings: nobody in the village is silent for longer, and every so often the
-//! answer is compared with the one over all rows. `node_hour`, which must look at whole hours, is
-//! asked only at ticks at which a forecast is issued: the agent that reads it keeps the last value
-//! of each hour, and looks at no other moment.
+//! answer is compared with the one over all rows. Views that must look further ([`WHOLE`]) are
+//! asked of all rows, and not at every tick. `node_hour` and `weather_hour` are told at ticks at
+//! which a forecast is issued: the agent that reads them keeps the last value of each hour, and
+//! looks at no other moment. `asset_efficiency` moves when a quarter of an hour is over, and until
+//! what is late of it has come.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -35,11 +37,13 @@ use queries::batch::Rows;
 use schemas::catalog::Catalog;
 use schemas::catalog::RelationKind;
 use schemas::event::SwitchPosition;
+use schemas::event::WeatherForecast;
 use schemas::plan::ViewPlan;
 use schemas::relation::Relation;
 use schemas::row::Row;
 use schemas::row::RowCodec;
 use schemas::state::NodeHour;
+use schemas::state::WeatherHour;
 use schemas::time::DEFAULT_STEP;
 use schemas::time::Timestamp;
 
@@ -48,6 +52,19 @@ use crate::oracle::Change;
 
 /// How far back a view is asked: more than anybody is silent or late, and than any view reaches.
 const WINDOW_MS: u64 = 16 * 60_000;
+
+/// Views of hours and quarters.
+const WHOLE: [&str; 3] = [NodeHour::NAME, WeatherHour::NAME, "asset_efficiency"];
+
+/// The time by which `asset_efficiency` reckons.
+const QUARTER_MS: u64 = 15 * 60_000;
+
+/// Streams that say what holds for long: a switch says where it stands once, and a service what the
+/// weather will be four times a day.
+const SELDOM: [&str; 2] = [SwitchPosition::NAME, WeatherForecast::NAME];
+
+/// After a quarter of an hour has ended, how long something of it may come.
+const LATE_MS: u64 = 2 * 60_000;
 
 /// Ticks between two comparisons with the answer over all rows.
 const COMPARED_EVERY: usize = 60;
@@ -88,12 +105,22 @@ impl Asked {
         }
     }
 
-    /// What each view shows at a tick, asked over so much of the past; `hours` with `node_hour`.
-    fn ask(&self, tick: u64, window_ms: u64, hours: bool) -> BTreeMap<String, RecordBatch> {
+    /// What the views of [`WHOLE`] show at a tick.
+    fn whole(&self, tick: u64) -> BTreeMap<String, RecordBatch> {
+        let all = self.so_far.iter().map(|(name, rows)| (name.clone(), Rows::of(rows.clone())));
+        self.show(all.collect(), tick, |name| WHOLE.contains(&name))
+    }
+
+    /// What each other view shows at a tick, asked over so much of the past, and of `whole`.
+    fn ask(
+        &self,
+        tick: u64,
+        window_ms: u64,
+        whole: &BTreeMap<String, RecordBatch>,
+    ) -> BTreeMap<String, RecordBatch> {
         let recent = |(name, rows): (&String, &RecordBatch)| {
             let rows = match &self.catalog.get(name).unwrap().kind {
-                // A switch says where it stands once, and then is silent.
-                RelationKind::Stream(stream) if name != SwitchPosition::NAME => {
+                RelationKind::Stream(stream) if !SELDOM.contains(&name.as_str()) => {
                     since(rows, &stream.def.event_time, tick.saturating_sub(window_ms))
                 }
                 _ => rows.clone(),
@@ -101,8 +128,18 @@ impl Asked {
             (name.clone(), Rows::of(rows))
         };
         let mut tables: BTreeMap<String, Rows> = self.so_far.iter().map(recent).collect();
+        tables.extend(whole.iter().map(|(name, rows)| (name.clone(), Rows::of(rows.clone()))));
+        self.show(tables, tick, |name| !WHOLE.contains(&name))
+    }
+
+    fn show(
+        &self,
+        mut tables: BTreeMap<String, Rows>,
+        tick: u64,
+        wanted: impl Fn(&str) -> bool,
+    ) -> BTreeMap<String, RecordBatch> {
         let mut shown = BTreeMap::new();
-        for plan in self.plans.iter().filter(|plan| hours || plan.name != NodeHour::NAME) {
+        for plan in self.plans.iter().filter(|plan| wanted(&plan.name)) {
             let rows = queries::batch::query(&tables, &plan.sql, Timestamp(tick));
             let rows = rows.unwrap_or_else(|e| panic!("{}: {e}", plan.name));
             let rows = match rows.num_columns() {
@@ -174,16 +211,20 @@ pub(crate) fn totals(ticks: &[(u64, Vec<Change>)]) -> BTreeMap<String, usize> {
         })
         .collect();
     let mut workers = Workers::start(&flow, 1).unwrap();
-    let mut totals = BTreeMap::new();
+    let (mut totals, mut whole) = (BTreeMap::new(), BTreeMap::new());
     for (n, (tick, changes)) in ticks.iter().enumerate() {
         asked.take(changes);
         let issues = *tick % settings.issue_every_ms < settings.step_ms;
-        let mut shown = asked.ask(*tick, WINDOW_MS, false);
+        if issues || n == 0 || *tick % QUARTER_MS < LATE_MS {
+            whole = asked.whole(*tick);
+        }
+        let mut shown = asked.ask(*tick, WINDOW_MS, &whole);
         if issues || n % COMPARED_EVERY == 0 {
-            let mut all = asked.ask(*tick, u64::MAX, true);
-            let hours = all.remove(NodeHour::NAME);
+            let all = asked.ask(*tick, u64::MAX, &whole);
             assert_eq!(sorted(&shown), sorted(&all), "somebody was silent for long");
-            shown.extend(hours.filter(|_| issues).map(|rows| (NodeHour::NAME.to_owned(), rows)));
+        }
+        if issues {
+            shown.extend(whole.clone());
         }
         let told = known.iter_mut();
         let told = told.filter_map(|(name, known)| Some(known.change(*tick, shown.get(name)?)));
@@ -221,6 +262,7 @@ fn count(flow: &Flow, said: &Published, totals: &mut BTreeMap<String, usize>) {
         "actions" => ("action", &["state"]),
         "alarms" => ("alarm", &["kind", "state"]),
         "forecasts" => ("forecast", &["scope"]),
+        "model_versions" => ("model", &[]),
         _ => return,
     };
     assert!(said.rows.iter().all(|(_, diff)| *diff == 1), "what was said is not taken back");

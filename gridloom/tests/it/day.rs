@@ -184,6 +184,27 @@ fn a_foreign_command_of_9_kw_is_refused_and_alarmed_and_one_query_tells_every_ac
 }
 
 #[test]
+fn models_answer_from_the_first_quarter_on_and_each_is_a_record() {
+    let seen = live(2 * MINUTE_TICKS, |day| Day { start_at: at(9, 14), ..day });
+    let who = "SELECT scope, model_version, count(*) FROM audit.forecasts GROUP BY 1, 2 ORDER BY 1";
+    assert_eq!(seen.ask(who), ["feeder,ridge-1,24", "node,ridge-1,1368"]);
+    let told = "SELECT scope, state, model, min(window_from_at), count(*) FROM audit.models \
+                WHERE features LIKE '%station-1 temperature%' GROUP BY 1, 2, 3 ORDER BY 1";
+    let since = "2016-08-01T00:00:00";
+    let told = seen.ask(told);
+    assert!(told[0].starts_with(&format!("feeder,promoted,ridge,{since}")), "{told:?}");
+    assert!(told[1].ends_with(",57") && told[1].starts_with("node,promoted,ridge"), "{told:?}");
+    // The weather that is expected reaches to the end of what was issued.
+    let ahead = "SELECT count(*) > 0, max(hour_at) > min(issued_at) + INTERVAL '24 hours' \
+                 FROM weather_ahead";
+    assert_eq!(seen.ask(ahead), ["true,true"]);
+    let apart = "SELECT sum(p50_kw) FROM audit.forecasts WHERE scope = 'node'";
+    let whole = "SELECT sum(p50_kw) FROM audit.forecasts WHERE scope = 'feeder'";
+    let kw = |sql| seen.ask(sql)[0].parse::<f64>().unwrap();
+    assert!((kw(apart) - kw(whole)).abs() < 1e-6, "nodes add up to their feeder");
+}
+
+#[test]
 fn a_home_that_is_cut_off_shows_in_the_grids_state() {
     // Home 23 is cut off at 9:15; a minute and a half later everything at its bus is silent.
     let seen = live(3 * MINUTE_TICKS, |day| Day { start_at: at(9, 14), ..day });
@@ -227,6 +248,19 @@ fn the_evenings_first_peak_stays_under_the_limit() {
     assert!(held.count("sent") - ends.iter().sum::<u64>() <= 2 * 57, "{:?}", held.counts);
     let judged = held.count("cleared") + held.count("refused unknown-asset");
     assert_eq!(held.count("proposed"), judged, "{:?}", held.counts);
+    what_the_devices_taught(&held);
+}
+
+/// What telemetry says of the batteries, without their name plates: the plant keeps 0.95.
+fn what_the_devices_taught(held: &Outcome) {
+    let kept = "SELECT count(*) > 30, round(min(kept), 2), round(max(kept), 2) FROM (
+           SELECT (efficiency * (energy_kwh_max + measured_kwh)
+             - nameplate * energy_kwh_max) / measured_kwh AS kept
+           FROM asset_efficiency WHERE measured_kwh > 0.5
+         ) v";
+    assert_eq!(held.ask(kept), ["true,0.95,0.95"]);
+    let answered = "SELECT sum(confirmed) > 100, max(mean_delay_s) <= 10.0 FROM response_delay";
+    assert_eq!(held.ask(answered), ["true,true"]);
 }
 
 #[test]

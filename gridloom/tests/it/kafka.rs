@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use arrow::array::AsArray;
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use connectors::kafka::KafkaConfig;
 use connectors::kafka::KafkaSink;
 use connectors::kafka::KafkaSinkConfig;
@@ -43,6 +44,7 @@ use schemas::audit;
 use schemas::audit::Head;
 use schemas::audit::Kind;
 use schemas::catalog::Catalog;
+use schemas::decision::Action;
 use schemas::decision::Forecast;
 use schemas::event::Setpoint;
 use schemas::relation::Relation;
@@ -346,13 +348,15 @@ pub(crate) fn sent_ids(audit: &Path) -> BTreeSet<String> {
     ids
 }
 
-/// The forecasts that the agents issued, as the relation that views read.
-fn forecasts(audit: &Path) -> Vec<Change> {
-    let row = |batch: RecordBatch| {
-        let rows = as_said(Kind::Forecast, &batch, &Forecast::schema()).unwrap();
-        (Forecast::NAME.to_owned(), rows, 1)
+/// What the agents said that views read: forecasts and actions, as relations.
+fn said(audit: &Path) -> Vec<Change> {
+    let rows = |kind: Kind, name: &str, schema: SchemaRef| -> Vec<Change> {
+        let row = |batch| (name.to_owned(), as_said(kind, &batch, &schema).unwrap(), 1);
+        log::read_kind(audit, kind).unwrap().map(|batch| row(batch.unwrap())).collect()
     };
-    log::read_kind(audit, Kind::Forecast).unwrap().map(|batch| row(batch.unwrap())).collect()
+    let mut all = rows(Kind::Forecast, Forecast::NAME, Forecast::schema());
+    all.extend(rows(Kind::Action, Action::NAME, Action::schema()));
+    all
 }
 
 /// Rows of each stream, as written and as logged.
@@ -382,7 +386,7 @@ pub(crate) fn check_batch(
     let written = rows_of(changes().map(|(name, rows, _)| (name.as_str(), rows.num_rows())));
     assert_eq!(logged(&run.audit()), written, "nothing lost, nothing twice");
     let mut all: Vec<Change> = changes().cloned().collect();
-    all.extend(forecasts(&run.audit()));
+    all.extend(said(&run.audit()));
     // What is estimated is the state of an agent: batch is given it as it stands.
     let states = outcome.views.iter().filter(|(name, _)| name.starts_with("estimates."));
     all.extend(states.map(|(name, rows)| (name.clone(), rows.clone(), 1)));
@@ -413,7 +417,9 @@ fn half_an_hour_in_several_topics_equals_batch_355_ticks() {
     let mut counted = totals(&run.audit());
     assert!(!counted.keys().any(|of| of.starts_with("quarantine") || of.starts_with("tick")));
     // The rest is what the agents said.
-    counted.retain(|of, _| ["action", "alarm", "forecast"].iter().any(|kind| of.starts_with(kind)));
+    counted.retain(|of, _| {
+        ["action", "alarm", "forecast", "model"].iter().any(|kind| of.starts_with(kind))
+    });
     assert_eq!(counted, batch_agents::totals(&input.ticks));
 }
 

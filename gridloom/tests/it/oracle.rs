@@ -36,6 +36,7 @@ use proptest::proptest;
 use queries::batch::Rows;
 use schemas::catalog::Catalog;
 use schemas::catalog::RelationKind;
+use schemas::decision::Action;
 use schemas::decision::Forecast;
 use schemas::plan::Expiry;
 use schemas::plan::OnError;
@@ -74,7 +75,10 @@ pub(crate) fn maintained(
 ) -> Result<Vec<Image>, String> {
     let step = Step::from_millis(STEP_MS).unwrap();
     let mut flow = Flow::over(catalog, plans.to_vec(), None, step);
-    let decisions = [(Forecast::NAME.to_owned(), Forecast::schema())];
+    let decisions = [
+        (Action::NAME.to_owned(), Action::schema()),
+        (Forecast::NAME.to_owned(), Forecast::schema()),
+    ];
     flow.inputs.extend(decisions);
     let store = Views::new(&flow.views).map_err(|error| format!("{error:?}"))?;
     let mut running = Workers::start(&flow, workers).map_err(|error| format!("{error:?}"))?;

@@ -117,7 +117,7 @@ impl DispatchKernel {
             }
             let known = |hour_at| outlook.hours.binary_search_by_key(&hour_at, |(at, _)| *at);
             if let (true, Err(place)) = (row.issued_at == outlook.issued_at, known(row.target_at)) {
-                outlook.hours.insert(place, (row.target_at, row.p50_kw));
+                outlook.hours.insert(place, (row.target_at, row.p90_kw));
             }
         }
     }

@@ -202,9 +202,9 @@ fn forecasts(hours_kw: &[f64]) -> Vec<Forecast> {
         feeder_id: "f".to_owned(),
         issued_at: Timestamp(50_000),
         target_at: Timestamp(hour as u64 * HOUR_MS),
-        p10_kw: kw - 5.0,
-        p50_kw: *kw,
-        p90_kw: kw + 5.0,
+        p10_kw: kw - 10.0,
+        p50_kw: kw - 5.0,
+        p90_kw: *kw,
         model_version: "test".to_owned(),
         saw: String::new(),
     };

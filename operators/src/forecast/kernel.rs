@@ -3,17 +3,23 @@
 use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
+use schemas::decision::Alarm;
 use schemas::decision::Forecast;
+use schemas::decision::ModelVersion;
+use schemas::event::LoadAnnotation;
+use schemas::event::ModelOrder;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
+use schemas::state::WeatherAhead;
+use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
-use serde::Deserialize;
-use serde::Serialize;
 
-use super::rule::HISTORY_HOURS;
-use super::rule::points;
+use super::feeder::Feeder;
+use super::feeder::Hour;
+use super::feeder::News;
+use crate::adapt;
 use crate::error::RestoreError;
 use crate::kernel::Change;
 use crate::kernel::InputSpec;
@@ -24,84 +30,11 @@ use crate::kernel::restore_by_key;
 use crate::kernel::save_by_key;
 use crate::settings::Settings;
 
-/// The name that its forecasts carry.
-pub const MODEL_VERSION: &str = "seasonal-naive-1";
-
 /// Issues forecasts; see [`super`].
 pub struct ForecastKernel {
     settings: Settings,
 
-    feeders: BTreeMap<String, Nodes>,
-}
-
-/// The hours of each node of a feeder.
-type Nodes = BTreeMap<String, Hours>;
-
-/// Mean net load by hour, counted from the epoch.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Hours(BTreeMap<u64, Hour>);
-
-/// An hour of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Hour {
-    /// Mean net load in kW.
-    kw: f64,
-    /// From `node_hour`, and not from `load_history`.
-    measured: bool,
-}
-
-impl Hours {
-    /// The hours before `present`, oldest first, NaN where unknown.
-    fn before(&self, present: u64) -> Vec<f64> {
-        let from = present.saturating_sub(HISTORY_HOURS as u64);
-        let kw = |hour| self.0.get(&hour).map_or(f64::NAN, |hour| hour.kw);
-        (from..present).map(kw).collect()
-    }
-}
-
-/// What forecasts of one subject rest on: how many hours came from which view; of a feeder, those
-/// of all its nodes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Basis {
-    history: usize,
-    measured: usize,
-}
-
-impl Basis {
-    fn of(hours: &Hours, present: u64) -> Basis {
-        let from = present.saturating_sub(HISTORY_HOURS as u64);
-        let mut basis = Basis::default();
-        for (_, hour) in hours.0.range(from..present) {
-            basis.measured += usize::from(hour.measured);
-            basis.history += usize::from(!hour.measured);
-        }
-        basis
-    }
-
-    fn add(&mut self, other: Basis) {
-        self.history += other.history;
-        self.measured += other.measured;
-    }
-
-    fn saw(&self, at: Timestamp, past_kw: &[f64]) -> String {
-        let last = past_kw.last().filter(|kw| !kw.is_nan());
-        let last = last.map_or("NULL".to_owned(), |kw| format!("{kw:.3}"));
-        let (at, Basis { history, measured }) = (at.0, self);
-        format!(
-            "load_history@{at} hours={history}; node_hour@{at} hours={measured} last_hour_kw={last}"
-        )
-    }
-}
-
-/// Adds a node's hours to its feeder's. A missing hour stands in by the same hour of the day
-/// before, or 0: one silent meter must not leave the feeder without a forecast.
-fn add(sum: &mut [f64], node: &[f64]) {
-    let mut filled: Vec<f64> = Vec::with_capacity(node.len());
-    for (hour, kw) in node.iter().enumerate() {
-        let before = hour.checked_sub(24).map_or(0.0, |yesterday| filled[yesterday]);
-        filled.push(if kw.is_nan() { before } else { *kw });
-    }
-    sum.iter_mut().zip(filled).for_each(|(sum, kw)| *sum += kw);
+    feeders: BTreeMap<String, Feeder>,
 }
 
 impl ForecastKernel {
@@ -120,78 +53,13 @@ impl ForecastKernel {
         hour: Hour,
     ) {
         if hour_at < at && hour.kw.is_finite() {
-            let hours = self.feeders.entry(feeder).or_default().entry(bus).or_default();
-            hours.0.insert(hour_at.0 / HOUR_MS, hour);
+            let feeder = self.feeders.entry(feeder).or_default();
+            feeder.note(bus, hour_at.0 / HOUR_MS, hour);
         }
     }
 
-    fn forget(&mut self, present: u64) {
-        let from = present.saturating_sub(HISTORY_HOURS as u64);
-        for nodes in self.feeders.values_mut() {
-            nodes.retain(|_, hours| {
-                hours.0 = hours.0.split_off(&from);
-                !hours.0.is_empty()
-            });
-        }
-        self.feeders.retain(|_, nodes| !nodes.is_empty());
-    }
-
-    fn issue(&self, at: Timestamp, present: u64) -> Vec<Forecast> {
-        let mut rows = Vec::new();
-        for (feeder_id, nodes) in &self.feeders {
-            let mut sum = vec![0.0; present.min(HISTORY_HOURS as u64) as usize];
-            let mut known_from = sum.len();
-            let mut all = Basis::default();
-            for (bus_id, hours) in nodes {
-                let past = hours.before(present);
-                let basis = Basis::of(hours, present);
-                all.add(basis);
-                let first = past.iter().position(|kw| !kw.is_nan()).unwrap_or(past.len());
-                known_from = known_from.min(first);
-                add(&mut sum, &past);
-                let subject = ("node", bus_id.as_str(), feeder_id.as_str());
-                forecast(at, present, subject, (&past, basis), &mut rows);
-            }
-            sum[..known_from].fill(f64::NAN);
-            let subject = ("feeder", feeder_id.as_str(), feeder_id.as_str());
-            forecast(at, present, subject, (&sum, all), &mut rows);
-        }
-        rows
-    }
-}
-
-fn forecast(
-    at: Timestamp,
-    present: u64,
-    (scope, subject_id, feeder_id): (&str, &str, &str),
-    (past_kw, basis): (&[f64], Basis),
-    rows: &mut Vec<Forecast>,
-) {
-    let saw = basis.saw(at, past_kw);
-    rows.extend(points(past_kw).into_iter().map(|point| Forecast {
-        scope: scope.to_owned(),
-        subject_id: subject_id.to_owned(),
-        feeder_id: feeder_id.to_owned(),
-        issued_at: at,
-        target_at: Timestamp((present + point.hour as u64) * HOUR_MS),
-        p10_kw: point.p10_kw,
-        p50_kw: point.p50_kw,
-        p90_kw: point.p90_kw,
-        model_version: MODEL_VERSION.to_owned(),
-        saw: saw.clone(),
-    }));
-}
-
-impl Kernel for ForecastKernel {
-    fn inputs(&self) -> Vec<InputSpec> {
-        vec![InputSpec::by_feeder::<LoadHistory>(), InputSpec::by_feeder::<NodeHour>()]
-    }
-
-    fn outputs(&self) -> Vec<OutputSpec> {
-        vec![OutputSpec::of::<Forecast>()]
-    }
-
-    fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
+    /// Takes in what changed; gives what is told of orders.
+    fn learn(&mut self, at: Timestamp, changes: &[Change]) -> Vec<ModelVersion> {
         for row in changes[0].events::<LoadHistory>() {
             let hour = Hour { kw: row.net_load_kw, measured: false };
             self.note(at, (row.feeder_id, row.bus_id), row.hour_at, hour);
@@ -200,13 +68,90 @@ impl Kernel for ForecastKernel {
             let hour = Hour { kw: row.net_load_kw, measured: true };
             self.note(at, (row.feeder_id, row.bus_id), row.hour_at, hour);
         }
-        // The first tick at or after each quarter, whatever the step.
-        if at.0 % self.settings.issue_every_ms >= self.settings.step_ms {
-            return vec![Forecast::to_batch(&[])];
+        for row in changes[2].events::<WeatherHour>() {
+            let feeder = self.feeders.entry(row.feeder_id.clone()).or_default();
+            feeder.weather_mut().see(at, &row);
         }
+        for row in changes[3].events::<WeatherAhead>() {
+            let feeder = self.feeders.entry(row.feeder_id.clone()).or_default();
+            feeder.weather_mut().expect(at, &row);
+        }
+        let mut annotations: Vec<LoadAnnotation> = changes[4].events().collect();
+        annotations.sort_by_cached_key(|row| (row.announced_at, row.annotation_id.clone()));
+        for row in annotations {
+            self.feeders.entry(row.feeder_id.clone()).or_default().annotate(row);
+        }
+        let mut orders: Vec<ModelOrder> = changes[5].events().collect();
+        orders.sort_by_cached_key(|row| (row.ordered_at, row.order_id.clone()));
+        let obey = |order: &ModelOrder| match self.feeders.get_mut(&order.feeder_id) {
+            Some(feeder) => feeder.order(at, order),
+            None => adapt::obey(at, order, None, &[]),
+        };
+        orders.iter().flat_map(obey).collect()
+    }
+
+    /// The forecasts of one feeder.
+    fn issue(at: Timestamp, feeder_id: &str, feeder: &mut Feeder, rows: &mut Vec<Forecast>) {
         let present = at.0 / HOUR_MS;
-        self.forget(present);
-        vec![Forecast::to_batch(&self.issue(at, present))]
+        feeder.advance(present);
+        for answer in feeder.answers(at, present, feeder_id) {
+            rows.extend(answer.points.iter().map(|point| Forecast {
+                scope: answer.scope.to_owned(),
+                subject_id: answer.subject_id.clone(),
+                feeder_id: feeder_id.to_owned(),
+                issued_at: at,
+                target_at: Timestamp((present + point.hour as u64) * HOUR_MS),
+                p10_kw: point.p10_kw,
+                p50_kw: point.p50_kw,
+                p90_kw: point.p90_kw,
+                model_version: answer.model_version.clone(),
+                saw: answer.saw.clone(),
+            }));
+        }
+    }
+}
+
+impl Kernel for ForecastKernel {
+    fn inputs(&self) -> Vec<InputSpec> {
+        vec![
+            InputSpec::by_feeder::<LoadHistory>(),
+            InputSpec::by_feeder::<NodeHour>(),
+            InputSpec::by_feeder::<WeatherHour>(),
+            InputSpec::by_feeder::<WeatherAhead>(),
+            InputSpec::by_feeder::<LoadAnnotation>(),
+            InputSpec::by_feeder::<ModelOrder>(),
+        ]
+    }
+
+    fn outputs(&self) -> Vec<OutputSpec> {
+        vec![
+            OutputSpec::of::<Forecast>(),
+            OutputSpec::of::<Alarm>(),
+            OutputSpec::of::<ModelVersion>(),
+        ]
+    }
+
+    fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
+        let mut told = News { versions: self.learn(at, changes), alarms: Vec::new() };
+        // The first tick at or after each quarter, whatever the step.
+        let due = at.0 % self.settings.issue_every_ms < self.settings.step_ms;
+        if due {
+            self.feeders.retain(|_, feeder| !feeder.forget(at.0 / HOUR_MS));
+        }
+        let mut rows = Vec::new();
+        for (feeder_id, feeder) in &mut self.feeders {
+            if due || feeder.moved_kw() >= self.settings.forecast_restate_kw {
+                Self::issue(at, feeder_id, feeder, &mut rows);
+                let News { versions, alarms } = feeder.news(at, feeder_id);
+                told.versions.extend(versions);
+                told.alarms.extend(alarms);
+            }
+        }
+        vec![
+            Forecast::to_batch(&rows),
+            Alarm::to_batch(&told.alarms),
+            ModelVersion::to_batch(&told.versions),
+        ]
     }
 
     fn needs_every_tick(&self) -> bool {

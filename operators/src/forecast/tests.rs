@@ -1,9 +1,13 @@
 //! When forecasts are issued, from which hours, and for whom.
 
 use schemas::decision::Forecast;
+use schemas::event::LoadAnnotation;
+use schemas::event::ModelOrder;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
+use schemas::state::WeatherAhead;
+use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 
@@ -11,6 +15,10 @@ use super::ForecastKernel;
 use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
+
+mod homes;
+mod model;
+mod people;
 
 /// Hours since the epoch at which the tests begin to forecast: eight days are known before.
 const NOW: u64 = 192;
@@ -40,8 +48,14 @@ fn step(
     history: &[LoadHistory],
     hours: &[NodeHour],
 ) -> Vec<Forecast> {
-    let changes =
-        [Change::of(history, vec![1; history.len()]), Change::of(hours, vec![1; hours.len()])];
+    let changes = [
+        Change::of(history, vec![1; history.len()]),
+        Change::of(hours, vec![1; hours.len()]),
+        Change::none(WeatherHour::schema()),
+        Change::none(WeatherAhead::schema()),
+        Change::none(LoadAnnotation::schema()),
+        Change::none(ModelOrder::schema()),
+    ];
     Forecast::from_batch(&kernel.step(at, &changes)[0]).unwrap()
 }
 
@@ -152,11 +166,18 @@ fn eight_days_are_kept_though_the_view_lets_go_earlier() {
     let past = history("b", 0..NOW, daily);
     step(&mut kernel, Timestamp(NOW * HOUR_MS), &past, &[]);
     let gone: Vec<NodeHour> = (0..NOW).map(|hour| node_hour("b", hour, daily(hour))).collect();
-    let changes = [Change::none(LoadHistory::schema()), Change::of(&gone, vec![-1; gone.len()])];
+    let changes = [
+        Change::none(LoadHistory::schema()),
+        Change::of(&gone, vec![-1; gone.len()]),
+        Change::none(WeatherHour::schema()),
+        Change::none(WeatherAhead::schema()),
+        Change::none(LoadAnnotation::schema()),
+        Change::none(ModelOrder::schema()),
+    ];
     let rows = kernel.step(Timestamp(NOW * HOUR_MS + 900_000), &changes);
     assert_eq!(rows[0].num_rows(), 48);
-    // A fortnight on, nothing of it is left.
-    let rows = step(&mut kernel, Timestamp((NOW + 14 * 24) * HOUR_MS), &[], &[]);
+    // Seventeen days on, nothing of it is left.
+    let rows = step(&mut kernel, Timestamp((NOW + 17 * 24) * HOUR_MS), &[], &[]);
     assert!(rows.is_empty());
     assert!(kernel.save().is_empty());
 }

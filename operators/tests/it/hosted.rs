@@ -22,6 +22,8 @@ use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::event::Command;
+use schemas::event::LoadAnnotation;
+use schemas::event::ModelOrder;
 use schemas::event::Setpoint;
 use schemas::reference::Asset;
 use schemas::reference::Branch;
@@ -42,6 +44,8 @@ use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 use schemas::state::SwitchState;
+use schemas::state::WeatherAhead;
+use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 use timely::dataflow::ProbeHandle;
@@ -280,6 +284,10 @@ fn schemas() -> BTreeMap<&'static str, SchemaRef> {
         (PointValue::NAME, PointValue::schema()),
         (SwitchState::NAME, SwitchState::schema()),
         (Transformer::NAME, Transformer::schema()),
+        (LoadAnnotation::NAME, LoadAnnotation::schema()),
+        (ModelOrder::NAME, ModelOrder::schema()),
+        (WeatherAhead::NAME, WeatherAhead::schema()),
+        (WeatherHour::NAME, WeatherHour::schema()),
     ])
 }
 

@@ -18,6 +18,8 @@ use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::event::Command;
+use schemas::event::LoadAnnotation;
+use schemas::event::ModelOrder;
 use schemas::event::Setpoint;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
@@ -27,6 +29,8 @@ use schemas::state::FeederNow;
 use schemas::state::NodeHour;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
+use schemas::state::WeatherAhead;
+use schemas::state::WeatherHour;
 use schemas::time::Timestamp;
 
 /// A view that is restated whole at each tick; gives what changed.
@@ -107,7 +111,17 @@ impl Path {
 
     pub(crate) fn step(&mut self, at: Timestamp, told: &Told) -> Said {
         let Told { feeder_now, asset_state, load_history, node_hour, commands, .. } = told;
-        let out = self.forecast.step(at, &[load_history.clone(), node_hour.clone()]);
+        let out = self.forecast.step(
+            at,
+            &[
+                load_history.clone(),
+                node_hour.clone(),
+                nothing::<WeatherHour>(),
+                nothing::<WeatherAhead>(),
+                nothing::<LoadAnnotation>(),
+                nothing::<ModelOrder>(),
+            ],
+        );
         let forecasts = Forecast::from_batch(&out[0]).unwrap();
         let inputs = [feeder_now.clone(), asset_state.clone(), came(&forecasts)];
         let mut proposed = rows::<Action>(&self.dispatch.step(at, &inputs)[0]);

@@ -16,7 +16,9 @@ use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::BAD_DATA;
 use schemas::decision::COMMAND_REFUSED;
+use schemas::decision::FORECAST_DRIFT;
 use schemas::decision::Forecast;
+use schemas::decision::ModelVersion;
 use schemas::decision::TOPOLOGY_ERROR;
 use schemas::definition::ConfigChange;
 use schemas::definition::ViewChange;
@@ -34,6 +36,8 @@ pub struct Said {
     pub alarms: Vec<Alarm>,
     /// Forecasts issued.
     pub forecasts: Vec<Forecast>,
+    /// Versions of models that began to answer, or ceased to.
+    pub versions: Vec<ModelVersion>,
     /// What may leave, once this is durable.
     pub setpoints: Vec<schemas::event::Setpoint>,
 }
@@ -55,6 +59,9 @@ impl Said {
         self.alarms.sort_by_cached_key(key);
         let key = |f: &Forecast| (f.subject_id.clone(), f.scope.clone(), f.target_at);
         self.forecasts.sort_by_cached_key(key);
+        let key =
+            |m: &ModelVersion| (m.subject_id.clone(), m.scope.clone(), m.version, m.state.clone());
+        self.versions.sort_by_cached_key(key);
         let key = |s: &schemas::event::Setpoint| (s.asset_id.clone(), s.action_id.clone());
         self.setpoints.sort_by_cached_key(key);
     }
@@ -85,6 +92,7 @@ impl Said {
             let actor = match a.kind.as_str() {
                 COMMAND_REFUSED => "guard",
                 BAD_DATA | TOPOLOGY_ERROR => "estimate",
+                FORECAST_DRIFT => "forecast",
                 _ => "detect",
             };
             Entry {
@@ -103,6 +111,14 @@ impl Said {
             model_version: &f.model_version,
             ..Entry::default()
         })?;
+        add(&mut all, Kind::Model, tick, &self.versions, &["subject_id", "saw"], |m| Entry {
+            subject: &m.subject_id,
+            actor: "forecast",
+            inputs: &m.saw,
+            model_version: &m.model,
+            reason: &m.reason,
+            ..Entry::default()
+        })?;
         // The word is the common column `reason`, so that refusals can be counted by it; the
         // sentence is a column of its own.
         add(&mut all, Kind::Quarantine, tick, quarantine, &[], |q| Entry {
@@ -112,20 +128,25 @@ impl Said {
             ..Entry::default()
         })?;
         if !missing.is_empty() {
-            let mut records = Records::in_order(tick);
-            for (partition, broken) in missing {
-                let reason = if *broken {
-                    "its door is broken: the tick was closed without it"
-                } else {
-                    "silent for longer than patience: the tick was closed without it"
-                };
-                let (subject, actor) = (partition.as_str(), "ingest");
-                records.push(&Entry { subject, actor, reason, ..Entry::default() });
-            }
-            all.push((Kind::Tick, records.finish(Vec::new())?));
+            all.push((Kind::Tick, of_missing(tick, missing)?));
         }
         Ok(all)
     }
+}
+
+/// The records of partitions that a tick was closed without.
+fn of_missing(tick: Timestamp, missing: &[(String, bool)]) -> Result<RecordBatch, ArrowError> {
+    let mut records = Records::in_order(tick);
+    for (partition, broken) in missing {
+        let reason = if *broken {
+            "its door is broken: the tick was closed without it"
+        } else {
+            "silent for longer than patience: the tick was closed without it"
+        };
+        let (subject, actor) = (partition.as_str(), "ingest");
+        records.push(&Entry { subject, actor, reason, ..Entry::default() });
+    }
+    records.finish(Vec::new())
 }
 
 /// The names under which records of a kind keep columns that became common ones.
@@ -133,7 +154,7 @@ fn renamed(kind: Kind) -> &'static [(&'static str, &'static str)] {
     match kind {
         Kind::Action => &[(SUBJECT, "asset_id"), (INPUTS, "saw")],
         Kind::Alarm => &[(SUBJECT, "subject"), (INPUTS, "saw")],
-        Kind::Forecast => &[(SUBJECT, "subject_id"), (INPUTS, "saw")],
+        Kind::Forecast | Kind::Model => &[(SUBJECT, "subject_id"), (INPUTS, "saw")],
         _ => &[],
     }
 }

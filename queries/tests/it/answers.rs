@@ -108,6 +108,21 @@ fn forecast(bus: &str, target_h: u64, p50_kw: f64) -> Forecast {
     }
 }
 
+/// A battery at b1 whose name plate says that 0.95 survives one way.
+fn battery(asset: &str) -> Asset {
+    Asset {
+        asset_id: asset.to_owned(),
+        kind: "battery".to_owned(),
+        bus_id: "b1".to_owned(),
+        feeder_id: "f1".to_owned(),
+        power_kw_min: -5.0,
+        power_kw_max: 5.0,
+        ramp_kw_max: 10.0,
+        energy_kwh_max: 6.4,
+        efficiency: 0.95,
+    }
+}
+
 /// Every relation of the catalog, most of them empty, and the shipped views computed one from the
 /// other.
 fn grid(now: Timestamp) -> BTreeMap<String, Rows> {
@@ -131,18 +146,7 @@ fn grid(now: Timestamp) -> BTreeMap<String, Rows> {
             reading("m3", 3_600, 4.0, 0),
         ]),
     );
-    let asset = Asset {
-        asset_id: "a1".to_owned(),
-        kind: "battery".to_owned(),
-        bus_id: "b1".to_owned(),
-        feeder_id: "f1".to_owned(),
-        power_kw_min: -5.0,
-        power_kw_max: 5.0,
-        ramp_kw_max: 10.0,
-        energy_kwh_max: 6.4,
-        efficiency: 0.95,
-    };
-    put("assets", Asset::to_batch(&[asset]));
+    put("assets", Asset::to_batch(&[battery("a1")]));
     let telemetry = AssetTelemetry {
         asset_id: "a1".to_owned(),
         measured_at: START.plus(5_000),
@@ -201,6 +205,60 @@ fn each_question_has_its_answer() {
             .unwrap_or_else(|e| panic!("{}", e.full()));
         pretty_format_batches(&answer.batches).expect("it prints").to_string()
     });
+}
+
+/// A quarter of an hour of a store at this power, of which `kept` survives one way.
+fn quarter(asset: &str, quarter: u64, kw: f64, kept: f64) -> Vec<AssetTelemetry> {
+    let row = |second: u64| AssetTelemetry {
+        asset_id: asset.to_owned(),
+        measured_at: START.plus((900 * quarter + second) * 1_000),
+        active_power_kw: kw,
+        state_of_charge_kwh: Some(
+            3.0 - kw * if kw < 0.0 { kept } else { 1.0 / kept } * second as f64 / 3_600.0,
+        ),
+    };
+    (0..900).step_by(5).map(row).collect()
+}
+
+#[test]
+fn a_store_that_loses_more_than_its_name_plate_says_is_found_out() {
+    let mut tables = grid(START);
+    let named = |name: &str, batch: RecordBatch| (name.to_owned(), Rows::of(batch));
+    let batteries = ["a1", "a2", "a3"].map(battery);
+    // a1 idles. a2 charges, discharges, and is in the middle of a third quarter. a3 has only begun.
+    let told: Vec<AssetTelemetry> = [
+        quarter("a1", 0, 0.0, 0.8),
+        quarter("a2", 0, -3.0, 0.8),
+        quarter("a2", 1, 2.0, 0.8),
+        quarter("a2", 2, 2.0, 0.1),
+        quarter("a3", 2, -3.0, 0.8),
+    ]
+    .concat();
+    tables.extend([
+        named("assets", Asset::to_batch(&batteries)),
+        named("asset_telemetry", AssetTelemetry::to_batch(&told)),
+    ]);
+    let (_, view) =
+        queries::shipped().iter().find(|(name, _)| *name == "asset_efficiency").unwrap();
+    let select = &view[view.find("SELECT").unwrap()..].trim_end().trim_end_matches(';');
+    let now = START.plus(2_695_000);
+    let sql = format!(
+        "SELECT asset_id, nameplate, round(measured_kwh, 6) AS measured_kwh,
+           round(efficiency, 6) AS efficiency,
+           round((efficiency * (6.4 + measured_kwh) - nameplate * 6.4) / measured_kwh, 6) AS learned
+         FROM ({select}) v ORDER BY asset_id"
+    );
+    let answer = table::ask(&tables, &BTreeMap::new(), &sql, now).unwrap();
+    let found = pretty_format_batches(&answer.batches).unwrap().to_string();
+    expect![[r#"
+        +----------+-----------+--------------+------------+---------+
+        | asset_id | nameplate | measured_kwh | efficiency | learned |
+        +----------+-----------+--------------+------------+---------+
+        | a1       | 0.95      |              | 0.95       |         |
+        | a2       | 0.95      | 1.375        | 0.923473   | 0.8     |
+        | a3       | 0.95      |              | 0.95       |         |
+        +----------+-----------+--------------+------------+---------+"#]]
+    .assert_eq(&found);
 }
 
 #[test]

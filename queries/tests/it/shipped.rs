@@ -13,6 +13,8 @@ use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 use schemas::state::SwitchState;
+use schemas::state::WeatherAhead;
+use schemas::state::WeatherHour;
 
 /// Plans every shipped view, each after those it reads.
 pub(crate) fn plans() -> Vec<ViewPlan> {
@@ -57,6 +59,8 @@ fn views_that_agents_read_have_the_columns_that_they_ask_for() {
     check::<AssetState>(&plans);
     check::<BusVoltage>(&plans);
     check::<SensorListed>(&plans);
+    check::<WeatherAhead>(&plans);
+    check::<WeatherHour>(&plans);
     check::<StaleSensor>(&plans);
     check::<PointValue>(&plans);
     check::<SwitchState>(&plans);

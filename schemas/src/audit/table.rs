@@ -24,6 +24,7 @@ use super::payload_of;
 use crate::decision::Action;
 use crate::decision::Alarm;
 use crate::decision::Forecast;
+use crate::decision::ModelVersion;
 use crate::definition::ConfigChange;
 use crate::definition::ViewChange;
 use crate::event::Command;
@@ -45,6 +46,7 @@ pub fn columns(kind: Kind) -> SchemaRef {
         Kind::Action => payload::<Action>(&["asset_id", "saw"]),
         Kind::Alarm => payload::<Alarm>(&[SUBJECT, "saw"]),
         Kind::Forecast => payload::<Forecast>(&["subject_id", "saw"]),
+        Kind::Model => payload::<ModelVersion>(&["subject_id", "saw"]),
         Kind::Quarantine => payload::<Quarantined>(&[]),
         Kind::Command => payload::<Command>(&["asset_id", "actor"]),
         Kind::Config => payload::<ConfigChange>(&["setting"]),

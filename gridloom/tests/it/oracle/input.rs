@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use schemas::catalog::Catalog;
+use schemas::decision::Action;
 use schemas::decision::Forecast;
 use schemas::event::AssetTelemetry;
 use schemas::event::MeterReading;
 use schemas::event::Price;
 use schemas::event::ScadaMeasurement;
 use schemas::event::SwitchPosition;
+use schemas::event::WeatherForecast;
 use schemas::event::WeatherObservation;
 use schemas::reference::Asset;
 use schemas::reference::Bus;
@@ -68,7 +70,9 @@ pub(crate) fn input(seed: u64, ticks: u64) -> Vec<(u64, Vec<Change>)> {
         changes.push(switches(&mut random, tick));
         changes.push(weather(&mut random, tick));
         changes.push(prices(&mut random, tick));
+        changes.push(weather_ahead(&mut random, tick));
         changes.push(forecasts(&mut random, tick));
+        changes.push(actions(&mut random, tick));
         changes.retain(|(_, rows, _)| rows.num_rows() > 0);
         input.push((tick, changes));
     }
@@ -344,15 +348,58 @@ fn weather(random: &mut Random, tick: u64) -> Change {
             weather.push(WeatherObservation {
                 station_id: format!("station-{i}"),
                 observed_at: random.time(tick),
-                temperature_c: if random.chance(10) { TOO_LARGE } else { random.kw() },
+                temperature_c: temperature(random),
                 humidity_percent: None,
                 diffuse_w_per_m2: None,
-                direct_w_per_m2: Some(random.kw()),
-                wind_m_per_s: random.chance(90).then(|| random.double()),
+                direct_w_per_m2: Some(if random.chance(50) { random.kw() } else { 512.0 }),
+                wind_m_per_s: random.chance(90).then(|| random.below(1 << 16) as f64 / 1_024.0),
             });
         }
     }
     change(weather)
+}
+
+/// One that there is, one that there is not, one that no sum takes.
+fn temperature(random: &mut Random) -> f64 {
+    match random.below(10) {
+        0 => TOO_LARGE,
+        1..4 => random.kw(),
+        _ => random.below(1 << 16) as f64 / 1_024.0 - 20.0,
+    }
+}
+
+/// What is expected of the weather, said again and again.
+fn weather_ahead(random: &mut Random, tick: u64) -> Change {
+    let mut weather = Vec::new();
+    if random.chance(40) {
+        let hour = (tick / HOUR_MS + random.below(3)) * HOUR_MS;
+        weather.push(WeatherForecast {
+            station_id: format!("station-{}", random.below(2)),
+            issued_at: random.time(tick),
+            target_at: Timestamp(hour + 900_000 * random.below(4)),
+            temperature_c: random.double(),
+            global_w_per_m2: random.chance(50).then(|| random.double()),
+            wind_m_per_s: None,
+        });
+    }
+    change(weather)
+}
+
+/// Setpoints that left, and what became of them.
+fn actions(random: &mut Random, tick: u64) -> Change {
+    let mut actions = Vec::new();
+    for state in ["sent", "confirmed", "failed", "superseded"] {
+        if random.chance(50) {
+            actions.push(Action {
+                action_id: format!("action-{}", random.below(12)),
+                tick_at: Timestamp(tick),
+                asset_id: format!("battery-{}", random.below(3)),
+                state: state.to_owned(),
+                ..Action::example()
+            });
+        }
+    }
+    change(actions)
 }
 
 /// Prices, published again and again.

@@ -31,14 +31,21 @@ impl Case {
 }
 
 /// Sums of hourly means, or means of means: neither is a multiple of 2^-10, so their order counts.
-const MEANS_OF_MEANS: [(&str, &[(&str, Bound)]); 3] = [
+const MEANS_OF_MEANS: [(&str, &[(&str, Bound)]); 6] = [
     // A minute is the mean of bins, and each bin is a mean.
     ("feeder_load", &[("kw", Bound::Stacked)]),
     // A bus is the sum of the hourly means of its meters.
     ("node_hour", &[("net_load_kw", Bound::Stacked)]),
     // Means of differences from node_hour.
-    ("forecast_error", &[("mae_kw", Bound::Stacked), ("bias_kw", Bound::Stacked)]),
+    ("forecast_error", FORECAST_ERRORS),
+    ("forecast_error_by_lead", FORECAST_ERRORS),
+    // Sums of slopes.
+    ("asset_efficiency", &[("measured_kwh", Bound::Stacked), ("efficiency", Bound::Stacked)]),
+    ("asset_state", &[("efficiency", Bound::Stacked)]),
 ];
+
+const FORECAST_ERRORS: &[(&str, Bound)] =
+    &[("mae_kw", Bound::Stacked), ("coverage", Bound::Stacked), ("bias_kw", Bound::Stacked)];
 
 /// What no sum takes: 2^44.
 const READINGS: &[(&str, &str)] = &[("meter_readings", "abs(active_power_kw) <= 17592186044416.0")];

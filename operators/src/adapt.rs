@@ -1,0 +1,199 @@
+//! Models that are watched, and replaced by better ones: what of that is told.
+//!
+//! A model is watched, reviewed and replaced where it lives, inside
+//! [`forecast`](mod@crate::forecast): nothing goes round in the dataflow, so who judges a model
+//! must be who owns it. What is told of it is here: a row of `model_versions` whenever a version
+//! begins to answer or ceases to, and an alarm of kind `forecast-drift` where the errors of a
+//! series say that its model no longer describes it.
+//!
+//! A version names its structure and the window that it has learned from. With the hours of that
+//! window, `Forecaster` made anew of that structure says the same to the bit.
+//!
+//! A person may hold on to a version, let others take over again, or go back to the one before
+//! (`model_orders`). What came of it is a row too: `held`, `released`, `rolled-back`, or `refused`
+//! with the reason.
+
+use forecast::adaptive::Version;
+use forecast::drift::Alert;
+use forecast::drift::AlertKind;
+use forecast::model::Quantity;
+use schemas::decision::Alarm;
+use schemas::decision::FORECAST_DRIFT;
+use schemas::decision::ModelVersion;
+use schemas::event::ModelOrder;
+use schemas::time::HOUR_MS;
+use schemas::time::Timestamp;
+
+use crate::forecast::series::Series;
+
+/// What a version or an alert is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The tick at which it is told.
+    pub at: Timestamp,
+    /// `node` or `feeder`.
+    pub scope: &'a str,
+    /// The bus or feeder.
+    pub id: &'a str,
+    /// The feeder.
+    pub feeder_id: &'a str,
+}
+
+/// The name that forecasts of a version carry.
+pub fn name(version: &Version) -> String {
+    format!("{}-{}", version.model, version.number)
+}
+
+/// The rows of versions that began to answer, in their order, and of those that ceased to.
+pub fn versions(
+    subject: Subject<'_>,
+    news: &[Version],
+    quantities: &[Quantity],
+) -> Vec<ModelVersion> {
+    let mut rows = Vec::with_capacity(2 * news.len());
+    for version in news {
+        let back = version.reason.starts_with("rolled back");
+        let begins = row(subject, version, quantities);
+        if version.number > 1 {
+            rows.push(ModelVersion {
+                version: i64::from(version.number) - 1,
+                state: if back { "rolled-back" } else { "retired" }.to_owned(),
+                reason: format!("{} answers now", name(version)),
+                features: String::new(),
+                parameters: String::new(),
+                ..begins.clone()
+            });
+        }
+        rows.push(begins);
+    }
+    rows
+}
+
+fn row(subject: Subject<'_>, version: &Version, quantities: &[Quantity]) -> ModelVersion {
+    let structure = &version.structure;
+    let chosen = structure.stations.iter().chain(&structure.others);
+    let weather = chosen.filter_map(|q| quantities.get(*q)).map(|q| q.name.as_str());
+    let weather: Vec<&str> = weather.collect();
+    let columns = structure.design.columns.len();
+    let hour_at = |index: i64| Timestamp(index.max(0) as u64 * HOUR_MS);
+    ModelVersion {
+        subject_id: subject.id.to_owned(),
+        scope: subject.scope.to_owned(),
+        feeder_id: subject.feeder_id.to_owned(),
+        tick_at: subject.at,
+        version: i64::from(version.number),
+        model: version.model.clone(),
+        state: "promoted".to_owned(),
+        window_from_at: hour_at(version.from),
+        window_to_at: hour_at(version.origin + 1),
+        features: match weather.as_slice() {
+            [] => format!("{columns} columns: calendar, past load"),
+            some => format!("{columns} columns: calendar, past load, {}", some.join(", ")),
+        },
+        parameters: serde_json::to_string(structure).expect("a structure is numbers and lists"),
+        champion_mae_kw: version.loss_before,
+        challenger_mae_kw: version.loss,
+        p_luck: version.p,
+        code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        reason: version.reason.clone(),
+        saw: format!("load_history@{0}; node_hour@{0}; weather_hour@{0}", subject.at.0),
+    }
+}
+
+/// Does what a person says of the model of `series`, which is `None` where there is no such
+/// subject. Gives what is told of it.
+pub fn obey(
+    at: Timestamp,
+    order: &ModelOrder,
+    series: Option<&mut Series>,
+    quantities: &[Quantity],
+) -> Vec<ModelVersion> {
+    let (scope, id, feeder_id) = (&order.scope, &order.subject_id, &order.feeder_id);
+    let subject = Subject { at, scope, id, feeder_id };
+    let Some(series) = series else {
+        let why = format!("there is no {scope} {id} in {feeder_id}");
+        return vec![ModelVersion::blank(subject).answering(order, "refused", Some(&why))];
+    };
+    let (state, why) = match order.word.as_str() {
+        _ if series.version().is_none() => ("refused", Some("it has no model yet")),
+        "hold" if series.hold(true) => ("held", None),
+        "release" if series.hold(false) => ("released", None),
+        "roll-back" if series.roll_back() => ("held", None),
+        "roll-back" => ("refused", Some("there is no version before")),
+        _ => ("refused", Some("the word is none of hold, release, roll-back")),
+    };
+    let now = series.version().map(|version| row(subject, version, quantities));
+    vec![now.unwrap_or_else(|| ModelVersion::blank(subject)).answering(order, state, why)]
+}
+
+/// Rows that answer an order.
+trait Answering {
+    /// Of a subject without a model.
+    fn blank(subject: Subject<'_>) -> Self;
+
+    /// The same row, as the answer to an order.
+    fn answering(self, order: &ModelOrder, state: &str, why: Option<&str>) -> Self;
+}
+
+impl Answering for ModelVersion {
+    fn blank(subject: Subject<'_>) -> ModelVersion {
+        ModelVersion {
+            subject_id: subject.id.to_owned(),
+            scope: subject.scope.to_owned(),
+            feeder_id: subject.feeder_id.to_owned(),
+            tick_at: subject.at,
+            version: 0,
+            model: String::new(),
+            state: String::new(),
+            window_from_at: subject.at,
+            window_to_at: subject.at,
+            features: String::new(),
+            parameters: String::new(),
+            champion_mae_kw: None,
+            challenger_mae_kw: None,
+            p_luck: None,
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            reason: String::new(),
+            saw: String::new(),
+        }
+    }
+
+    fn answering(self, order: &ModelOrder, state: &str, why: Option<&str>) -> ModelVersion {
+        let ModelOrder { order_id, actor, word, reason, .. } = order;
+        let why = why.map_or(String::new(), |why| format!("{why}; "));
+        ModelVersion {
+            state: state.to_owned(),
+            features: String::new(),
+            parameters: String::new(),
+            reason: format!("{why}{actor} says {word} in {order_id}: {reason}"),
+            saw: format!("model_orders@{} order_id={order_id}", self.tick_at.0),
+            ..self
+        }
+    }
+}
+
+/// The alarms of these alerts. They are told once and not cleared: what follows is a review.
+pub fn alarms(subject: Subject<'_>, alerts: &[Alert]) -> Vec<Alarm> {
+    let alarm = |alert: &Alert| {
+        let kind = match alert.kind {
+            AlertKind::Bias => "bias",
+            AlertKind::Error => "error",
+            AlertKind::Skill => "skill",
+            AlertKind::Coverage => "coverage",
+            AlertKind::Extrapolation => "extrapolation",
+        };
+        Alarm {
+            alarm_id: format!("{FORECAST_DRIFT}:{}:{kind}:{}", subject.id, subject.at.0),
+            tick_at: subject.at,
+            kind: FORECAST_DRIFT.to_owned(),
+            subject: subject.id.to_owned(),
+            feeder_id: subject.feeder_id.to_owned(),
+            state: "raised".to_owned(),
+            value: alert.value,
+            limit_value: alert.threshold,
+            reason: format!("{kind}: {}", alert.words),
+            saw: format!("node_hour@{} hour_at={}", subject.at.0, alert.at_ms),
+        }
+    };
+    alerts.iter().map(alarm).collect()
+}

@@ -1,0 +1,458 @@
+//! A feeder: its nodes, itself, and the weather over them.
+//!
+//! The feeder's own series is the sum of its nodes'. An hour in which most nodes were heard stands,
+//! the silent ones by the same time of the day before; an hour in which fewer were is missing.
+//!
+//! # Bounds
+//!
+//! A node's newest [`RECENT_HOURS`] one by one, and its [`Series`].
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use forecast::adaptive::Policy;
+use forecast::model::Said;
+use schemas::decision::Alarm;
+use schemas::decision::ModelVersion;
+use schemas::event::LoadAnnotation;
+use schemas::event::ModelOrder;
+use schemas::time::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::annotation::Annotations;
+use super::prior;
+use super::reconcile::reconcile;
+use super::rule::HISTORY_HOURS;
+use super::rule::HORIZON_HOURS;
+use super::rule::Point;
+use super::rule::points;
+use super::series::Series;
+use super::series::YOUNG_HOURS;
+use super::weather::Weather;
+use crate::adapt;
+use crate::adapt::Subject;
+
+/// The name that forecasts of the rule carry.
+pub const RULE_VERSION: &str = "seasonal-naive-1";
+
+/// Hours that are kept one by one: what the rule looks at, and what may still be restated.
+pub const RECENT_HOURS: u64 = YOUNG_HOURS + 24;
+
+const _: () = assert!(RECENT_HOURS >= HISTORY_HOURS as u64);
+
+/// Of how many nodes that have begun so many must be known for the feeder's hour to be.
+const KNOWN_OF: (usize, usize) = (4, 5);
+
+/// An hour of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hour {
+    /// Mean net load in kW.
+    pub kw: f64,
+    /// From `node_hour`, and not from `load_history`.
+    pub measured: bool,
+}
+
+/// Mean net load by hour, counted from the epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Hours(BTreeMap<u64, Hour>);
+
+impl Hours {
+    /// The hours before `present` that the rule looks at, oldest first, NaN where unknown.
+    fn before(&self, present: u64) -> Vec<f64> {
+        let from = present.saturating_sub(HISTORY_HOURS as u64);
+        let kw = |hour| self.0.get(&hour).map_or(f64::NAN, |hour| hour.kw);
+        (from..present).map(kw).collect()
+    }
+
+    fn measured(&self, from: u64, present: u64) -> usize {
+        self.0.range(from..present).filter(|(_, hour)| hour.measured).count()
+    }
+}
+
+/// What forecasts of one subject rest on: how many hours came from which view; of a feeder, those
+/// of all its nodes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Basis {
+    history: usize,
+    measured: usize,
+}
+
+impl Basis {
+    fn add(&mut self, other: Basis) {
+        self.history += other.history;
+        self.measured += other.measured;
+    }
+
+    fn saw(&self, at: Timestamp, past_kw: &[f64]) -> String {
+        let last = past_kw.last().filter(|kw| !kw.is_nan());
+        let last = last.map_or("NULL".to_owned(), |kw| format!("{kw:.3}"));
+        let (at, Basis { history, measured }) = (at.0, self);
+        format!(
+            "load_history@{at} hours={history}; node_hour@{at} hours={measured} last_hour_kw={last}"
+        )
+    }
+}
+
+/// How the model of a node may change itself. Trees would cost each of thousands of nodes
+/// megabytes; a feeder's model has them.
+const OF_NODE: Policy = Policy { trees: false, reviews: true, screen: true };
+
+/// How the model of a feeder may change itself. Its hours are sums, each of which its nodes
+/// vouch for.
+const OF_FEEDER: Policy = Policy { trees: true, reviews: true, screen: false };
+
+/// A node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Node {
+    hours: Hours,
+    /// Hours of the series that are known, and those of them that came from `node_hour`.
+    known: usize,
+    measured: usize,
+    series: Series,
+}
+
+/// What is said of one subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// `node` or `feeder`.
+    pub scope: &'static str,
+    /// The bus or feeder.
+    pub subject_id: String,
+    /// The coming hours.
+    pub points: Vec<Point>,
+    /// Who says it.
+    pub model_version: String,
+    /// What was looked at.
+    pub saw: String,
+}
+
+/// See [`self`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Feeder {
+    weather: Weather,
+    annotations: Annotations,
+    nodes: BTreeMap<String, Node>,
+    whole: Series,
+    /// Hours of which a node says something else than the feeder's own series has.
+    restated: BTreeSet<u64>,
+    /// The greatest change of an hour since the newest forecast, in kW.
+    moved_kw: f64,
+}
+
+/// What is told beside forecasts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct News {
+    /// Versions that began to answer, or ceased to.
+    pub versions: Vec<ModelVersion>,
+    /// Models that no longer describe their series.
+    pub alarms: Vec<Alarm>,
+}
+
+impl Default for Feeder {
+    fn default() -> Feeder {
+        Feeder {
+            weather: Weather::default(),
+            annotations: Annotations::default(),
+            nodes: BTreeMap::new(),
+            whole: Series::new(OF_FEEDER),
+            restated: BTreeSet::new(),
+            moved_kw: 0.0,
+        }
+    }
+}
+
+impl Feeder {
+    /// The weather over it.
+    pub fn weather_mut(&mut self) -> &mut Weather {
+        &mut self.weather
+    }
+
+    /// The greatest change, since the newest forecast, of a node's hour that it rests on, in kW.
+    pub fn moved_kw(&self) -> f64 {
+        self.moved_kw
+    }
+
+    /// Takes in what is known of a node beforehand, or afterwards.
+    pub fn annotate(&mut self, row: LoadAnnotation) {
+        for (bus, hours) in self.annotations.take(row) {
+            self.moved_kw = f64::INFINITY;
+            let Some(node) = self.nodes.get_mut(&bus) else { continue };
+            let Some(first) = node.series.first() else { continue };
+            for hour in hours.start.max(first)..hours.end.min(node.series.end()) {
+                let Some(known) = node.hours.0.get(&hour) else { continue };
+                let touched = self.annotations.touch(&bus, hour);
+                if node.series.restate(hour, if touched { f64::NAN } else { known.kw }) > 0.0 {
+                    self.restated.insert(hour);
+                }
+            }
+        }
+    }
+
+    /// A person's word on a model: what is told of it.
+    pub fn order(&mut self, at: Timestamp, order: &ModelOrder) -> Vec<ModelVersion> {
+        let series = match order.scope.as_str() {
+            "feeder" if order.subject_id == order.feeder_id => Some(&mut self.whole),
+            "node" => self.nodes.get_mut(&order.subject_id).map(|node| &mut node.series),
+            _ => None,
+        };
+        adapt::obey(at, order, series, &self.weather.quantities())
+    }
+
+    /// Notes an hour that has begun. What was measured goes before history.
+    pub fn note(&mut self, bus: String, hour_at: u64, hour: Hour) {
+        let id = bus.clone();
+        let node = self.nodes.entry(bus).or_insert_with(Node::new);
+        let before = node.hours.0.get(&hour_at).copied();
+        if before.is_some_and(|before| before == hour || (before.measured && !hour.measured)) {
+            return;
+        }
+        let begun = node.series.first().is_some();
+        let over = begun && hour_at < node.series.end();
+        // Behind what is kept one by one nobody knows any more where an hour came from.
+        let recent = hour_at + RECENT_HOURS >= node.series.end();
+        if over && !recent && node.series.at(hour_at).is_finite() {
+            return;
+        }
+        if !over || recent {
+            node.hours.0.insert(hour_at, hour);
+        }
+        if over {
+            let usual = !self.annotations.touch(&id, hour_at);
+            let moved_kw = node.series.restate(hour_at, if usual { hour.kw } else { f64::NAN });
+            if moved_kw > 0.0 {
+                let newly = hour.measured && !before.is_some_and(|before| before.measured);
+                node.measured += usize::from(newly);
+                node.known += usize::from(before.is_none());
+                self.restated.insert(hour_at);
+                self.moved_kw = self.moved_kw.max(moved_kw);
+            }
+        }
+    }
+
+    /// Forgets nodes that were silent for as long as anything is kept. `true` where the feeder is
+    /// forgotten.
+    pub fn forget(&mut self, present: u64) -> bool {
+        let from = present.saturating_sub(RECENT_HOURS);
+        let heard =
+            |node: &Node| node.hours.0.last_key_value().is_some_and(|(hour, _)| *hour >= from);
+        self.nodes.retain(|_, node| heard(node));
+        self.annotations.forget(from);
+        self.nodes.is_empty() && self.weather.is_empty() && self.annotations.is_empty()
+    }
+
+    /// Takes in the hours before `present`, and forgets those that are in the series for good.
+    pub fn advance(&mut self, present: u64) {
+        let said = self.weather.advance(present);
+        for (bus, node) in &mut self.nodes {
+            node.advance(present, &said, |hour| !self.annotations.touch(bus, hour));
+        }
+        let Some(first) = self.nodes.values().filter_map(|node| node.series.first()).min() else {
+            return;
+        };
+        self.whole.know(&said);
+        let end = if self.whole.first().is_some() { self.whole.end() } else { first };
+        for hour in std::mem::take(&mut self.restated) {
+            // A silent node's later days stood in by this hour.
+            for hour in (hour..end).step_by(24).take(8) {
+                let kw = self.sum(hour);
+                self.whole.restate(hour, kw);
+            }
+        }
+        for hour in end..present {
+            let kw = self.sum(hour);
+            self.whole.push(first, kw);
+        }
+        self.whole.settle(&self.weather, 0);
+        self.moved_kw = 0.0;
+        let from = present.saturating_sub(RECENT_HOURS);
+        // Not before the feeder has their sum: where there is a model, the long past goes.
+        for (place, node) in self.nodes.values_mut().enumerate() {
+            node.hours.0 = node.hours.0.split_off(&from);
+            node.series.settle(&self.weather, place);
+        }
+    }
+
+    fn sum(&self, hour: u64) -> f64 {
+        let (mut sum, mut begun, mut known) = (0.0, 0, 0);
+        for node in self.nodes.values() {
+            if node.series.first().is_some_and(|first| first <= hour) {
+                begun += 1;
+                known += usize::from(node.series.at(hour).is_finite());
+                sum += f64::from(node.series.filled(hour));
+            }
+        }
+        if begun == 0 || known * KNOWN_OF.1 < begun * KNOWN_OF.0 { f64::NAN } else { sum }
+    }
+
+    /// What is to be told of the models since this was last asked.
+    pub fn news(&mut self, at: Timestamp, feeder_id: &str) -> News {
+        let mut news = News::default();
+        let quantities = self.weather.quantities();
+        let nodes = self.nodes.iter_mut().map(|(id, node)| ("node", id.as_str(), &mut node.series));
+        for (scope, id, series) in nodes.chain([("feeder", feeder_id, &mut self.whole)]) {
+            let (versions, alerts) = series.take_news();
+            let subject = Subject { at, scope, id, feeder_id };
+            news.versions.extend(adapt::versions(subject, &versions, &quantities));
+            news.alarms.extend(adapt::alarms(subject, &alerts));
+        }
+        news
+    }
+
+    /// What is said at `at` of each node, in their order, and then of the feeder.
+    pub fn answers(&mut self, at: Timestamp, present: u64, feeder_id: &str) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(self.nodes.len() + 1);
+        let mut sum = vec![0.0; present.min(HISTORY_HOURS as u64) as usize];
+        let mut known_from = sum.len();
+        let (mut short, mut long) = (Basis::default(), Basis::default());
+        let mut learned = false;
+        for (bus_id, node) in &mut self.nodes {
+            let past = node.hours.before(present);
+            let (ruled, whole) = (node.recent(present), node.all());
+            short.add(ruled);
+            long.add(whole);
+            let first = past.iter().position(|kw| !kw.is_nan()).unwrap_or(past.len());
+            known_from = known_from.min(first);
+            add(&mut sum, &past);
+            let said = node.series.answer();
+            learned |= said.is_some();
+            let basis = if said.is_some() { whole } else { ruled };
+            let subject = ("node", bus_id.as_str());
+            let name = node.series.version().map(adapt::name);
+            answers.push(Answer::of(subject, said.zip(name), &past, basis.saw(at, &past)));
+        }
+        sum[..known_from].fill(f64::NAN);
+        let said = self.whole.answer();
+        learned |= said.is_some();
+        let basis = if said.is_some() { long } else { short };
+        let subject = ("feeder", feeder_id);
+        let name = self.whole.version().map(adapt::name);
+        answers.push(Answer::of(subject, said.zip(name), &sum, basis.saw(at, &sum)));
+        let hours = self.weather.hours_ahead(present);
+        for answer in answers.iter_mut().filter(|answer| answer.model_version != RULE_VERSION) {
+            answer.saw += &format!("; weather_hour@{0}; weather_ahead@{0} hours={hours}", at.0);
+        }
+        // The rule alone adds up by itself, to the bit.
+        if learned {
+            let (feeder, nodes) = answers.split_last_mut().expect("the feeder was just added");
+            let mut points: Vec<Vec<Point>> =
+                nodes.iter_mut().map(|node| std::mem::take(&mut node.points)).collect();
+            reconcile(&mut points, &mut feeder.points);
+            nodes.iter_mut().zip(points).for_each(|(node, points)| node.points = points);
+        }
+        self.guess(at, present, &mut answers);
+        self.expect(at, present, &mut answers);
+        answers
+    }
+
+    /// Says of nodes without a yesterday what their class is ([`prior`]).
+    fn guess(&self, at: Timestamp, present: u64, answers: &mut [Answer]) {
+        let (_, nodes) = answers.split_last_mut().expect("the feeder is always there");
+        let whole = |answer: &Answer| answer.points.len() == HORIZON_HOURS;
+        if nodes.iter().all(whole) {
+            return;
+        }
+        let (known, new): (Vec<&mut Answer>, Vec<&mut Answer>) =
+            nodes.iter_mut().partition(|answer| whole(answer));
+        let class: Vec<&[Point]> = known.iter().map(|answer| answer.points.as_slice()).collect();
+        let hours = |answer: &Answer| &self.nodes[&answer.subject_id].hours.0;
+        for answer in new {
+            let mean = |hour: u64| {
+                let of = known.iter().filter_map(|other| Some(hours(other).get(&hour)?.kw));
+                let (sum, count) = of.fold((0.0, 0.0), |(sum, n), kw| (sum + kw, n + 1.0));
+                sum / count
+            };
+            let past = hours(answer).range(..present).map(|(hour, own)| (own.kw, mean(*hour)));
+            let past: Vec<(f64, f64)> = past.filter(|(_, class)| class.is_finite()).collect();
+            if let Some(points) = prior::of_class(&class, &past) {
+                answer.points = points;
+                answer.model_version = prior::PRIOR_VERSION.to_owned();
+                answer.saw += &format!("; forecasts@{} nodes={}", at.0, class.len());
+            }
+        }
+    }
+
+    /// Puts what annotations expect in the place of what is forecast.
+    fn expect(&self, at: Timestamp, present: u64, answers: &mut [Answer]) {
+        let (feeder, nodes) = answers.split_last_mut().expect("the feeder is always there");
+        for node in nodes {
+            let mut sayers = BTreeSet::new();
+            for point in &mut node.points {
+                let hour = present + point.hour as u64;
+                let Some((who, kw)) = self.annotations.expected(&node.subject_id, hour) else {
+                    continue;
+                };
+                sayers.insert(who);
+                let moved = kw - point.p50_kw;
+                (point.p10_kw, point.p50_kw, point.p90_kw) = (kw, kw, kw);
+                for of_feeder in feeder.points.iter_mut().filter(|p| p.hour == point.hour) {
+                    of_feeder.p10_kw += moved;
+                    of_feeder.p50_kw += moved;
+                    of_feeder.p90_kw += moved;
+                }
+            }
+            for who in sayers {
+                let saw = format!("; load_annotations@{} annotation_id={who}", at.0);
+                node.saw += &saw;
+                feeder.saw += &saw;
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn of(
+        (scope, subject_id): (&'static str, &str),
+        said: Option<(Vec<Point>, String)>,
+        past_kw: &[f64],
+        saw: String,
+    ) -> Answer {
+        let said = said.unwrap_or_else(|| (points(past_kw), RULE_VERSION.to_owned()));
+        let (points, model_version) = said;
+        Answer { scope, subject_id: subject_id.to_owned(), points, model_version, saw }
+    }
+}
+
+impl Node {
+    fn new() -> Node {
+        Node { hours: Hours::default(), known: 0, measured: 0, series: Series::new(OF_NODE) }
+    }
+
+    fn advance(&mut self, present: u64, said: &[Said], usual: impl Fn(u64) -> bool) {
+        let first = self.series.first().or_else(|| self.hours.0.keys().next().copied());
+        let Some(first) = first else { return };
+        self.series.know(said);
+        let end = if self.series.first().is_some() { self.series.end() } else { first };
+        for hour in end..present {
+            let known = self.hours.0.get(&hour);
+            self.known += usize::from(known.is_some());
+            self.measured += usize::from(known.is_some_and(|hour| hour.measured));
+            let learned = known.filter(|_| usual(hour));
+            self.series.push(first, learned.map_or(f64::NAN, |hour| hour.kw));
+        }
+    }
+
+    /// What the rule rests on.
+    fn recent(&self, present: u64) -> Basis {
+        let from = present.saturating_sub(HISTORY_HOURS as u64);
+        let measured = self.hours.measured(from, present);
+        Basis { history: self.hours.0.range(from..present).count() - measured, measured }
+    }
+
+    /// What the model rests on.
+    fn all(&self) -> Basis {
+        let measured = self.measured;
+        Basis { history: self.known.saturating_sub(measured), measured }
+    }
+}
+
+/// Adds a node's hours to its feeder's. A missing hour stands in by the same hour of the day
+/// before, or 0: one silent meter must not leave the feeder without a forecast.
+fn add(sum: &mut [f64], node: &[f64]) {
+    let mut filled: Vec<f64> = Vec::with_capacity(node.len());
+    for (hour, kw) in node.iter().enumerate() {
+        let before = hour.checked_sub(24).map_or(0.0, |yesterday| filled[yesterday]);
+        filled.push(if kw.is_nan() { before } else { *kw });
+    }
+    sum.iter_mut().zip(filled).for_each(|(sum, kw)| *sum += kw);
+}

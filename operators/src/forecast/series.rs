@@ -1,0 +1,216 @@
+//! One series, hour by hour: its past, and the model that learned from it.
+//!
+//! A series begins without a model. As soon as its past is long enough it gets one
+//! ([`forecast::adaptive`]), which then holds the long past itself; from then on each hour costs
+//! one step.
+//!
+//! An hour that is restated goes to the model too, as long as it is young: the sums are then those
+//! of the corrected past. What the model said before stays said.
+//!
+//! # Bounds
+//!
+//! [`PAST_HOURS`] before there is a model, [`KEPT_HOURS`] after, 4 bytes each; the model, which
+//! names its own bounds.
+
+use std::collections::BTreeSet;
+
+use forecast::adaptive::Adaptive;
+use forecast::adaptive::HISTORY_DAYS;
+use forecast::adaptive::Policy;
+use forecast::adaptive::Version;
+use forecast::drift::Alert;
+use forecast::model::Kind;
+use forecast::model::Model;
+use forecast::model::P10;
+use forecast::model::P50;
+use forecast::model::P90;
+use forecast::model::Said;
+use forecast::model::Setup;
+use forecast::series::Track;
+use forecast::slot::YOUNG_DAYS;
+use forecast::structure::START_DAYS;
+use schemas::time::HOUR_MS;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::rule::HORIZON_HOURS;
+use super::rule::Point;
+use super::weather::Weather;
+
+/// Hours of the past that a model is given: as many as it keeps.
+pub const PAST_HOURS: u64 = HISTORY_DAYS as u64 * 24;
+
+/// Hours within which a restated hour reaches the model.
+pub const YOUNG_HOURS: u64 = YOUNG_DAYS as u64 * 24;
+
+/// Hours that are kept beside the model: those that may be restated, and the week before from which
+/// a missing one stands in.
+const KEPT_HOURS: u64 = YOUNG_HOURS + 9 * 24;
+
+/// Hours without a reading after which a model does not answer any more: its newest lags are then
+/// all stand-ins.
+const SILENT_HOURS_MAX: u64 = 7 * 24;
+
+/// Days back that a missing hour is looked for at the same time of the day.
+const STAND_IN_DAYS: u64 = 7;
+
+/// A series; see [`self`]. Hours are counted from the epoch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Series {
+    policy: Policy,
+
+    /// Mean kW by hour, NaN where missing.
+    past: Track<f32>,
+    model: Option<Box<Adaptive>>,
+    /// Hours that the model does not know as they stand now.
+    restated: BTreeSet<u64>,
+}
+
+impl Series {
+    /// A series without a past, whose model may change itself by this policy.
+    pub fn new(policy: Policy) -> Series {
+        Series { policy, past: Track::new(0), model: None, restated: BTreeSet::new() }
+    }
+
+    /// The first hour that is kept; `None` before any.
+    pub fn first(&self) -> Option<u64> {
+        (!self.past.values().is_empty()).then_some(self.past.first() as u64)
+    }
+
+    /// The hour after the newest.
+    pub fn end(&self) -> u64 {
+        self.past.end() as u64
+    }
+
+    /// The version of the model that answers.
+    pub fn version(&self) -> Option<&Version> {
+        self.model.as_ref().and_then(|model| model.version())
+    }
+
+    /// The mean kW of an hour, NaN where it is not known.
+    pub fn at(&self, hour: u64) -> f32 {
+        self.past.get(hour as i64).unwrap_or(f32::NAN)
+    }
+
+    /// The same; of a missing hour, what the newest day before had at its time, or 0.
+    pub fn filled(&self, hour: u64) -> f32 {
+        let mut before = (0..=STAND_IN_DAYS).map(|days| self.at(hour.saturating_sub(24 * days)));
+        before.find(|kw| kw.is_finite()).unwrap_or(0.0)
+    }
+
+    /// The next hour, NaN where it is missing; `first` where it is the first of all.
+    pub fn push(&mut self, first: u64, kw: f64) {
+        if self.past.values().is_empty() {
+            self.past = Track::new(first as i64);
+        }
+        self.past.push(kw as f32);
+        if let Some(model) = &mut self.model {
+            model.observe(kw);
+        }
+    }
+
+    /// An hour that is kept is otherwise now. Gives by how much, in kW: infinitely, where it was
+    /// missing. Before there is a model, hours before the first may still come.
+    pub fn restate(&mut self, hour: u64, kw: f64) -> f64 {
+        let Some(first) = self.first().filter(|_| hour + PAST_HOURS >= self.end()) else {
+            return 0.0;
+        };
+        if hour < first && self.model.is_none() {
+            let later = std::mem::replace(&mut self.past, Track::new(hour as i64));
+            (hour..first).for_each(|_| self.past.push(f32::NAN));
+            later.values().iter().for_each(|kw| self.past.push(*kw));
+        }
+        let before = self.at(hour);
+        let same = before.to_bits() == (kw as f32).to_bits() || (before.is_nan() && kw.is_nan());
+        if same || !self.past.set(hour as i64, kw as f32) {
+            return 0.0;
+        }
+        if self.model.is_some() {
+            self.restated.insert(hour);
+        }
+        let moved = f64::from(before) - kw;
+        if moved.is_finite() { moved.abs() } else { f64::INFINITY }
+    }
+
+    /// Tells the model what was restated and, where there is none yet, makes one: the `place`-th of
+    /// its feeder, so that not all are reviewed at one time.
+    pub fn settle(&mut self, weather: &Weather, place: usize) {
+        for hour in std::mem::take(&mut self.restated) {
+            let kw = f64::from(self.at(hour));
+            if let Some(model) = &mut self.model {
+                model.correct(hour as i64, kw);
+            }
+        }
+        if self.model.is_none() && self.past.values().len() >= START_DAYS as usize * 24 {
+            self.model = self.made(weather, place).map(Box::new);
+        }
+        let kept = if self.model.is_some() { KEPT_HOURS } else { PAST_HOURS };
+        self.past.bound(kept as usize);
+    }
+
+    /// A model of this past, where that is enough for one.
+    fn made(&self, weather: &Weather, place: usize) -> Option<Adaptive> {
+        let setup = Setup {
+            kind: Kind::NetLoad,
+            step_ms: HOUR_MS as i64,
+            horizon: HORIZON_HOURS,
+            quantities: weather.quantities(),
+            holidays: Default::default(),
+            capacity: None,
+            place: None,
+        };
+        let (first, end) = (self.past.first(), self.past.end());
+        let mut model = Adaptive::new(setup, first, self.policy);
+        model.know(&weather.said(end as u64 - 1, first as u64..weather.told()));
+        self.past.values().iter().for_each(|kw| model.observe(f64::from(*kw)));
+        model.outlook();
+        model.version()?;
+        model.defer(place as i64);
+        Some(model)
+    }
+
+    /// Tells the model what is said of the weather. It knows the stations that there were when it
+    /// was made.
+    pub fn know(&mut self, said: &[Said]) {
+        if let Some(model) = &mut self.model {
+            model.know(said);
+        }
+    }
+
+    /// What the model says of the coming hours, the present one first; `None` where it does not
+    /// answer for all of them.
+    pub fn answer(&mut self) -> Option<Vec<Point>> {
+        let seen = self.past.values();
+        let newest = &seen[seen.len().saturating_sub(SILENT_HOURS_MAX as usize)..];
+        if !newest.iter().any(|kw| kw.is_finite()) {
+            return None;
+        }
+        let points = self.model.as_mut()?.outlook().points;
+        let point = |(hour, point): (usize, &forecast::model::Point)| Point {
+            hour,
+            p10_kw: point.quantiles[P10],
+            p50_kw: point.quantiles[P50],
+            p90_kw: point.quantiles[P90],
+        };
+        let points: Vec<Point> = points.iter().enumerate().map(point).collect();
+        let whole = |p: &Point| [p.p10_kw, p.p50_kw, p.p90_kw].iter().all(|kw| kw.is_finite());
+        (points.len() == HORIZON_HOURS && points.iter().all(whole)).then_some(points)
+    }
+
+    /// Holds on to the version that answers, or lets others take over again; `false` where there is
+    /// no model.
+    pub fn hold(&mut self, held: bool) -> bool {
+        self.model.as_mut().map(|model| model.pin(held)).is_some()
+    }
+
+    /// Goes back to the version before and holds on to it; `false` where there is none.
+    pub fn roll_back(&mut self) -> bool {
+        self.model.as_mut().is_some_and(|model| model.roll_back())
+    }
+
+    /// Versions that began to answer, and alerts, since this was last asked.
+    pub fn take_news(&mut self) -> (Vec<Version>, Vec<Alert>) {
+        let Some(model) = &mut self.model else { return Default::default() };
+        (model.take_versions(), model.take_alerts())
+    }
+}

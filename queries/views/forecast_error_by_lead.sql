@@ -1,0 +1,35 @@
+-- How good past forecasts were, by how far ahead they looked: each forecast of an hour that is
+-- complete, against the mean net load of that hour.
+--
+-- One row for each model version of a node and of a feeder and each hour ahead, from 1: the hour
+-- under way when it was issued. It rolls: what the retention of `forecasts` takes back no longer
+-- counts. MAE and bias are in kW; bias is positive where forecasts were too high; coverage is the
+-- share of outcomes between p10 and p90 (0.8 where the quantiles are right). No percentage of the
+-- load: net load crosses zero.
+CREATE MATERIALIZED VIEW forecast_error_by_lead AS
+SELECT
+  e.scope, e.subject_id, e.feeder_id, e.model_version, e.lead_h, count(*) AS n,
+  avg(abs(e.p50_kw - e.net_load_kw)) AS mae_kw,
+  avg(CASE WHEN e.net_load_kw >= e.p10_kw AND e.net_load_kw <= e.p90_kw THEN 1.0 ELSE 0.0 END)
+    AS coverage,
+  avg(e.p50_kw - e.net_load_kw) AS bias_kw
+FROM (
+  SELECT
+    f.scope, f.subject_id, f.feeder_id, f.model_version, f.p10_kw, f.p50_kw, f.p90_kw,
+    h.net_load_kw,
+    (CAST(f.target_at AS BIGINT) - CAST(date_bin(INTERVAL '1 hour', f.issued_at) AS BIGINT))
+      / 3600000 + 1 AS lead_h
+  FROM forecasts f
+  JOIN (
+    SELECT scope, subject_id, hour_at, net_load_kw
+    FROM (
+      SELECT 'node' AS scope, bus_id AS subject_id, hour_at, net_load_kw FROM node_hour
+      UNION ALL
+      SELECT 'feeder', feeder_id, hour_at, sum(net_load_kw)
+      FROM node_hour
+      GROUP BY feeder_id, hour_at
+    ) hours
+    WHERE hour_at + INTERVAL '1 hour' <= now()
+  ) h ON h.scope = f.scope AND h.subject_id = f.subject_id AND h.hour_at = f.target_at
+) e
+GROUP BY e.scope, e.subject_id, e.feeder_id, e.model_version, e.lead_h;
