@@ -31,7 +31,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 mod bins;
-mod chance;
+pub(crate) mod chance;
 mod fit;
 mod grow;
 mod histogram;

@@ -6,8 +6,9 @@
 //! begins to answer or ceases to, and an alarm of kind `forecast-drift` where the errors of a
 //! series say that its model no longer describes it.
 //!
-//! A version names its structure and the window that it has learned from. With the hours of that
-//! window, `Forecaster` made anew of that structure says the same to the bit.
+//! A version names its structure and the window that it has learned from, from which `Forecaster`
+//! learns it again. To the bit it says the same where nothing was restated meanwhile (correctors
+//! keep what they learned) and no level moved; in any case the replay of the log does.
 //!
 //! A person may hold on to a version, let others take over again, or go back to the one before
 //! (`model_orders`). What came of it is a row too: `held`, `released`, `rolled-back`, or `refused`

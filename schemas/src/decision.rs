@@ -58,8 +58,8 @@ relation! {
         pub window_to_at: Timestamp = EXAMPLE_AT,
         /// What it looks at, in words; empty where it ceased.
         pub features: String = "53 columns: calendar, past load, station-1 temperature",
-        /// Its structure as JSON, from which and from the hours it can be made again; empty where
-        /// it ceased.
+        /// Its structure as JSON, from which and from the hours it can be learned again; empty
+        /// where it ceased.
         pub parameters: String = "{}",
         /// Mean absolute error in kW of the version before, over the days that decided.
         pub champion_mae_kw: Option<f64> = 8.4,

@@ -1,5 +1,20 @@
 //! Draws that repeat: the same seed gives the same rows and features on every machine.
 
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// What SplitMix64 draws first from a state.
+fn bits(state: u64) -> u64 {
+    let mut z = state.wrapping_add(GAMMA);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The `counter`-th number of [0, 1), without those before it.
+pub(crate) fn uniform(counter: u64) -> f64 {
+    (bits(counter.wrapping_mul(GAMMA)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 /// SplitMix64 (Steele, Lea and Flood 2014): one 64-bit state, every seed is good.
 pub(super) struct Chance(u64);
 
@@ -11,11 +26,9 @@ impl Chance {
 
     /// The next 64 bits.
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        let bits = bits(self.0);
+        self.0 = self.0.wrapping_add(GAMMA);
+        bits
     }
 
     /// A number below `n` (above 0): the high half of a product (Lemire 2019), whose bias of

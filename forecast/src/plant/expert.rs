@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::boost::Booster;
 use crate::boost::Objective;
 use crate::boost::Params;
+use crate::boost::chance::uniform;
 use crate::plant::Row;
 use crate::ridge::Factor;
 use crate::ridge::add_row;
@@ -117,14 +118,6 @@ impl Cosines {
         }
         out
     }
-}
-
-/// A number of [0, 1) by its counter (Vigna's splitmix64).
-fn uniform(counter: u64) -> f64 {
-    let mut z = counter.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// Boosted trees over the past samples.

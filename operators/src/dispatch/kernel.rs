@@ -25,6 +25,7 @@ use super::reserve::Fleet;
 use super::reserve::Outlook;
 use super::reserve::reserve_kwh;
 use crate::error::RestoreError;
+use crate::forecast::feeder::RULE_VERSION;
 use crate::kernel::Change;
 use crate::kernel::InputSpec;
 use crate::kernel::Kernel;
@@ -117,7 +118,10 @@ impl DispatchKernel {
             }
             let known = |hour_at| outlook.hours.binary_search_by_key(&hour_at, |(at, _)| *at);
             if let (true, Err(place)) = (row.issued_at == outlook.issued_at, known(row.target_at)) {
-                outlook.hours.insert(place, (row.target_at, row.p90_kw));
+                // The rule's p90 claims a reserve nearly always; see [`super::reserve`].
+                let ruled = row.model_version == RULE_VERSION;
+                let kw = if ruled { row.p50_kw } else { row.p90_kw };
+                outlook.hours.insert(place, (row.target_at, kw));
             }
         }
     }

@@ -14,9 +14,10 @@
 //! The forecast's **p90** is used: energy that is kept for nothing costs little, a peak without any
 //! costs the limit. On the test plant's day with batteries in 30 % of the homes the feeder is above
 //! its limit for 109 minutes with the p50, 74 with the middle of both, 62 with the p90 (368 without
-//! batteries); with batteries in all homes for none, whichever is used. The seasonal rule's p90 was
-//! not fit for that: a reserve was seen nearly always, the head then held at 0.99 of the limit,
-//! where lost messages pushed it over (101 minutes with batteries in all homes).
+//! batteries); with batteries in all homes for none, whichever is used. Of the seasonal rule, which
+//! answers for the first nine days, the **p50** is: with its p90 a reserve was seen nearly always,
+//! the head then held at 0.99 of the limit, where lost messages pushed it over (101 minutes with
+//! batteries in all homes).
 
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
@@ -28,7 +29,7 @@ use serde::Serialize;
 pub struct Outlook {
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// Start of each hour and the p90 of its mean in kW, in time order.
+    /// Start of each hour and what its mean may reach in kW, in time order.
     pub hours: Vec<(Timestamp, f64)>,
 }
 

@@ -9,6 +9,7 @@ use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 
 use super::DispatchKernel;
+use crate::forecast::feeder::RULE_VERSION;
 use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
@@ -227,6 +228,10 @@ fn short_of_the_reserve_they_give_only_above_0_99() {
     );
     let enough = forecasts(&[95.0, 104.0]);
     assert_eq!(told(settings.clone(), &enough), ("b0 4, b1 4".into(), "shave".into()));
+    // Of the rule the p50 counts: 5 kWh above the limit.
+    let mut ruled = ahead.clone();
+    ruled.iter_mut().for_each(|row| row.model_version = RULE_VERSION.to_owned());
+    assert_eq!(told(settings.clone(), &ruled), ("b0 4, b1 4".into(), "shave".into()));
     let without = Settings { reserve: false, ..settings };
     assert_eq!(told(without, &ahead), ("b0 4, b1 4".into(), "shave".into()));
 }

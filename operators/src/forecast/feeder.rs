@@ -243,6 +243,7 @@ impl Feeder {
 
     /// Takes in the hours before `present`, and forgets those that are in the series for good.
     pub fn advance(&mut self, present: u64) {
+        self.moved_kw = 0.0;
         let said = self.weather.advance(present);
         for (bus, node) in &mut self.nodes {
             node.advance(present, &said, |hour| !self.annotations.touch(bus, hour));
@@ -264,7 +265,6 @@ impl Feeder {
             self.whole.push(first, kw);
         }
         self.whole.settle(&self.weather, 0);
-        self.moved_kw = 0.0;
         let from = present.saturating_sub(RECENT_HOURS);
         // Not before the feeder has their sum: where there is a model, the long past goes.
         for (place, node) in self.nodes.values_mut().enumerate() {
@@ -348,12 +348,17 @@ impl Feeder {
     /// Says of nodes without a yesterday what their class is ([`prior`]).
     fn guess(&self, at: Timestamp, present: u64, answers: &mut [Answer]) {
         let (_, nodes) = answers.split_last_mut().expect("the feeder is always there");
-        let whole = |answer: &Answer| answer.points.len() == HORIZON_HOURS;
-        if nodes.iter().all(whole) {
+        let new = |answer: &Answer| {
+            let first = self.nodes[&answer.subject_id].series.first();
+            first.is_some_and(|first| first + 24 >= present) && answer.points.len() < HORIZON_HOURS
+        };
+        if !nodes.iter().any(new) {
             return;
         }
-        let (known, new): (Vec<&mut Answer>, Vec<&mut Answer>) =
-            nodes.iter_mut().partition(|answer| whole(answer));
+        let (new, known): (Vec<&mut Answer>, Vec<&mut Answer>) =
+            nodes.iter_mut().partition(|answer| new(answer));
+        let known: Vec<&mut Answer> =
+            known.into_iter().filter(|answer| answer.points.len() == HORIZON_HOURS).collect();
         let class: Vec<&[Point]> = known.iter().map(|answer| answer.points.as_slice()).collect();
         let hours = |answer: &Answer| &self.nodes[&answer.subject_id].hours.0;
         for answer in new {

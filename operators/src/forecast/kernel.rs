@@ -90,6 +90,11 @@ impl ForecastKernel {
         orders.iter().flat_map(obey).collect()
     }
 
+    #[cfg(test)]
+    pub(crate) fn moved_kw(&self, feeder: &str) -> f64 {
+        self.feeders[feeder].moved_kw()
+    }
+
     /// The forecasts of one feeder.
     fn issue(at: Timestamp, feeder_id: &str, feeder: &mut Feeder, rows: &mut Vec<Forecast>) {
         let present = at.0 / HOUR_MS;

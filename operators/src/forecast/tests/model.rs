@@ -159,6 +159,11 @@ impl Village {
         self.hear_of(hour, (0..self.buses).map(|bus| (bus, load_kw(bus))).collect());
     }
 
+    /// How far a feeder's past moved since its forecasts were issued.
+    pub(super) fn moved_kw(&self, feeder: &str) -> f64 {
+        self.kernel.moved_kw(feeder)
+    }
+
     /// One home more.
     pub(super) fn settle_in(&mut self) {
         self.buses += 1;
@@ -178,7 +183,7 @@ impl Village {
         of.map(|row| row.p50_kw).collect()
     }
 
-    fn who(&self) -> BTreeMap<String, String> {
+    pub(super) fn who(&self) -> BTreeMap<String, String> {
         let who = |row: &Forecast| (row.subject_id.clone(), row.model_version.clone());
         self.forecasts.iter().map(who).collect()
     }

@@ -150,3 +150,25 @@ fn a_home_that_was_heard_for_an_hour_is_as_the_others_times_what_it_drew() {
     assert_eq!(row.model_version, "class-prior-1");
     assert!(row.p10_kw < row.p50_kw && row.p50_kw < row.p90_kw);
 }
+
+#[test]
+fn an_annotation_of_a_feeder_that_nobody_hears_is_no_work_at_each_tick() {
+    let mut village = Village::new(1, 0);
+    let mut note = outage("w", "b9", (START, START + 9_000), None);
+    note.feeder_id = "g".to_owned();
+    village.hear(TICK_MS, &[note], &[]);
+    assert!(village.forecasts.is_empty());
+    village.hear(TICK_MS + 5_000, &[], &[]);
+    assert!(village.forecasts.is_empty());
+    assert_eq!(village.moved_kw("g"), 0.0);
+}
+
+#[test]
+fn a_hole_in_a_young_past_is_not_filled_by_the_others() {
+    let mut village = Village::new(4, START - 100);
+    (START..START + 30).for_each(|hour| {
+        village.live_at(hour, |bus| if bus == 0 && hour == START + 12 { f64::NAN } else { 2.0 });
+    });
+    assert_eq!(village.p50("b0").len(), 23);
+    assert_eq!(village.who()["b0"], "seasonal-naive-1");
+}
