@@ -123,7 +123,7 @@ fn run(series: &Series, start: usize) -> Score {
         capacity: None,
         place: None,
     };
-    let policy = Policy { trees: false, reviews: true, screen: false };
+    let policy = Policy { trees: false, screen: false, ..Policy::default() };
     let mut model = Adaptive::new(setup, first, policy);
     let mut score = Score::default();
     let load = &series.load[start..];

@@ -10,6 +10,10 @@
 //! Every version that began to answer is told once, as a [`Version`]: from its structure and the
 //! history, it can be had again to the bit.
 //!
+//! A review takes long: the whole history once or twice, and trees. By [`Policy::beside`] it is held
+//! beside, on a copy, and the next reading's step asks what came of it. The answer is the same as
+//! that of a review held at once; the one who answered before answers until then.
+//!
 //! Readings that are frozen or absurd are set aside, with the reason; a level that moved for good
 //! is told, and what was learned at the old one is carried over.
 //!
@@ -42,8 +46,13 @@ use crate::structure::Structure;
 
 mod review;
 mod tape;
+mod trial;
 
 use self::review::Contestant;
+use self::trial::Case;
+use self::trial::Outcome as Came;
+use self::trial::Question;
+use self::trial::Trial;
 
 /// Days of history that are kept: three years, so that each season was there more than once.
 pub const HISTORY_DAYS: i64 = 1_100;
@@ -83,11 +92,13 @@ pub struct Policy {
     pub reviews: bool,
     /// Whether readings are screened: what is frozen or an outlier is not learned from.
     pub screen: bool,
+    /// Whether reviews are held beside, and take effect with the next reading.
+    pub beside: bool,
 }
 
 impl Default for Policy {
     fn default() -> Policy {
-        Policy { trees: true, reviews: true, screen: true }
+        Policy { trees: true, reviews: true, screen: true, beside: false }
     }
 }
 
@@ -139,6 +150,26 @@ pub struct Adaptive {
     alerts: Vec<Alert>,
     /// When each kind of alert was last told.
     told: Vec<(AlertKind, i64)>,
+    /// A review that is held beside.
+    trial: Option<Trial>,
+}
+
+impl Version {
+    /// A version of this shape from this history, not yet numbered.
+    fn of(history: &History, structure: &Structure, reason: String) -> Version {
+        let trees = structure.experts.contains(&Expert::Boosted);
+        Version {
+            number: 0,
+            model: if trees { "ridge+trees" } else { "ridge" }.to_owned(),
+            origin: history.first + history.seen.len() as i64 - 1,
+            from: history.first,
+            structure: structure.clone(),
+            loss: None,
+            loss_before: None,
+            p: None,
+            reason,
+        }
+    }
 }
 
 impl Adaptive {
@@ -162,6 +193,7 @@ impl Adaptive {
             news: Vec::new(),
             alerts: Vec::new(),
             told: Vec::new(),
+            trial: None,
         }
     }
 
@@ -232,6 +264,9 @@ impl Adaptive {
         let at = usize::try_from(index - self.history.first).ok();
         let Some(seen) = at.and_then(|at| self.history.seen.get_mut(at)) else { return false };
         *seen = value as f32;
+        if let Some(trial) = &mut self.trial {
+            trial.correct(index, value);
+        }
         self.champion.as_mut().is_none_or(|champion| champion.forecaster.correct(index, value))
     }
 
@@ -251,34 +286,23 @@ impl Adaptive {
         }
         let Some(structure) = Structure::choose(&self.setup, &self.history) else { return };
         let contestant = self.contestant(structure.clone());
-        let version = self.described(&structure, "the first with enough history".to_owned());
-        self.adopt(contestant, version);
+        let reason = "the first with enough history".to_owned();
+        self.adopt(contestant, Version::of(&self.history, &structure, reason));
         if self.policy.trees {
-            self.review_trees();
+            self.ask(Question::Trees);
         }
         self.due = self.end() + REVIEW_DAYS * self.steps_of_day();
         self.shaped = self.end();
     }
 
-    fn described(&self, structure: &Structure, reason: String) -> Version {
-        let trees = structure.experts.contains(&Expert::Boosted);
-        Version {
-            number: 0,
-            model: if trees { "ridge+trees" } else { "ridge" }.to_owned(),
-            origin: self.end() - 1,
-            from: self.history.first,
-            structure: structure.clone(),
-            loss: None,
-            loss_before: None,
-            p: None,
-            reason,
-        }
+    fn adopt(&mut self, contestant: Contestant, version: Version) {
+        self.champion = Some(contestant);
+        self.tell(version);
     }
 
-    fn adopt(&mut self, contestant: Contestant, version: Version) {
+    fn tell(&mut self, version: Version) {
         let number = self.versions.back().map_or(1, |last| last.number + 1);
         let version = Version { number, origin: self.end() - 1, ..version };
-        self.champion = Some(contestant);
         self.news.push(version.clone());
         self.versions.push_back(version);
         if self.versions.len() > VERSIONS_KEPT {
@@ -290,50 +314,42 @@ impl Adaptive {
     /// answers.
     fn review(&mut self, why: &str) {
         self.due = self.end() + REVIEW_DAYS * self.steps_of_day();
-        if self.pinned || !self.policy.reviews || self.champion.is_none() {
-            return;
-        }
-        let Some(mut structure) = Structure::choose(&self.setup, &self.history) else { return };
-        let champion = self.champion.as_ref().expect("asked above");
-        if champion.has_trees() {
-            structure.experts.push(Expert::Boosted);
-        }
-        let present = champion.forecaster.structure();
-        let old = self.end() - self.shaped > RESHAPE_DAYS * self.steps_of_day();
-        if old || why != MONTHLY || structure.differs(present) {
-            self.shaped = self.end();
-            let challenger = self.contestant(structure);
-            self.contest(challenger, why);
-        }
-        if self.policy.trees {
-            self.review_trees();
+        if !self.pinned && self.policy.reviews {
+            let old = self.end() - self.shaped > RESHAPE_DAYS * self.steps_of_day();
+            let always = old || why != MONTHLY;
+            self.ask(Question::Review { why: why.to_owned(), always });
         }
     }
 
-    /// Lets trees challenge where none answer yet.
-    fn review_trees(&mut self) {
+    /// Holds a trial, or begins it.
+    fn ask(&mut self, question: Question) {
         let Some(champion) = &self.champion else { return };
-        if champion.has_trees() || !champion.enough_for_trees() {
-            return;
+        let case = Case {
+            setup: self.setup.clone(),
+            policy: self.policy,
+            history: self.history.clone(),
+            champion: champion.champion(),
+            question,
+        };
+        if self.policy.beside {
+            self.trial = Some(Trial::begin(case));
+        } else {
+            self.settle(case.decided());
         }
-        let mut structure = champion.forecaster.structure().clone();
-        structure.experts.push(Expert::Boosted);
-        let challenger = self.contestant(structure);
-        self.contest(challenger, "trees");
     }
 
-    fn contest(&mut self, challenger: Contestant, why: &str) {
-        let champion = self.champion.as_ref().expect("a challenger has somebody to challenge");
-        let Some(verdict) = champion.loses_to(&challenger) else { return };
-        let reason =
-            format!("{why}: {:.1} % less error over {} days", 100.0 * verdict.gain, verdict.days);
-        let version = Version {
-            loss: Some(verdict.loss),
-            loss_before: Some(verdict.loss_before),
-            p: Some(verdict.p),
-            ..self.described(challenger.forecaster.structure(), reason)
-        };
-        self.adopt(challenger, version);
+    /// Does what came of a trial. What a person holds on to stays.
+    fn settle(&mut self, (came, winner): (Came, Option<Contestant>)) {
+        if self.pinned {
+            return;
+        }
+        if came.shaped {
+            self.shaped = self.end();
+        }
+        if winner.is_some() {
+            self.champion = winner;
+        }
+        came.versions.into_iter().for_each(|version| self.tell(version));
     }
 
     /// Looks at what became of a forecast.
@@ -396,16 +412,9 @@ impl Adaptive {
         let upto = usize::try_from(since - self.history.first).unwrap_or(0);
         let upto = upto.min(self.history.seen.len());
         self.history.seen[..upto].iter_mut().for_each(|value| *value *= ratio as f32);
-        let Some(champion) = self.champion.as_ref().filter(|_| !self.pinned) else { return };
-        let Some(mut structure) = Structure::choose(&self.setup, &self.history) else { return };
-        if champion.has_trees() {
-            structure.experts.push(Expert::Boosted);
+        if !self.pinned {
+            self.ask(Question::Moved { ratio });
         }
-        let contestant = self.contestant(structure.clone());
-        let reason = format!("the level moved to {ratio:.2} times what it was: carried over");
-        let version = self.described(&structure, reason);
-        self.adopt(contestant, version);
-        self.shaped = self.end();
     }
 
     fn bound(&mut self) {
@@ -430,6 +439,9 @@ impl Model for Adaptive {
                 values.resize(at + 1, f32::NAN);
             }
             values[at] = said.value;
+            if let Some(trial) = &mut self.trial {
+                trial.know(said);
+            }
             if let Some(champion) = &mut self.champion {
                 champion.forecaster.know(said);
             }
@@ -437,6 +449,9 @@ impl Model for Adaptive {
     }
 
     fn observe(&mut self, value: f64) {
+        if let Some(trial) = self.trial.take() {
+            self.settle(trial.end());
+        }
         let index = self.end();
         let raw = value;
         let value = self.screened(index, raw);
@@ -456,7 +471,7 @@ impl Model for Adaptive {
         if let Some((since, ratio)) = self.shifted.take() {
             self.carry_over(since, ratio);
         }
-        if index >= self.due {
+        if index >= self.due && self.trial.is_none() {
             let why = if std::mem::take(&mut self.asked) { "errors have grown" } else { MONTHLY };
             self.review(why);
         }

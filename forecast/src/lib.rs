@@ -10,7 +10,7 @@
 //! [`adaptive`] (how a model gets its shape), [`boost`] (trees). Beside them: [`calendar`] and
 //! [`solar`] (what is known of the future without being told), [`quality`] (what is not to be
 //! learned from), [`score`] and [`drift`] (how good it is, and whether it still is), [`hierarchy`]
-//! (parts that add up).
+//! (parts that add up), [`job`] (what takes long and is not waited for).
 
 pub mod adaptive;
 pub mod backtest;
@@ -24,6 +24,7 @@ pub mod drift;
 pub mod feature;
 pub mod forecaster;
 pub mod hierarchy;
+pub mod job;
 pub mod model;
 pub mod naive;
 pub mod past;

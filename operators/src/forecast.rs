@@ -36,8 +36,10 @@
 //!
 //! # What it does not do
 //!
-//! Trees and reviews run where the tick waits for them. It knows no holidays, and forecasts no
-//! zone: that would be a second operator over feeders, for this one sees one feeder at a time.
+//! The first model of a series with a long past (`load_history`) is made where the tick waits for
+//! it, and so is the one that a person goes back to; trees and reviews are held beside
+//! ([`forecast::job`]). It knows no holidays, and forecasts no zone: that would be a second operator
+//! over feeders, for this one sees one feeder at a time.
 
 pub mod annotation;
 pub mod feeder;

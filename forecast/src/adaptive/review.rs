@@ -42,6 +42,16 @@ pub(super) struct Contestant {
     losses: VecDeque<(i64, f64, u32)>,
 }
 
+/// What is known of the one that answers when it is challenged.
+#[derive(Clone, Debug)]
+pub(super) struct Champion {
+    /// Its shape.
+    pub(super) structure: Structure,
+    /// Whether it has learned enough that trees can be grown and judged.
+    pub(super) enough_for_trees: bool,
+    losses: VecDeque<(i64, f64, u32)>,
+}
+
 /// Why a challenger takes over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Verdict {
@@ -85,16 +95,39 @@ impl Contestant {
             }
             contestant.step(f64::from(*value));
         }
+        contestant.know_ahead(history, history.seen.len() as i64 + horizon);
         contestant
     }
 
+    /// Tells what is known of the weather from the `from`-th step of a history on.
+    fn know_ahead(&mut self, history: &History, from: i64) {
+        let issued = history.first + history.seen.len() as i64 - 1;
+        for (quantity, values) in history.weather.iter().enumerate() {
+            for (ahead, value) in values.iter().enumerate().skip(from as usize) {
+                let index = history.first + ahead as i64;
+                if value.is_finite() {
+                    self.forecaster.know(&Said { issued, quantity, index, value: *value });
+                }
+            }
+        }
+    }
+
+    /// What is known of it when it is challenged.
+    pub(super) fn champion(&self) -> Champion {
+        Champion {
+            structure: self.forecaster.structure().clone(),
+            enough_for_trees: self.enough_for_trees(),
+            losses: self.losses.clone(),
+        }
+    }
+
     /// Whether trees are among its experts.
-    pub(super) fn has_trees(&self) -> bool {
+    fn has_trees(&self) -> bool {
         self.forecaster.structure().experts.contains(&Expert::Boosted)
     }
 
     /// Whether there is enough to grow them from and to judge them on.
-    pub(super) fn enough_for_trees(&self) -> bool {
+    fn enough_for_trees(&self) -> bool {
         let day = self.forecaster.steps_of_day();
         self.forecaster.learned() as i64 > (ROWS_MIN as i64 * 3 / 2).max(60 * day)
     }
@@ -137,6 +170,13 @@ impl Contestant {
         if self.losses.len() > CONTEST_DAYS + 1 {
             self.losses.pop_front();
         }
+    }
+}
+
+impl Champion {
+    /// Whether trees are among its experts.
+    pub(super) fn has_trees(&self) -> bool {
+        self.structure.experts.contains(&Expert::Boosted)
     }
 
     /// Whether a challenger would have done better over the days that both have.

@@ -178,3 +178,47 @@ fn a_history_tells_what_was_set_aside() {
     let aside: Vec<i64> = model.aside().map(|(index, _)| *index).collect();
     assert_eq!(aside, [made.first + 80 * 24 + 5]);
 }
+
+#[test]
+fn a_review_held_beside_ends_as_one_held_at_once() {
+    let mut made = with_a_twist(240, 6);
+    // A level that moves, too.
+    made.load[200 * 24..].iter_mut().for_each(|load| *load *= 1.6);
+    let model = |beside: bool| {
+        let policy = Policy { beside, ..Policy::default() };
+        Adaptive::new(made.setup.clone(), made.first, policy)
+    };
+    let (mut at_once, mut beside) = (model(false), model(true));
+    let mut versions = [Vec::new(), Vec::new()];
+    let (mut chance, mut others, mut restarts) = (Chance(4), 0, 0);
+    for at in 0..made.load.len() - 24 {
+        for model in [&mut at_once, &mut beside] {
+            model.know(&made.said(at));
+            model.observe(made.load[at]);
+        }
+        if at < 60 * 24 {
+            continue;
+        }
+        let same = at_once.outlook() == beside.outlook();
+        others += usize::from(!same);
+        versions[0].extend(at_once.take_versions());
+        versions[1].extend(beside.take_versions());
+        if !same || at % 997 == 0 {
+            // A restart while it is held, or another time.
+            let saved = serde_json::to_vec(&beside).expect("a model can be saved");
+            beside = serde_json::from_slice(&saved).expect("and read back");
+            restarts += 1;
+        }
+        let index = made.first + at as i64 - (at % 50) as i64;
+        let value = made.load[at - at % 50] + chance.next();
+        for model in [&mut at_once, &mut beside] {
+            model.correct(index, value);
+        }
+    }
+    assert_eq!(versions[0], versions[1]);
+    let models: Vec<&str> = versions[0].iter().map(|version| version.model.as_str()).collect();
+    assert!(models.len() >= 3 && models.contains(&"ridge+trees"), "{models:?}");
+    // Only the answer of the hour in which a version is found is still that of the one before.
+    assert!(others > 0 && others < versions[0].len(), "{others} of {}", versions[0].len());
+    assert!(restarts > others);
+}

@@ -96,11 +96,11 @@ impl Basis {
 
 /// How the model of a node may change itself. Trees would cost each of thousands of nodes
 /// megabytes; a feeder's model has them.
-const OF_NODE: Policy = Policy { trees: false, reviews: true, screen: true };
+const OF_NODE: Policy = Policy { trees: false, reviews: true, screen: true, beside: true };
 
 /// How the model of a feeder may change itself. Its hours are sums, each of which its nodes
 /// vouch for.
-const OF_FEEDER: Policy = Policy { trees: true, reviews: true, screen: false };
+const OF_FEEDER: Policy = Policy { trees: true, reviews: true, screen: false, beside: true };
 
 /// A node.
 #[derive(Clone, Debug, Serialize, Deserialize)]

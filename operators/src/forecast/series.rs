@@ -2,7 +2,8 @@
 //!
 //! A series begins without a model. As soon as its past is long enough it gets one
 //! ([`forecast::adaptive`]), which then holds the long past itself; from then on each hour costs
-//! one step.
+//! one step. Reviews and trees are held beside, and their outcome is asked for when the next hour
+//! ends.
 //!
 //! An hour that is restated goes to the model too, as long as it is young: the sums are then those
 //! of the corrected past. What the model said before stays said.
@@ -50,6 +51,9 @@ const KEPT_HOURS: u64 = YOUNG_HOURS + 9 * 24;
 /// Hours without a reading after which a model does not answer any more: its newest lags are then
 /// all stand-ins.
 const SILENT_HOURS_MAX: u64 = 7 * 24;
+
+/// Hours over which the first models of nodes that began together are spread.
+const BEGIN_WITHIN_HOURS: usize = 24;
 
 /// Days back that a missing hour is looked for at the same time of the day.
 const STAND_IN_DAYS: u64 = 7;
@@ -141,7 +145,9 @@ impl Series {
                 model.correct(hour as i64, kw);
             }
         }
-        if self.model.is_none() && self.past.values().len() >= START_DAYS as usize * 24 {
+        // Nodes that began together would all have their first model at one tick.
+        let begins = START_DAYS as usize * 24 + place % BEGIN_WITHIN_HOURS;
+        if self.model.is_none() && self.past.values().len() >= begins {
             self.model = self.made(weather, place).map(Box::new);
         }
         let kept = if self.model.is_some() { KEPT_HOURS } else { PAST_HOURS };
