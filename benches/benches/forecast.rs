@@ -10,6 +10,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use benches::foresight::nodes::WARM_DAYS;
 use benches::foresight::nodes::measure;
 use benches::foresight::real::SERIES;
 use benches::meter::Counting;
@@ -31,6 +32,7 @@ const NODES: [(i64, usize, i64, f64, f64); 4] = [
 
 fn main() {
     println!("forecast: two experts, quantiles, 24 h ahead; {}", machine());
+    println!("made loads, node n of seed n; {WARM_DAYS} days learned before");
     println!("one core: what 10,000 nodes take of it when refreshed each 15 minutes");
     println!("| step | nodes | columns | µs a node | to reach | kB a node | to reach | one core |");
     println!("|---|---|---|---|---|---|---|---|");

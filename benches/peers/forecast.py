@@ -27,7 +27,9 @@ PARAMS = {
 }
 TREES = 500
 REFIT_DAYS = 91
-ROWS_MAX = 60_000
+# Pairs of a target and a horizon that a model is trained on. With one horizon a target, a short series
+# had too few of each to tell an hour ahead from a day.
+ROWS_MAX = 200_000
 
 folder = pathlib.Path(sys.argv[1])
 case = json.loads((folder / "case.json").read_text())
@@ -62,9 +64,14 @@ for o in origins:
     if fitted is None or o >= fitted + REFIT_DAYS * day:
         t = np.arange(15 * day, o + 1)
         t = t[np.isfinite(load[t]) & (np.abs(rows[t]).sum(1) > 0)]
+        each = max(1, min(day, ROWS_MAX // len(t)))
         if len(t) > ROWS_MAX:
             t = np.sort(chance.choice(t, ROWS_MAX, replace=False))
-        h = chance.integers(1, day + 1, len(t))
+        # Every target with so many horizons, one in each stretch of the day.
+        edges = np.linspace(1, day + 1, each + 1)
+        t = np.repeat(t, each)
+        low, high = np.tile(edges[:-1], len(t) // each), np.tile(edges[1:], len(t) // each)
+        h = np.floor(low + (high - low) * chance.random(len(t))).astype(int)
         keep = t - h >= week
         t, h = t[keep], h[keep]
         data = lightgbm.Dataset(frame(t - h, h), load[t] - filled[t - week])

@@ -148,6 +148,7 @@ pub struct Adaptive {
     shaped: i64,
     news: Vec<Version>,
     alerts: Vec<Alert>,
+    doubts: Vec<(i64, Verdict)>,
     /// When each kind of alert was last told.
     told: Vec<(AlertKind, i64)>,
     /// A review that is held beside.
@@ -192,6 +193,7 @@ impl Adaptive {
             shifted: None,
             news: Vec::new(),
             alerts: Vec::new(),
+            doubts: Vec::new(),
             told: Vec::new(),
             trial: None,
         }
@@ -215,6 +217,12 @@ impl Adaptive {
     /// Alerts since this was last asked.
     pub fn take_alerts(&mut self) -> Vec<Alert> {
         std::mem::take(&mut self.alerts)
+    }
+
+    /// Readings that are in doubt since this was last asked: the first of each run that was set
+    /// aside for one reason, and levels that moved.
+    pub fn take_doubts(&mut self) -> Vec<(i64, Verdict)> {
+        std::mem::take(&mut self.doubts)
     }
 
     /// Readings that were set aside of late, with the reason.
@@ -395,6 +403,14 @@ impl Adaptive {
         let verdict = self.quality.observe(index * self.setup.step_ms, known);
         if let Verdict::LevelShift { since_ms, ratio: Some(ratio), .. } = verdict {
             self.shifted = Some((since_ms / self.setup.step_ms, ratio));
+        }
+        let kind = std::mem::discriminant(&verdict);
+        let before = self.aside.back().filter(|(before, _)| *before + 1 == index);
+        let goes_on = before.is_some_and(|(_, before)| std::mem::discriminant(before) == kind);
+        // A past that is told again was told when it was the present.
+        let present = self.champion.is_some();
+        if present && !matches!(verdict, Verdict::Good | Verdict::Missing) && !goes_on {
+            self.doubts.push((index, verdict));
         }
         if verdict.learns() || verdict == Verdict::Missing {
             return value;

@@ -18,8 +18,10 @@ use forecast::adaptive::Version;
 use forecast::drift::Alert;
 use forecast::drift::AlertKind;
 use forecast::model::Quantity;
+use forecast::quality::Verdict;
 use schemas::decision::Alarm;
 use schemas::decision::FORECAST_DRIFT;
+use schemas::decision::LOAD_DOUBTFUL;
 use schemas::decision::ModelVersion;
 use schemas::event::ModelOrder;
 use schemas::time::HOUR_MS;
@@ -197,4 +199,40 @@ pub fn alarms(subject: Subject<'_>, alerts: &[Alert]) -> Vec<Alarm> {
         }
     };
     alerts.iter().map(alarm).collect()
+}
+
+/// The alarms about readings that are in doubt. Told once a run, and not cleared.
+pub fn doubts(subject: Subject<'_>, doubts: &[(i64, Verdict)]) -> Vec<Alarm> {
+    let alarm = |(hour, verdict): &(i64, Verdict)| {
+        let (kind, value, limit_value, reason) = match *verdict {
+            Verdict::Frozen { value, run } => {
+                let reason = format!("{value:.3} kW for {run} hours, where repeating is rare");
+                ("frozen", value, run as f64, reason)
+            }
+            Verdict::Outlier { value, due, limit } => {
+                let crossed = if value > due { due + limit } else { due - limit };
+                let reason =
+                    format!("{value:.3} kW where {due:.3} were due, give or take {limit:.3}");
+                ("outlier", value, crossed, reason)
+            }
+            Verdict::LevelShift { size, .. } => {
+                ("shift", size, 0.0, format!("for a day {size:+.3} kW from the level before"))
+            }
+            Verdict::Good | Verdict::Missing => return None,
+        };
+        let learns = if verdict.learns() { "carried over" } else { "not learned from" };
+        Some(Alarm {
+            alarm_id: format!("{LOAD_DOUBTFUL}:{}:{kind}:{}", subject.id, subject.at.0),
+            tick_at: subject.at,
+            kind: LOAD_DOUBTFUL.to_owned(),
+            subject: subject.id.to_owned(),
+            feeder_id: subject.feeder_id.to_owned(),
+            state: "raised".to_owned(),
+            value,
+            limit_value,
+            reason: format!("{kind}: {reason}; {learns}"),
+            saw: format!("node_hour@{} hour_at={}", subject.at.0, *hour as u64 * HOUR_MS),
+        })
+    };
+    doubts.iter().filter_map(alarm).collect()
 }

@@ -84,7 +84,7 @@ relation! {
         /// The tick that saw it.
         pub tick_at: Timestamp = EXAMPLE_AT.plus(5_000),
         /// `voltage-low`, `voltage-high`, `feeder-overload`, `stale-sensor`, `bad-data`,
-        /// `topology-error`, `command-refused`, `forecast-drift`.
+        /// `topology-error`, `command-refused`, `forecast-drift`, `load-doubtful`.
         pub kind: String = "feeder-overload",
         /// The bus, feeder, sensor, switch or command it is about.
         pub subject: String = "feeder-1",
@@ -138,12 +138,16 @@ pub const COMMAND_REFUSED: &str = "command-refused";
 /// to.
 pub const TOPOLOGY_ERROR: &str = "topology-error";
 
-/// The kind of alarm that it raises about a point; all others but [`FORECAST_DRIFT`] are detect's.
+/// The kind of alarm that it raises about a point; all others but [`FORECAST_DRIFT`] and
+/// [`LOAD_DOUBTFUL`] are detect's.
 pub const BAD_DATA: &str = "bad-data";
 
 /// The kind of alarm that is raised about a model which no longer describes its series. It is about
 /// a bus or feeder, and not cleared.
 pub const FORECAST_DRIFT: &str = "forecast-drift";
+
+/// The kind of alarm about a measured load that a forecast does not learn from, or whose level moved.
+pub const LOAD_DOUBTFUL: &str = "load-doubtful";
 
 /// The tables of decisions, in name order.
 pub const DECISIONS: [&str; 4] = ["actions", "alarms", "forecasts", "model_versions"];

@@ -15,6 +15,9 @@ use forecast::structure::Structure;
 use crate::meter::cpu_seconds;
 use crate::meter::live_bytes;
 
+/// Days that each node has learned from before it is measured.
+pub const WARM_DAYS: i64 = 50;
+
 /// What was measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
@@ -66,7 +69,7 @@ impl Made {
 }
 
 /// `nodes` of steps of `minutes`, each with two experts (with the load's own past and without),
-/// whose structure was chosen from `days` of history. They have run for 50 days, and are then
+/// whose structure was chosen from `days` of history. They have run for [`WARM_DAYS`], and are then
 /// measured over a day (at most 24 steps).
 pub fn measure(minutes: i64, nodes: usize, days: i64) -> Cost {
     let step_ms = minutes * 60_000;
@@ -93,7 +96,7 @@ pub fn measure(minutes: i64, nodes: usize, days: i64) -> Cost {
     let before = live_bytes();
     let new = |_| Forecaster::new(setup.clone(), structure.clone(), first);
     let mut all: Vec<Forecaster> = (0..nodes).map(new).collect();
-    let warm = 50 * day;
+    let warm = WARM_DAYS * day;
     for (node, forecaster) in all.iter_mut().enumerate() {
         (0..warm).for_each(|at| made.tell(forecaster, node as u64, at));
     }

@@ -145,7 +145,7 @@ pub struct Feeder {
 pub struct News {
     /// Versions that began to answer, or ceased to.
     pub versions: Vec<ModelVersion>,
-    /// Models that no longer describe their series.
+    /// Models that no longer describe their series, and hours that they do not learn from.
     pub alarms: Vec<Alarm>,
 }
 
@@ -291,10 +291,11 @@ impl Feeder {
         let quantities = self.weather.quantities();
         let nodes = self.nodes.iter_mut().map(|(id, node)| ("node", id.as_str(), &mut node.series));
         for (scope, id, series) in nodes.chain([("feeder", feeder_id, &mut self.whole)]) {
-            let (versions, alerts) = series.take_news();
+            let told = series.take_news();
             let subject = Subject { at, scope, id, feeder_id };
-            news.versions.extend(adapt::versions(subject, &versions, &quantities));
-            news.alarms.extend(adapt::alarms(subject, &alerts));
+            news.versions.extend(adapt::versions(subject, &told.versions, &quantities));
+            news.alarms.extend(adapt::alarms(subject, &told.alerts));
+            news.alarms.extend(adapt::doubts(subject, &told.doubts));
         }
         news
     }

@@ -27,6 +27,7 @@ use forecast::model::P50;
 use forecast::model::P90;
 use forecast::model::Said;
 use forecast::model::Setup;
+use forecast::quality::Verdict;
 use forecast::series::Track;
 use forecast::slot::YOUNG_DAYS;
 use forecast::structure::START_DAYS;
@@ -68,6 +69,17 @@ pub struct Series {
     model: Option<Box<Adaptive>>,
     /// Hours that the model does not know as they stand now.
     restated: BTreeSet<u64>,
+}
+
+/// What is told of a model beside its forecasts.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// Versions that began to answer.
+    pub versions: Vec<Version>,
+    /// Signs that it no longer describes its series.
+    pub alerts: Vec<Alert>,
+    /// Hours that are in doubt.
+    pub doubts: Vec<(i64, Verdict)>,
 }
 
 impl Series {
@@ -214,9 +226,13 @@ impl Series {
         self.model.as_mut().is_some_and(|model| model.roll_back())
     }
 
-    /// Versions that began to answer, and alerts, since this was last asked.
-    pub fn take_news(&mut self) -> (Vec<Version>, Vec<Alert>) {
-        let Some(model) = &mut self.model else { return Default::default() };
-        (model.take_versions(), model.take_alerts())
+    /// What is to be told since this was last asked.
+    pub fn take_news(&mut self) -> News {
+        let Some(model) = &mut self.model else { return News::default() };
+        News {
+            versions: model.take_versions(),
+            alerts: model.take_alerts(),
+            doubts: model.take_doubts(),
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
 
+mod doubts;
 mod homes;
 mod model;
 mod people;

@@ -18,6 +18,7 @@ use schemas::decision::BAD_DATA;
 use schemas::decision::COMMAND_REFUSED;
 use schemas::decision::FORECAST_DRIFT;
 use schemas::decision::Forecast;
+use schemas::decision::LOAD_DOUBTFUL;
 use schemas::decision::ModelVersion;
 use schemas::decision::TOPOLOGY_ERROR;
 use schemas::definition::ConfigChange;
@@ -92,7 +93,7 @@ impl Said {
             let actor = match a.kind.as_str() {
                 COMMAND_REFUSED => "guard",
                 BAD_DATA | TOPOLOGY_ERROR => "estimate",
-                FORECAST_DRIFT => "forecast",
+                FORECAST_DRIFT | LOAD_DOUBTFUL => "forecast",
                 _ => "detect",
             };
             Entry {

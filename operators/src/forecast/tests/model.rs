@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
+use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::decision::ModelVersion;
 use schemas::event::LoadAnnotation;
@@ -51,6 +52,7 @@ pub(super) struct Village {
     sky: Sky,
     pub(super) forecasts: Vec<Forecast>,
     pub(super) versions: Vec<ModelVersion>,
+    pub(super) alarms: Vec<Alarm>,
 }
 
 fn rows<R: Relation>(rows: &[R]) -> Change {
@@ -92,7 +94,7 @@ impl Village {
     fn told(buses: u64, first: u64, sky: Sky) -> Village {
         let kernel = ForecastKernel::new(Settings::default());
         let mut village =
-            Village { kernel, buses, sky, forecasts: Vec::new(), versions: Vec::new() };
+            Village { kernel, buses, sky, forecasts: vec![], versions: vec![], alarms: vec![] };
         let load = |bus: u64| {
             (first..START).map(move |hour| LoadHistory {
                 bus_id: format!("b{bus}"),
@@ -144,6 +146,7 @@ impl Village {
     fn step(&mut self, at_ms: u64, changes: &[Change]) {
         let out: Vec<RecordBatch> = self.kernel.step(Timestamp(at_ms), changes);
         self.forecasts = Forecast::from_batch(&out[0]).unwrap();
+        self.alarms = Alarm::from_batch(&out[1]).unwrap();
         self.versions = ModelVersion::from_batch(&out[2]).unwrap();
     }
 
