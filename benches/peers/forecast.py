@@ -25,11 +25,11 @@ PARAMS = {
     "feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 1.0,
     "verbose": -1, "num_threads": 1, "seed": 1, "deterministic": True,
 }
-TREES = 500
+TREES = 300
+# A model for each stretch of hours ahead: one for all cannot tell the first hour from the last.
+HOURS = [(1, 1), (2, 3), (4, 8), (9, 24)]
 REFIT_DAYS = 91
-# Pairs of a target and a horizon that a model is trained on. With one horizon a target, a short series
-# had too few of each to tell an hour ahead from a day.
-ROWS_MAX = 200_000
+ROWS_MAX = 60_000
 
 folder = pathlib.Path(sys.argv[1])
 case = json.loads((folder / "case.json").read_text())
@@ -59,25 +59,27 @@ def frame(o, h):
 
 chance = np.random.default_rng(1)
 begin = time.process_time()
-model, fitted, errors, errors_1h = None, None, [], []
+models, fitted, errors, errors_1h = [], None, [], []
 for o in origins:
     if fitted is None or o >= fitted + REFIT_DAYS * day:
-        t = np.arange(15 * day, o + 1)
-        t = t[np.isfinite(load[t]) & (np.abs(rows[t]).sum(1) > 0)]
-        each = max(1, min(day, ROWS_MAX // len(t)))
-        if len(t) > ROWS_MAX:
-            t = np.sort(chance.choice(t, ROWS_MAX, replace=False))
-        # Every target with so many horizons, one in each stretch of the day.
-        edges = np.linspace(1, day + 1, each + 1)
-        t = np.repeat(t, each)
-        low, high = np.tile(edges[:-1], len(t) // each), np.tile(edges[1:], len(t) // each)
-        h = np.floor(low + (high - low) * chance.random(len(t))).astype(int)
-        keep = t - h >= week
-        t, h = t[keep], h[keep]
-        data = lightgbm.Dataset(frame(t - h, h), load[t] - filled[t - week])
-        model, fitted = lightgbm.train(PARAMS, data, TREES), o
+        models, fitted = [], o
+        for low, high in HOURS:
+            t = np.arange(15 * day, o + 1)
+            t = t[np.isfinite(load[t]) & (np.abs(rows[t]).sum(1) > 0)]
+            if len(t) > ROWS_MAX:
+                t = np.sort(chance.choice(t, ROWS_MAX, replace=False))
+            h = chance.integers((low - 1) * hour + 1, high * hour + 1, len(t))
+            keep = t - h >= week
+            t, h = t[keep], h[keep]
+            data = lightgbm.Dataset(frame(t - h, h), load[t] - filled[t - week])
+            models.append(lightgbm.train(PARAMS, data, TREES))
     h = np.arange(1, day + 1)
-    said = model.predict(frame(np.full(day, o), h), num_threads=1) + filled[o + h - week]
+    x = frame(np.full(day, o), h)
+    parts = [
+        model.predict(x[(low - 1) * hour:high * hour], num_threads=1)
+        for (low, high), model in zip(HOURS, models)
+    ]
+    said = np.concatenate(parts) + filled[o + h - week]
     actual = load[o + h]
     error = 100 * np.abs((said - actual) / actual)
     errors.append(error[np.isfinite(error)])
