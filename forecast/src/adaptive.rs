@@ -254,6 +254,15 @@ impl Adaptive {
         self.due = self.due.saturating_add(steps);
     }
 
+    /// Other days are holidays than the setup said; see [`Forecaster::keep_holidays`]. The next
+    /// review looks at the whole history by them.
+    pub fn keep_holidays(&mut self, days: &std::collections::BTreeSet<i64>) {
+        self.setup.holidays.clone_from(days);
+        if let Some(champion) = &mut self.champion {
+            champion.forecaster.keep_holidays(days);
+        }
+    }
+
     /// What the forecast of the step `at` is made of; see [`Forecaster::explain`].
     pub fn explain(&mut self, at: usize) -> std::collections::BTreeMap<crate::feature::Group, f64> {
         self.begin();
@@ -354,8 +363,10 @@ impl Adaptive {
         if came.shaped {
             self.shaped = self.end();
         }
-        if winner.is_some() {
-            self.champion = winner;
+        if let Some(mut winner) = winner {
+            // It was run by the days off that were known when the trial began.
+            winner.forecaster.keep_holidays(&self.setup.holidays);
+            self.champion = Some(winner);
         }
         came.versions.into_iter().for_each(|version| self.tell(version));
     }

@@ -30,6 +30,7 @@ pub use self::annotations::Effect;
 pub use self::annotations::Kind;
 pub use self::civil::Civil;
 pub use self::holidays::Holidays;
+pub use self::holidays::ListError;
 pub use self::holidays::Region;
 pub use self::holidays::UnknownRegion;
 pub use self::infer::Evidence;

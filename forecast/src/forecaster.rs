@@ -293,6 +293,19 @@ impl Forecaster {
         }
     }
 
+    /// Other days are holidays than it was told. What was learned stays; from the next forecast on
+    /// the days ahead are of the kind that they are now.
+    pub fn keep_holidays(&mut self, days: &std::collections::BTreeSet<i64>) {
+        let next = self.past.end();
+        // Columns look a week back and a day ahead of their target.
+        let seen = self.past.day_of(next) - 8..self.past.day_of(next + self.past.day) + 2;
+        if self.past.holidays.range(seen.clone()).ne(days.range(seen)) {
+            self.stale = next;
+        }
+        self.past.holidays.clone_from(days);
+        self.setup.holidays.clone_from(days);
+    }
+
     /// Everything that is said at once.
     pub fn know_all(&mut self, said: &[Said]) {
         said.iter().for_each(|said| self.know(said));

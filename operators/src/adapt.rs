@@ -34,11 +34,11 @@ use crate::forecast::series::Series;
 pub struct Subject<'a> {
     /// The tick at which it is told.
     pub at: Timestamp,
-    /// `node` or `feeder`.
+    /// `node`, `feeder`, `zone` or `system`.
     pub scope: &'a str,
-    /// The bus or feeder.
+    /// The bus, feeder or zone.
     pub id: &'a str,
-    /// The feeder.
+    /// The feeder; empty for what is above feeders.
     pub feeder_id: &'a str,
 }
 
@@ -114,7 +114,8 @@ pub fn obey(
     let (scope, id, feeder_id) = (&order.scope, &order.subject_id, &order.feeder_id);
     let subject = Subject { at, scope, id, feeder_id };
     let Some(series) = series else {
-        let why = format!("there is no {scope} {id} in {feeder_id}");
+        let place = if feeder_id.is_empty() { String::new() } else { format!(" in {feeder_id}") };
+        let why = format!("there is no {scope} {id}{place}");
         return vec![ModelVersion::blank(subject).answering(order, "refused", Some(&why))];
     };
     let (state, why) = match order.word.as_str() {

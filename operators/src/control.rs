@@ -101,14 +101,14 @@ pub fn build<'s>(
     first_tick: Option<u64>,
 ) -> Result<ControlOutputs<'s>, HostError> {
     let scene = Scene::new(scope, views, settings, first_tick);
-    let ForecastOutputs { forecasts, drift, versions } = scene.forecast()?;
+    let ForecastOutputs { forecasts, above, drift, versions } = scene.forecast()?;
     let proposed = scene.dispatch(&forecasts)?.concat(scene.request()?);
     let (judged, refusals) = scene.guard(&proposed)?;
     let (followed, setpoints) = scene.emit(&judged)?;
     let limits = scene.detect()?;
     let (estimates, bad_data) = scene.estimate(&forecasts)?;
     Ok(ControlOutputs {
-        forecasts,
+        forecasts: forecasts.concat(above),
         alarms: refusals.concat(limits).concat(bad_data).concat(drift),
         actions: proposed.concat(judged).concat(followed),
         setpoints,

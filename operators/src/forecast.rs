@@ -1,4 +1,11 @@
-//! Forecasts net load, of each node and of the feeder, for 24 hours.
+//! Forecasts net load, of each node, feeder and zone and of the system, for 24 hours.
+//!
+//! ```text
+//!            by feeder                 in one place                  by feeder
+//!  views ─▶ forecast ─ outlooks, ───▶ forecast-zones ─ moves ──────▶ forecast-spread ─▶ nodes,
+//!               │      hours               └─▶ zones, system              ▲             feeders
+//!               └───────────────── drafts ────────────────────────────────┘
+//! ```
 //!
 //! Each node and each feeder has a model of its own ([`forecast::forecaster`]): ridges by the hour
 //! of the day on the calendar, the weather and what was, a corrector of what they missed of late,
@@ -8,7 +15,10 @@
 //! feeder say what is known ([`prior`]). `model_version` says who did.
 //!
 //! Issued each quarter of an hour of event time, 24 hourly points, the present hour first. The
-//! medians of nodes and feeder are then moved so that they add up ([`reconcile`]).
+//! medians of nodes and feeder are then moved so that they add up ([`reconcile`]). So far all is
+//! judged by feeder. What a feeder says upwards ([`rise`]) goes to one place, where zones and the
+//! system have models of their own ([`zones`]); what moves it there comes down to its nodes
+//! ([`spread`]).
 //!
 //! # Corrections
 //!
@@ -31,34 +41,48 @@
 //!
 //! # Bounds
 //!
-//! Sixteen days of hours a node, one by one; 64 weeks as plain numbers, from which a model can be
-//! trained; the models. What a view's retention takes back is kept here as long.
+//! Sixteen days of hours a node, one by one; three years as plain numbers, from which a model can be
+//! trained; the models. What a view's retention takes back is kept here as long. At the top of the
+//! tree, three years of hours more a feeder.
 //!
 //! # What it does not do
 //!
 //! The first model of a series with a long past (`load_history`) is made where the tick waits for
 //! it, and so is the one that a person goes back to; trees and reviews are held beside
-//! ([`forecast::job`]). It knows no holidays, and forecasts no zone: that would be a second operator
-//! over feeders, for this one sees one feeder at a time.
+//! ([`forecast::job`]). Days, and with them holidays, begin at midnight UTC, wherever the grid is.
 
 pub mod annotation;
 pub mod feeder;
 pub mod kernel;
 pub mod prior;
 pub mod reconcile;
+pub mod rise;
+pub mod rows;
 pub mod rule;
 pub mod series;
+pub mod spread;
 pub mod weather;
+pub mod whole;
+pub mod zones;
 
 pub use self::kernel::ForecastKernel;
+use self::rows::Draft;
+use self::rows::FeederHour;
+use self::rows::FeederMove;
+use self::rows::Outlook;
+pub use self::spread::SpreadKernel;
+pub use self::zones::ZoneKernel;
 use crate::error::HostError;
 use crate::face::Scene;
+use crate::face::said;
 use crate::host::Rows;
 
 /// What this agent says.
 pub struct ForecastOutputs<'s> {
-    /// Rows of `forecasts`.
+    /// Rows of `forecasts` of nodes and feeders.
     pub forecasts: Rows<'s>,
+    /// Rows of `forecasts` of zones and the system.
+    pub above: Rows<'s>,
     /// Rows of `alarms`, of kind `forecast-drift`.
     pub drift: Rows<'s>,
     /// Rows of `model_versions`.
@@ -67,7 +91,7 @@ pub struct ForecastOutputs<'s> {
 
 /// The face of this agent.
 pub trait ForecastLoad<'s> {
-    /// Forecasts and what is told of their models, from `load_history`, `node_hour`,
+    /// Forecasts and what is told of their models, from `feeders`, `load_history`, `node_hour`,
     /// `weather_hour`, `weather_ahead`, `load_annotations` and `model_orders`.
     ///
     /// # Errors
@@ -77,8 +101,15 @@ pub trait ForecastLoad<'s> {
 
 impl<'s> ForecastLoad<'s> for Scene<'_, 's> {
     fn forecast(&self) -> Result<ForecastOutputs<'s>, HostError> {
-        let [forecasts, drift, versions] = self.host("forecast", ForecastKernel::new, &[])?;
-        Ok(ForecastOutputs { forecasts, drift, versions })
+        let [drafts, drift, versions, outlooks, hours] =
+            self.host("forecast", ForecastKernel::new, &[])?;
+        let upwards = [said::<Outlook>(&outlooks), said::<FeederHour>(&hours)];
+        let [above, moves, drift_above, versions_above] =
+            self.host("forecast-zones", ZoneKernel::new, &upwards)?;
+        let downwards = [said::<Draft>(&drafts), said::<FeederMove>(&moves)];
+        let [forecasts] = self.host("forecast-spread", SpreadKernel::new, &downwards)?;
+        let (drift, versions) = (drift.concat(drift_above), versions.concat(versions_above));
+        Ok(ForecastOutputs { forecasts, above, drift, versions })
     }
 }
 

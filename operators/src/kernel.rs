@@ -39,14 +39,22 @@ pub struct InputSpec {
     pub view: &'static str,
     /// The columns that are read; a view may have more of them and in another order.
     pub schema: SchemaRef,
-    /// The column whose value decides which worker judges a row.
+    /// The column whose value decides which worker judges a row; [`ONE_PLACE`]: all come to one.
     pub key: &'static str,
 }
+
+/// The key of an input whose rows are all judged in one place.
+pub const ONE_PLACE: &str = "";
 
 impl InputSpec {
     /// The columns of relation `R`, from the view of its name, routed by feeder.
     pub fn by_feeder<R: Relation>() -> InputSpec {
         InputSpec { view: R::NAME, schema: R::schema(), key: "feeder_id" }
+    }
+
+    /// The same, all in one place.
+    pub fn in_one_place<R: Relation>() -> InputSpec {
+        InputSpec { view: R::NAME, schema: R::schema(), key: ONE_PLACE }
     }
 }
 

@@ -3,7 +3,9 @@
 //! They are read once at start; a change of one is a change of answers, so whoever loads them
 //! records them.
 
+use forecast::calendar::Holidays;
 use schemas::time::HOUR_MS;
+use schemas::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -80,6 +82,9 @@ pub struct Settings {
     /// that tick. Smaller: seconds that come late issue them anew at each tick; greater: what was
     /// corrected counts from the next quarter of an hour on.
     pub forecast_restate_kw: f64,
+    /// The days off that models of loads know: at most one region and dates, as in `GB, 2026-05-04`;
+    /// `none` for none. Another setting changes the days ahead, and what is learned from then on.
+    pub forecast_holidays: String,
 
     /// Nominal frequency of the network in Hz: what capacitances become susceptances by.
     pub frequency_hz: f64,
@@ -132,6 +137,7 @@ impl Default for Settings {
             overload_hysteresis_share: 0.02,
             issue_every_ms: HOUR_MS / 4,
             forecast_restate_kw: 0.2,
+            forecast_holidays: "none".to_owned(),
             frequency_hz: 50.0,
             estimate_reach_ms: REACH_MS,
             estimate_late_ticks: 4,
@@ -150,6 +156,18 @@ impl Settings {
     pub fn of_step(step_ms: u64) -> Settings {
         let estimate_reach_ms = REACH_MS.min(step_ms.saturating_mul(REACH_TICKS_MAX));
         Settings { step_ms, estimate_reach_ms, ..Settings::default() }
+    }
+
+    /// Whether forecasts are issued at a tick: the first at or after each quarter of an hour, or
+    /// whatever [`Settings::issue_every_ms`] says, whatever the step.
+    pub fn issues_at(&self, at: Timestamp) -> bool {
+        at.0 % self.issue_every_ms < self.step_ms
+    }
+
+    /// The days off of [`Settings::forecast_holidays`]; none where [`Settings::problems`] says that
+    /// they cannot be read.
+    pub fn holidays(&self) -> Holidays {
+        Holidays::of_list(&self.forecast_holidays).unwrap_or_default()
     }
 
     /// Past ticks whose estimate a late value still corrects.
@@ -194,6 +212,9 @@ impl Settings {
             "issue_every_ms must lie between 1 and an hour: the forecast's points are hourly",
         );
         need(self.forecast_restate_kw > 0.0, "forecast_restate_kw must be positive");
+        if let Err(error) = Holidays::of_list(&self.forecast_holidays) {
+            need(false, &format!("forecast_holidays: {error}"));
+        }
         need(self.frequency_hz.is_finite() && self.frequency_hz > 0.0, "frequency_hz is positive");
         let reach = format!(
             "estimate_reach_ms must be at most {REACH_TICKS_MAX} ticks of the step: each \

@@ -1,11 +1,11 @@
 -- How good past forecasts were, by how far ahead they looked: each forecast of an hour that is
 -- complete, against the mean net load of that hour.
 --
--- One row for each model version of a node and of a feeder and each hour ahead, from 1: the hour
--- under way when it was issued. It rolls: what the retention of `forecasts` takes back no longer
--- counts. MAE and bias are in kW; bias is positive where forecasts were too high; coverage is the
--- share of outcomes between p10 and p90 (0.8 where the quantiles are right). No percentage of the
--- load: net load crosses zero.
+-- One row for each model version of a node, a feeder, a zone and the system and each hour ahead,
+-- from 1: the hour under way when it was issued. Zones and the system have an empty feeder_id. It
+-- rolls: what the retention of `forecasts` takes back no longer counts. MAE and bias are in kW; bias
+-- is positive where forecasts were too high; coverage is the share of outcomes between p10 and p90
+-- (0.8 where the quantiles are right). No percentage of the load: net load crosses zero.
 CREATE MATERIALIZED VIEW forecast_error_by_lead AS
 SELECT
   e.scope, e.subject_id, e.feeder_id, e.model_version, e.lead_h, count(*) AS n,
@@ -28,6 +28,15 @@ FROM (
       SELECT 'feeder', feeder_id, hour_at, sum(net_load_kw)
       FROM node_hour
       GROUP BY feeder_id, hour_at
+      UNION ALL
+      SELECT 'zone', f.zone_id, n.hour_at, sum(n.net_load_kw)
+      FROM node_hour n JOIN feeders f ON f.feeder_id = n.feeder_id
+      WHERE f.zone_id <> ''
+      GROUP BY f.zone_id, n.hour_at
+      UNION ALL
+      SELECT 'system', 'system', hour_at, sum(net_load_kw)
+      FROM node_hour
+      GROUP BY hour_at
     ) hours
     WHERE hour_at + INTERVAL '1 hour' <= now()
   ) h ON h.scope = f.scope AND h.subject_id = f.subject_id AND h.hour_at = f.target_at

@@ -11,11 +11,11 @@ use crate::time::Timestamp;
 relation! {
     /// One hour of one issued forecast of net load.
     pub struct Forecast in "forecasts" {
-        /// What is forecast: `node` or `feeder`.
+        /// What is forecast: `node`, `feeder`, `zone` or `system`.
         pub scope: String = "feeder",
-        /// The bus or feeder.
+        /// The bus, feeder or zone; of the system, `system`.
         pub subject_id: String = "feeder-1",
-        /// The feeder it belongs to.
+        /// The feeder it belongs to; empty for zones and the system.
         pub feeder_id: String = "feeder-1",
         /// The tick that issued it.
         pub issued_at: Timestamp = EXAMPLE_AT,
@@ -37,11 +37,11 @@ relation! {
 relation! {
     /// A version of a model began to answer, or ceased to.
     pub struct ModelVersion in "model_versions" {
-        /// The bus or feeder that it forecasts.
+        /// The bus, feeder or zone that it forecasts; of the system, `system`.
         pub subject_id: String = "feeder-1",
-        /// What that is: `node` or `feeder`.
+        /// What that is: `node`, `feeder`, `zone` or `system`.
         pub scope: String = "feeder",
-        /// The feeder it belongs to.
+        /// The feeder it belongs to; empty for zones and the system.
         pub feeder_id: String = "feeder-1",
         /// The tick at which it did.
         pub tick_at: Timestamp = EXAMPLE_AT,

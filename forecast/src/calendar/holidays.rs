@@ -13,6 +13,7 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::calendar::civil::Civil;
 use crate::calendar::rules::rules;
 
 /// A country or a part of one whose holidays are known by rule.
@@ -47,6 +48,22 @@ pub enum Region {
 pub struct UnknownRegion {
     /// The code as written.
     pub code: String,
+}
+
+/// What is wrong with a list of days off.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// A word that is neither a date nor a region.
+    #[error(transparent)]
+    Unknown(#[from] UnknownRegion),
+    /// Regions are not added up.
+    #[error("{second} is a second region beside {first}; give its days as dates")]
+    Second {
+        /// The region that was named first.
+        first: Region,
+        /// The other.
+        second: Region,
+    },
 }
 
 fn known() -> String {
@@ -166,6 +183,39 @@ impl Holidays {
             return Ok(Self::none());
         }
         code.parse().map(Self::of)
+    }
+
+    /// Those of a list as a user writes it, at most one region and dates beside it: `GB`, or
+    /// `NL, 2026-05-04`; `none` names none.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] where a word is neither, or a second region.
+    pub fn of_list(text: &str) -> Result<Self, ListError> {
+        let mut holidays = Self::none();
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            if let Ok(date) = word.parse::<NaiveDate>() {
+                holidays.given.insert(date);
+                continue;
+            }
+            let second = Self::parse(word)?.region;
+            match (holidays.region, second) {
+                (Some(first), Some(second)) if first != second => {
+                    return Err(ListError::Second { first, second });
+                }
+                (first, second) => holidays.region = first.or(second),
+            }
+        }
+        Ok(holidays)
+    }
+
+    /// The days off, as days since the epoch, of the years that two instants lie in and of those
+    /// between.
+    #[must_use]
+    pub fn days(&self, from_ms: i64, to_ms: i64) -> BTreeSet<i64> {
+        let year = |at_ms: i64| Civil::at(at_ms).date.year();
+        let dates = (year(from_ms)..=year(to_ms)).flat_map(|year| self.in_year(year));
+        dates.map(|date| date.signed_duration_since(NaiveDate::default()).num_days()).collect()
     }
 
     /// The same, and `dates` as well.

@@ -156,6 +156,36 @@ fn given_dates_are_days_off_as_well() {
 }
 
 #[track_caller]
+fn check_list(text: &str, year: i32, expected: Result<usize, &str>) {
+    let found = Holidays::of_list(text).map(|holidays| holidays.in_year(year).len());
+    assert_eq!(found.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
+}
+
+#[test]
+fn a_list_holds_a_region_and_dates() {
+    let of_gb = Region::GreatBritain.in_year(2026).len();
+    check_list("none", 2026, Ok(0));
+    check_list("", 2026, Ok(0));
+    check_list("gb", 2026, Ok(of_gb));
+    check_list("GB, 2026-06-03,2026-06-04", 2026, Ok(of_gb + 2));
+    check_list("2026-06-03, 2027-06-03", 2026, Ok(1));
+    let known = "give dates, or one of US, US-MA, US-ME, US-NH, US-CT, NL, GB, AU-VIC, DE, FR";
+    let unknown = format!("no holidays are known for \"GB-EAW\"; {known}");
+    check_list("GB-EAW", 2026, Err(&unknown));
+    let second = "NL is a second region beside GB; give its days as dates";
+    check_list("GB, NL", 2026, Err(second));
+}
+
+#[test]
+fn days_are_those_of_all_years_between() {
+    let holidays = Holidays::of_list("2025-12-31, 2026-06-03, 2028-01-01").unwrap();
+    let days = holidays.days(at("2025-07-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
+    assert_eq!(days.into_iter().collect::<Vec<i64>>(), [20_453, 20_607]);
+    let none = holidays.days(at("2027-03-01T00:00:00Z"), at("2027-04-01T00:00:00Z"));
+    assert!(none.is_empty());
+}
+
+#[track_caller]
 fn check_type(code: &str, day: &str, expected: DayType) {
     assert_eq!(Holidays::parse(code).expect("a code").day_type(date(day)), expected);
 }

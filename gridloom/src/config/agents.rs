@@ -3,12 +3,15 @@
 //! The keys are the fields of [`Settings`], found by looking at its defaults, so a setting that is
 //! added there can be configured here without a word.
 
+use forecast::calendar::Holidays;
+use forecast::calendar::Region;
 use operators::settings::Settings;
 use serde_json::Map;
 use serde_json::Value;
 
 use super::Instance;
 use super::reader::Section;
+use crate::problem::nearest;
 
 /// Reads `[agents]`; `None` if it switches them off.
 pub(super) fn read(section: &Section<'_>, instance: &Instance) -> Option<Settings> {
@@ -33,10 +36,27 @@ pub(super) fn read(section: &Section<'_>, instance: &Instance) -> Option<Setting
         // The first key that the sentence names is where a person looks.
         let named = defaults.keys().find(|key| section.has(key) && problem.contains(*key));
         let key = named.map_or("enabled", String::as_str);
-        section.wrong(key, problem.as_str(), "the settings contradict each other: change one");
+        let hint = match key {
+            HOLIDAYS => regions(&settings.forecast_holidays),
+            _ => "the settings contradict each other: change one".to_owned(),
+        };
+        section.wrong(key, problem.as_str(), hint);
     }
     section.finish();
     enabled.then_some(settings)
+}
+
+/// The key of the days off.
+const HOLIDAYS: &str = "forecast_holidays";
+
+/// What to write in the place of a list of days off that cannot be read.
+fn regions(list: &str) -> String {
+    let words = list.split(',').map(str::trim);
+    let wrong = words.filter(|word| Holidays::of_list(word).is_err()).collect::<Vec<_>>();
+    let codes = Region::ALL.map(Region::code);
+    let near = wrong.first().map(|word| nearest(&word.to_uppercase(), codes));
+    let near = near.filter(|near| near.starts_with("did you mean"));
+    near.unwrap_or_else(|| format!("write none, or one of {} and dates", codes.join(", ")))
 }
 
 fn setting(section: &Section<'_>, key: &str, default: &Value) -> Option<Value> {

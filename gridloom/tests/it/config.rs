@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use connectors::simulator::SimulatorConfig;
+use forecast::calendar::Region;
 use gridloom::config::Archive;
 use gridloom::config::Config;
 use gridloom::config::DEFAULT;
@@ -202,6 +203,31 @@ fn values_out_of_range_are_refused() {
              m, h or d, as in \"5s\" or \"1h30m\"",
             "3: instance.workers: 0 is no value of workers; write a number from 1 to 64",
         ],
+    );
+}
+
+#[test]
+fn days_off_that_nobody_knows_are_told_with_those_that_are_known() {
+    let of = |list: &str| format!("[agents]\nforecast_holidays = \"{list}\"\n");
+    let agents = right(&of("nl, 2026-05-04")).agents.unwrap();
+    let days = Region::Netherlands.in_year(2026).len() + 1;
+    assert_eq!(agents.holidays().in_year(2026).len(), days);
+    let known = "US, US-MA, US-ME, US-NH, US-CT, NL, GB, AU-VIC, DE, FR";
+    let wrong = |word: &str, hint: &str| {
+        format!(
+            "2: agents.forecast_holidays: forecast_holidays: no holidays are known for \"{word}\"; \
+             give dates, or one of {known}; {hint}"
+        )
+    };
+    check(&of("GB-EAW"), &[&wrong("GB-EAW", "did you mean GB?")]);
+    let all = format!("write none, or one of {known} and dates");
+    check(&of("2026-06-03, Bavaria"), &[&wrong("Bavaria", &all)]);
+    check(
+        &of("DE, FR"),
+        &[&format!(
+            "2: agents.forecast_holidays: forecast_holidays: FR is a second region beside DE; \
+             give its days as dates; {all}"
+        )],
     );
 }
 

@@ -187,7 +187,9 @@ fn a_foreign_command_of_9_kw_is_refused_and_alarmed_and_one_query_tells_every_ac
 fn models_answer_from_the_first_quarter_on_and_each_is_a_record() {
     let seen = live(2 * MINUTE_TICKS, |day| Day { start_at: at(9, 14), ..day });
     let who = "SELECT scope, model_version, count(*) FROM audit.forecasts GROUP BY 1, 2 ORDER BY 1";
-    assert_eq!(seen.ask(who), ["feeder,ridge-1,24", "node,ridge-1,1368"]);
+    let lines =
+        ["feeder,ridge-1,24", "node,ridge-1,1368", "system,ridge-1,24", "zone,ridge-1,24"];
+    assert_eq!(seen.ask(who), lines);
     let told = "SELECT scope, state, model, min(window_from_at), count(*) FROM audit.models \
                 WHERE features LIKE '%station-1 temperature%' GROUP BY 1, 2, 3 ORDER BY 1";
     let since = "2016-08-01T00:00:00";
@@ -202,6 +204,12 @@ fn models_answer_from_the_first_quarter_on_and_each_is_a_record() {
     let whole = "SELECT sum(p50_kw) FROM audit.forecasts WHERE scope = 'feeder'";
     let kw = |sql| seen.ask(sql)[0].parse::<f64>().unwrap();
     assert!((kw(apart) - kw(whole)).abs() < 1e-6, "nodes add up to their feeder");
+    // The village is all that its zone and the system hold.
+    let of = |scope: &str| {
+        let rows = "SELECT target_at, p10_kw, p50_kw, p90_kw FROM audit.forecasts WHERE scope";
+        seen.ask(&format!("{rows} = '{scope}' ORDER BY 1"))
+    };
+    assert_eq!((of("zone"), of("system")), (of("feeder"), of("feeder")));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use forecast::adaptive::Policy;
+use forecast::calendar::Holidays;
 use forecast::model::Said;
 use schemas::decision::Alarm;
 use schemas::decision::ModelVersion;
@@ -23,6 +24,8 @@ use serde::Serialize;
 use super::annotation::Annotations;
 use super::prior;
 use super::reconcile::reconcile;
+use super::rise::Rise;
+use super::rise::rise;
 use super::rule::HISTORY_HOURS;
 use super::rule::HORIZON_HOURS;
 use super::rule::Point;
@@ -42,7 +45,7 @@ pub const RECENT_HOURS: u64 = YOUNG_HOURS + 24;
 const _: () = assert!(RECENT_HOURS >= HISTORY_HOURS as u64);
 
 /// Of how many nodes that have begun so many must be known for the feeder's hour to be.
-const KNOWN_OF: (usize, usize) = (4, 5);
+pub(super) const KNOWN_OF: (usize, usize) = (4, 5);
 
 /// An hour of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,9 +101,10 @@ impl Basis {
 /// megabytes; a feeder's model has them.
 const OF_NODE: Policy = Policy { trees: false, reviews: true, screen: true, beside: true };
 
-/// How the model of a feeder may change itself. Its hours are sums, each of which its nodes
-/// vouch for.
-const OF_FEEDER: Policy = Policy { trees: true, reviews: true, screen: false, beside: true };
+/// How the model of a feeder may change itself, and of what is above it. Its hours are sums, each
+/// of which its nodes vouch for.
+pub(super) const OF_FEEDER: Policy =
+    Policy { trees: true, reviews: true, screen: false, beside: true };
 
 /// A node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -121,6 +125,8 @@ pub struct Answer {
     pub subject_id: String,
     /// The coming hours.
     pub points: Vec<Point>,
+    /// By the hour ahead: which share of what its feeder is moved by from above it moves by.
+    pub shares: [f64; HORIZON_HOURS],
     /// Who says it.
     pub model_version: String,
     /// What was looked at.
@@ -138,6 +144,9 @@ pub struct Feeder {
     restated: BTreeSet<u64>,
     /// The greatest change of an hour since the newest forecast, in kW.
     moved_kw: f64,
+    /// Hours of its own series, in kW, that were not told yet: none between two steps.
+    #[serde(skip)]
+    untold: BTreeMap<u64, f64>,
 }
 
 /// What is told beside forecasts.
@@ -158,6 +167,7 @@ impl Default for Feeder {
             whole: Series::new(OF_FEEDER),
             restated: BTreeSet::new(),
             moved_kw: 0.0,
+            untold: BTreeMap::new(),
         }
     }
 }
@@ -241,8 +251,19 @@ impl Feeder {
         self.nodes.is_empty() && self.weather.is_empty() && self.annotations.is_empty()
     }
 
+    /// Tells its models which days are off; see [`Series::keep_holidays`].
+    pub fn keep_holidays(&mut self, holidays: &Holidays) {
+        let nodes = self.nodes.values_mut().map(|node| &mut node.series);
+        nodes.chain([&mut self.whole]).for_each(|series| series.keep_holidays(holidays));
+    }
+
+    /// Hours of its own series, in kW, that are new or otherwise since this was last asked.
+    pub fn take_hours(&mut self) -> BTreeMap<u64, f64> {
+        std::mem::take(&mut self.untold)
+    }
+
     /// Takes in the hours before `present`, and forgets those that are in the series for good.
-    pub fn advance(&mut self, present: u64) {
+    pub fn advance(&mut self, present: u64, holidays: &Holidays) {
         self.moved_kw = 0.0;
         let said = self.weather.advance(present);
         for (bus, node) in &mut self.nodes {
@@ -257,19 +278,22 @@ impl Feeder {
             // A silent node's later days stood in by this hour.
             for hour in (hour..end).step_by(24).take(8) {
                 let kw = self.sum(hour);
-                self.whole.restate(hour, kw);
+                if self.whole.restate(hour, kw) > 0.0 {
+                    self.untold.insert(hour, kw);
+                }
             }
         }
         for hour in end..present {
             let kw = self.sum(hour);
             self.whole.push(first, kw);
+            self.untold.insert(hour, kw);
         }
-        self.whole.settle(&self.weather, 0);
+        self.whole.settle(&self.weather, 0, holidays);
         let from = present.saturating_sub(RECENT_HOURS);
         // Not before the feeder has their sum: where there is a model, the long past goes.
         for (place, node) in self.nodes.values_mut().enumerate() {
             node.hours.0 = node.hours.0.split_off(&from);
-            node.series.settle(&self.weather, place);
+            node.series.settle(&self.weather, place, holidays);
         }
     }
 
@@ -300,8 +324,14 @@ impl Feeder {
         news
     }
 
-    /// What is said at `at` of each node, in their order, and then of the feeder.
-    pub fn answers(&mut self, at: Timestamp, present: u64, feeder_id: &str) -> Vec<Answer> {
+    /// What is said at `at` of each node, in their order, and then of the feeder; and what the
+    /// feeder says upwards.
+    pub fn answers(
+        &mut self,
+        at: Timestamp,
+        present: u64,
+        feeder_id: &str,
+    ) -> (Vec<Answer>, [Option<Rise>; HORIZON_HOURS]) {
         let mut answers = Vec::with_capacity(self.nodes.len() + 1);
         let mut sum = vec![0.0; present.min(HISTORY_HOURS as u64) as usize];
         let mut known_from = sum.len();
@@ -341,9 +371,10 @@ impl Feeder {
             reconcile(&mut points, &mut feeder.points);
             nodes.iter_mut().zip(points).for_each(|(node, points)| node.points = points);
         }
+        let rise = rise(&mut answers);
         self.guess(at, present, &mut answers);
         self.expect(at, present, &mut answers);
-        answers
+        (answers, rise)
     }
 
     /// Says of nodes without a yesterday what their class is ([`prior`]).
@@ -372,6 +403,7 @@ impl Feeder {
             let past: Vec<(f64, f64)> = past.filter(|(_, class)| class.is_finite()).collect();
             if let Some(points) = prior::of_class(&class, &past) {
                 answer.points = points;
+                answer.shares = [0.0; HORIZON_HOURS];
                 answer.model_version = prior::PRIOR_VERSION.to_owned();
                 answer.saw += &format!("; forecasts@{} nodes={}", at.0, class.len());
             }
@@ -391,6 +423,7 @@ impl Feeder {
                 sayers.insert(who);
                 let moved = kw - point.p50_kw;
                 (point.p10_kw, point.p50_kw, point.p90_kw) = (kw, kw, kw);
+                feeder.shares[point.hour] -= std::mem::take(&mut node.shares[point.hour]);
                 for of_feeder in feeder.points.iter_mut().filter(|p| p.hour == point.hour) {
                     of_feeder.p10_kw += moved;
                     of_feeder.p50_kw += moved;
@@ -415,7 +448,8 @@ impl Answer {
     ) -> Answer {
         let said = said.unwrap_or_else(|| (points(past_kw), RULE_VERSION.to_owned()));
         let (points, model_version) = said;
-        Answer { scope, subject_id: subject_id.to_owned(), points, model_version, saw }
+        let (subject_id, shares) = (subject_id.to_owned(), [0.0; HORIZON_HOURS]);
+        Answer { scope, subject_id, points, shares, model_version, saw }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
+use forecast::calendar::Holidays;
 use schemas::decision::Alarm;
-use schemas::decision::Forecast;
 use schemas::decision::ModelVersion;
 use schemas::event::LoadAnnotation;
 use schemas::event::ModelOrder;
@@ -19,6 +19,10 @@ use schemas::time::Timestamp;
 use super::feeder::Feeder;
 use super::feeder::Hour;
 use super::feeder::News;
+use super::rows::Draft;
+use super::rows::FeederHour;
+use super::rows::Outlook;
+use super::zones::ABOVE;
 use crate::adapt;
 use crate::error::RestoreError;
 use crate::kernel::Change;
@@ -33,6 +37,7 @@ use crate::settings::Settings;
 /// Issues forecasts; see [`super`].
 pub struct ForecastKernel {
     settings: Settings,
+    holidays: Holidays,
 
     feeders: BTreeMap<String, Feeder>,
 }
@@ -40,7 +45,8 @@ pub struct ForecastKernel {
 impl ForecastKernel {
     /// A forecaster without a past.
     pub fn new(settings: Settings) -> ForecastKernel {
-        ForecastKernel { settings, feeders: BTreeMap::new() }
+        let holidays = settings.holidays();
+        ForecastKernel { settings, holidays, feeders: BTreeMap::new() }
     }
 
     /// Notes an hour that has begun. A row that only goes was let go by its view's retention; it
@@ -82,6 +88,7 @@ impl ForecastKernel {
             self.feeders.entry(row.feeder_id.clone()).or_default().annotate(row);
         }
         let mut orders: Vec<ModelOrder> = changes[5].events().collect();
+        orders.retain(|order| !ABOVE.contains(&order.scope.as_str()));
         orders.sort_by_cached_key(|row| (row.ordered_at, row.order_id.clone()));
         let obey = |order: &ModelOrder| match self.feeders.get_mut(&order.feeder_id) {
             Some(feeder) => feeder.order(at, order),
@@ -95,25 +102,59 @@ impl ForecastKernel {
         self.feeders[feeder].moved_kw()
     }
 
-    /// The forecasts of one feeder.
-    fn issue(at: Timestamp, feeder_id: &str, feeder: &mut Feeder, rows: &mut Vec<Forecast>) {
+    /// The forecasts of one feeder, and what it says upwards.
+    fn issue(&mut self, at: Timestamp, feeder_id: &str, given: &mut Given) {
+        let feeder = self.feeders.get_mut(feeder_id).expect("it is one of those that there are");
         let present = at.0 / HOUR_MS;
-        feeder.advance(present);
-        for answer in feeder.answers(at, present, feeder_id) {
-            rows.extend(answer.points.iter().map(|point| Forecast {
+        let hour_at = |ahead: usize| Timestamp((present + ahead as u64) * HOUR_MS);
+        feeder.advance(present, &self.holidays);
+        let (answers, rise) = feeder.answers(at, present, feeder_id);
+        for answer in &answers {
+            given.drafts.extend(answer.points.iter().map(|point| Draft {
                 scope: answer.scope.to_owned(),
                 subject_id: answer.subject_id.clone(),
                 feeder_id: feeder_id.to_owned(),
                 issued_at: at,
-                target_at: Timestamp((present + point.hour as u64) * HOUR_MS),
+                target_at: hour_at(point.hour),
                 p10_kw: point.p10_kw,
                 p50_kw: point.p50_kw,
                 p90_kw: point.p90_kw,
                 model_version: answer.model_version.clone(),
                 saw: answer.saw.clone(),
+                share: answer.shares[point.hour],
             }));
         }
+        let whole = answers.last().expect("the feeder is always there");
+        let risen = whole.points.iter().filter_map(|point| Some((point, rise[point.hour]?)));
+        given.outlooks.extend(risen.map(|(point, rise)| Outlook {
+            feeder_id: feeder_id.to_owned(),
+            target_at: hour_at(point.hour),
+            base_kw: rise.base_kw,
+            variance_kw2: rise.variance_kw2,
+            p10_kw: point.p10_kw,
+            p50_kw: point.p50_kw,
+            p90_kw: point.p90_kw,
+            share: whole.shares[point.hour],
+            model_version: whole.model_version.clone(),
+        }));
+        given.hours.extend(feeder.take_hours().into_iter().map(|(hour, kw)| FeederHour {
+            feeder_id: feeder_id.to_owned(),
+            hour_at: Timestamp(hour * HOUR_MS),
+            net_load_kw: Some(kw).filter(|kw| kw.is_finite()),
+        }));
+        let News { versions, alarms } = feeder.news(at, feeder_id);
+        given.told.versions.extend(versions);
+        given.told.alarms.extend(alarms);
     }
+}
+
+/// What is given at a tick.
+#[derive(Default)]
+struct Given {
+    drafts: Vec<Draft>,
+    outlooks: Vec<Outlook>,
+    hours: Vec<FeederHour>,
+    told: News,
 }
 
 impl Kernel for ForecastKernel {
@@ -130,32 +171,34 @@ impl Kernel for ForecastKernel {
 
     fn outputs(&self) -> Vec<OutputSpec> {
         vec![
-            OutputSpec::of::<Forecast>(),
+            OutputSpec::of::<Draft>(),
             OutputSpec::of::<Alarm>(),
             OutputSpec::of::<ModelVersion>(),
+            OutputSpec::of::<Outlook>(),
+            OutputSpec::of::<FeederHour>(),
         ]
     }
 
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
-        let mut told = News { versions: self.learn(at, changes), alarms: Vec::new() };
-        // The first tick at or after each quarter, whatever the step.
-        let due = at.0 % self.settings.issue_every_ms < self.settings.step_ms;
+        let told = News { versions: self.learn(at, changes), alarms: Vec::new() };
+        let mut given = Given { told, ..Given::default() };
+        let due = self.settings.issues_at(at);
         if due {
             self.feeders.retain(|_, feeder| !feeder.forget(at.0 / HOUR_MS));
         }
-        let mut rows = Vec::new();
-        for (feeder_id, feeder) in &mut self.feeders {
-            if due || feeder.moved_kw() >= self.settings.forecast_restate_kw {
-                Self::issue(at, feeder_id, feeder, &mut rows);
-                let News { versions, alarms } = feeder.news(at, feeder_id);
-                told.versions.extend(versions);
-                told.alarms.extend(alarms);
-            }
+        let restate_kw = self.settings.forecast_restate_kw;
+        let moved = |feeder: &Feeder| due || feeder.moved_kw() >= restate_kw;
+        let issued = self.feeders.iter().filter(|(_, feeder)| moved(feeder));
+        let issued: Vec<String> = issued.map(|(id, _)| id.clone()).collect();
+        for feeder_id in issued {
+            self.issue(at, &feeder_id, &mut given);
         }
         vec![
-            Forecast::to_batch(&rows),
-            Alarm::to_batch(&told.alarms),
-            ModelVersion::to_batch(&told.versions),
+            Draft::to_batch(&given.drafts),
+            Alarm::to_batch(&given.told.alarms),
+            ModelVersion::to_batch(&given.told.versions),
+            Outlook::to_batch(&given.outlooks),
+            FeederHour::to_batch(&given.hours),
         ]
     }
 
@@ -168,6 +211,9 @@ impl Kernel for ForecastKernel {
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), RestoreError> {
-        restore_by_key(&mut self.feeders, memory)
+        restore_by_key(&mut self.feeders, memory)?;
+        // They may have been saved under another setting.
+        self.feeders.values_mut().for_each(|feeder| feeder.keep_holidays(&self.holidays));
+        Ok(())
     }
 }

@@ -20,6 +20,18 @@ const BAND_DEVIATIONS: f64 = 2.563;
 /// and nothing is divided by 0.
 const VARIANCE_SHARE_MIN: f64 = 1e-6;
 
+/// The variance of an hour in kW², as its band says.
+pub(super) fn variance(point: &Point) -> f64 {
+    ((point.p90_kw - point.p10_kw) / BAND_DEVIATIONS).powi(2)
+}
+
+/// Raises variances to the least share of the greatest; `false` where all are 0.
+pub(super) fn floor(variances: &mut [f64]) -> bool {
+    let most = variances.iter().copied().fold(0.0, f64::max);
+    variances.iter_mut().for_each(|v| *v = v.max(most * VARIANCE_SHARE_MIN));
+    most > 0.0
+}
+
 /// Moves the points of `nodes` and of their `feeder` so that the medians of each hour add up.
 pub fn reconcile(nodes: &mut [Vec<Point>], feeder: &mut [Point]) {
     let root = nodes.len();
@@ -34,12 +46,8 @@ pub fn reconcile(nodes: &mut [Vec<Point>], feeder: &mut [Point]) {
             places[node].map(|place| &points[place])
         };
         let base: Vec<Option<f64>> = (0..=root).map(|n| of(n).map(|p| p.p50_kw)).collect();
-        let band = |p: &Point| ((p.p90_kw - p.p10_kw) / BAND_DEVIATIONS).powi(2);
-        let mut variances: Vec<f64> = (0..=root).map(|n| of(n).map_or(0.0, band)).collect();
-        let most = variances.iter().copied().fold(0.0, f64::max);
-        if most > 0.0 {
-            variances.iter_mut().for_each(|v| *v = v.max(most * VARIANCE_SHARE_MIN));
-        } else {
+        let mut variances: Vec<f64> = (0..=root).map(|n| of(n).map_or(0.0, variance)).collect();
+        if !floor(&mut variances) {
             variances = tree.structural();
         }
         let Ok(values) = tree.reconcile(&base, &variances) else { continue };

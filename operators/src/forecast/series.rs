@@ -19,6 +19,7 @@ use forecast::adaptive::Adaptive;
 use forecast::adaptive::HISTORY_DAYS;
 use forecast::adaptive::Policy;
 use forecast::adaptive::Version;
+use forecast::calendar::Holidays;
 use forecast::drift::Alert;
 use forecast::model::Kind;
 use forecast::model::Model;
@@ -31,6 +32,7 @@ use forecast::quality::Verdict;
 use forecast::series::Track;
 use forecast::slot::YOUNG_DAYS;
 use forecast::structure::START_DAYS;
+use schemas::time::DAY_MS;
 use schemas::time::HOUR_MS;
 use serde::Deserialize;
 use serde::Serialize;
@@ -55,6 +57,10 @@ const SILENT_HOURS_MAX: u64 = 7 * 24;
 
 /// Hours over which the first models of nodes that began together are spread.
 const BEGIN_WITHIN_HOURS: usize = 24;
+
+/// Years ahead of its making of which a model is told the holidays. More cost memory in each model;
+/// a restart tells it of as many again.
+const HOLIDAY_YEARS: u64 = 20;
 
 /// Days back that a missing hour is looked for at the same time of the day.
 const STAND_IN_DAYS: u64 = 7;
@@ -150,7 +156,7 @@ impl Series {
 
     /// Tells the model what was restated and, where there is none yet, makes one: the `place`-th of
     /// its feeder, so that not all are reviewed at one time.
-    pub fn settle(&mut self, weather: &Weather, place: usize) {
+    pub fn settle(&mut self, weather: &Weather, place: usize, holidays: &Holidays) {
         for hour in std::mem::take(&mut self.restated) {
             let kw = f64::from(self.at(hour));
             if let Some(model) = &mut self.model {
@@ -160,20 +166,20 @@ impl Series {
         // Nodes that began together would all have their first model at one tick.
         let begins = START_DAYS as usize * 24 + place % BEGIN_WITHIN_HOURS;
         if self.model.is_none() && self.past.values().len() >= begins {
-            self.model = self.made(weather, place).map(Box::new);
+            self.model = self.made(weather, place, holidays).map(Box::new);
         }
         let kept = if self.model.is_some() { KEPT_HOURS } else { PAST_HOURS };
         self.past.bound(kept as usize);
     }
 
     /// A model of this past, where that is enough for one.
-    fn made(&self, weather: &Weather, place: usize) -> Option<Adaptive> {
+    fn made(&self, weather: &Weather, place: usize, holidays: &Holidays) -> Option<Adaptive> {
         let setup = Setup {
             kind: Kind::NetLoad,
             step_ms: HOUR_MS as i64,
             horizon: HORIZON_HOURS,
             quantities: weather.quantities(),
-            holidays: Default::default(),
+            holidays: self.days_off(holidays),
             capacity: None,
             place: None,
         };
@@ -185,6 +191,22 @@ impl Series {
         model.version()?;
         model.defer(place as i64);
         Some(model)
+    }
+
+    /// The days off of its past and of the years that come, on the clock of its hours, UTC.
+    fn days_off(&self, holidays: &Holidays) -> BTreeSet<i64> {
+        let from = self.end().saturating_sub(PAST_HOURS) * HOUR_MS;
+        let to = self.end() * HOUR_MS + HOLIDAY_YEARS * 366 * DAY_MS;
+        holidays.days(from as i64, to as i64)
+    }
+
+    /// Tells the model which days are off where that may be others than it was made with: what it
+    /// learned stays, and the days ahead are of the kind that they are now.
+    pub fn keep_holidays(&mut self, holidays: &Holidays) {
+        let days = self.days_off(holidays);
+        if let Some(model) = &mut self.model {
+            model.keep_holidays(&days);
+        }
     }
 
     /// Tells the model what is said of the weather. It knows the stations that there were when it

@@ -16,10 +16,12 @@ use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
 
+mod days_off;
 mod doubts;
 mod homes;
 mod model;
 mod people;
+mod tree;
 
 /// Hours since the epoch at which the tests begin to forecast: eight days are known before.
 const NOW: u64 = 192;

@@ -17,6 +17,7 @@ use super::Rows;
 use super::TickClock;
 use crate::error::HostError;
 use crate::kernel::InputSpec;
+use crate::kernel::ONE_PLACE;
 
 /// A parcel, the tick it belongs to, and how often it came.
 pub(crate) type Update = (Parcel, u64, i64);
@@ -57,7 +58,8 @@ impl Selection {
             }
             picks.push(at);
         }
-        assert!(!key.is_empty(), "{agent} routes {name} by a column that it reads");
+        let keyed = !key.is_empty() || spec.key == ONE_PLACE;
+        assert!(keyed, "{agent} routes {name} by a column that it reads");
         let row = Splice::new(vec![layout.clone()], &picks);
         Ok(Selection { row, key: Splice::new(vec![layout], &key) })
     }

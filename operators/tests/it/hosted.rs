@@ -175,10 +175,20 @@ fn history() -> Vec<LoadHistory> {
     (0..FEEDERS).flat_map(|feeder| (1..=168).map(move |hour| row(feeder, hour))).collect()
 }
 
-/// What was said, as text by tick and relation, in an order of its own.
-type Said = Vec<(u64, &'static str, String)>;
+/// Where the feeders lie: two zones, and one feeder in none.
+fn feeders() -> Vec<Feeder> {
+    let row = |(feeder, zone): (usize, &str)| Feeder {
+        feeder_id: format!("feeder-{feeder}"),
+        zone_id: zone.to_owned(),
+        ..Feeder::example()
+    };
+    ["a", "a", "b", "b", ""].into_iter().enumerate().map(row).collect()
+}
 
-fn texts<R: Relation + std::fmt::Debug>(at: u64, rows: Vec<R>, said: &mut Said) {
+/// What was said, as text by tick and relation, in an order of its own.
+pub(crate) type Said = Vec<(u64, &'static str, String)>;
+
+pub(crate) fn texts<R: Relation + std::fmt::Debug>(at: u64, rows: Vec<R>, said: &mut Said) {
     said.extend(rows.into_iter().map(|row| (at, R::NAME, format!("{row:?}"))));
 }
 
@@ -199,6 +209,7 @@ fn by_hand(story: &BTreeMap<Timestamp, Told>) -> Said {
         }
         if n == 0 {
             told.load_history = came(&history());
+            told.feeders = came(&feeders());
         }
         let out = path.step(at, &told);
         texts(at.0, out.forecasts, &mut said);
@@ -212,6 +223,7 @@ fn by_hand(story: &BTreeMap<Timestamp, Told>) -> Said {
 
 fn copy(told: &Told) -> Told {
     Told {
+        feeders: told.feeders.clone(),
         feeder_now: told.feeder_now.clone(),
         asset_state: told.asset_state.clone(),
         load_history: told.load_history.clone(),
@@ -224,7 +236,7 @@ fn copy(told: &Told) -> Told {
 }
 
 /// A view with its columns reversed and one more that nobody asked for.
-fn as_view(batch: &RecordBatch) -> RecordBatch {
+pub(crate) fn as_view(batch: &RecordBatch) -> RecordBatch {
     let extra: ArrayRef =
         Arc::new((0..batch.num_rows()).map(|n| Some(n as f64)).collect::<Float64Array>());
     let schema = view_schema(&batch.schema());
@@ -233,7 +245,7 @@ fn as_view(batch: &RecordBatch) -> RecordBatch {
     RecordBatch::try_new(schema, columns).unwrap()
 }
 
-fn view_schema(relation: &SchemaRef) -> SchemaRef {
+pub(crate) fn view_schema(relation: &SchemaRef) -> SchemaRef {
     let loose = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
     let mut fields: Vec<Field> = relation.fields().iter().rev().map(loose).collect();
     fields.push(Field::new("extra", arrow_schema::DataType::Float64, true));
@@ -241,7 +253,7 @@ fn view_schema(relation: &SchemaRef) -> SchemaRef {
 }
 
 /// The changes of a story by view: what to give at which time.
-type Feed = BTreeMap<&'static str, Vec<(u64, Row, i64)>>;
+pub(crate) type Feed = BTreeMap<&'static str, Vec<(u64, Row, i64)>>;
 
 fn feed(story: &BTreeMap<Timestamp, Told>) -> Feed {
     let mut feed = Feed::new();
@@ -252,6 +264,7 @@ fn feed(story: &BTreeMap<Timestamp, Told>) -> Feed {
         feed.entry(name).or_default().extend(updates);
     };
     add(LoadHistory::NAME, 0, &came(&history()));
+    add(Feeder::NAME, 0, &came(&feeders()));
     for (at, told) in story {
         add(FeederNow::NAME, at.0, &told.feeder_now);
         add(AssetState::NAME, at.0, &told.asset_state);
@@ -264,7 +277,7 @@ fn feed(story: &BTreeMap<Timestamp, Told>) -> Feed {
     feed
 }
 
-fn schemas() -> BTreeMap<&'static str, SchemaRef> {
+pub(crate) fn schemas() -> BTreeMap<&'static str, SchemaRef> {
     BTreeMap::from([
         (LoadHistory::NAME, LoadHistory::schema()),
         (FeederNow::NAME, FeederNow::schema()),
@@ -292,7 +305,7 @@ fn schemas() -> BTreeMap<&'static str, SchemaRef> {
 }
 
 /// Collects an output as text.
-fn collect<'s, R: Relation + std::fmt::Debug + 'static>(
+pub(crate) fn collect<'s, R: Relation + std::fmt::Debug + 'static>(
     rows: &Rows<'s>,
     into: &Arc<Mutex<Said>>,
     probe: &ProbeHandle<u64>,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod closed_loop;
+mod hierarchy;
 mod hosted;
 mod network;
 mod path;

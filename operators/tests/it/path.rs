@@ -8,6 +8,9 @@ use operators::dispatch::DispatchKernel;
 use operators::emit::EmitKernel;
 use operators::emit::kernel::AssetSaid;
 use operators::forecast::ForecastKernel;
+use operators::forecast::SpreadKernel;
+use operators::forecast::ZoneKernel;
+use operators::forecast::rows::FeederPlace;
 use operators::guard::GuardKernel;
 use operators::kernel::Change;
 use operators::kernel::Kernel;
@@ -17,6 +20,7 @@ use operators::settings::Settings;
 use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::Forecast;
+use schemas::decision::ModelVersion;
 use schemas::event::Command;
 use schemas::event::LoadAnnotation;
 use schemas::event::ModelOrder;
@@ -66,8 +70,49 @@ pub(crate) fn came<R: Relation>(rows: &[R]) -> Change {
     Change::of(rows, vec![1; rows.len()])
 }
 
+/// The three agents that forecast, in the order in which they are wired.
+pub(crate) struct Foresight {
+    forecast: ForecastKernel,
+    zones: ZoneKernel,
+    spread: SpreadKernel,
+}
+
+impl Foresight {
+    pub(crate) fn new(settings: &Settings) -> Foresight {
+        Foresight {
+            forecast: ForecastKernel::new(settings.clone()),
+            zones: ZoneKernel::new(settings.clone()),
+            spread: SpreadKernel::new(settings.clone()),
+        }
+    }
+
+    /// Forecasts of nodes and feeders, then of zones and the system; and what is told of models.
+    pub(crate) fn step(
+        &mut self,
+        at: Timestamp,
+        places: &Change,
+        history: &Change,
+        hours: &Change,
+    ) -> ([Vec<Forecast>; 2], Vec<ModelVersion>) {
+        let [sky, ahead] = [nothing::<WeatherHour>(), nothing::<WeatherAhead>()];
+        let [notes, orders] = [nothing::<LoadAnnotation>(), nothing::<ModelOrder>()];
+        let (history, hours) = (history.clone(), hours.clone());
+        let changes = [history, hours, sky.clone(), ahead.clone(), notes, orders.clone()];
+        let below = self.forecast.step(at, &changes);
+        let [outlooks, ended] = [3, 4].map(|output| Change::came(below[output].clone()));
+        let changes = [places.clone(), sky, ahead, orders, outlooks, ended];
+        let above = self.zones.step(at, &changes);
+        let changes = [Change::came(below[0].clone()), Change::came(above[1].clone())];
+        let down = self.spread.step(at, &changes);
+        let mut versions = rows::<ModelVersion>(&below[2]);
+        versions.extend(rows::<ModelVersion>(&above[3]));
+        ([rows(&down[0]), rows(&above[0])], versions)
+    }
+}
+
 /// What is told to the path at a tick.
 pub(crate) struct Told {
+    pub(crate) feeders: Change,
     pub(crate) feeder_now: Change,
     pub(crate) asset_state: Change,
     pub(crate) load_history: Change,
@@ -89,7 +134,7 @@ pub(crate) struct Said {
 
 /// All kernels.
 pub(crate) struct Path {
-    forecast: ForecastKernel,
+    forecast: Foresight,
     dispatch: DispatchKernel,
     request: RequestKernel,
     guard: GuardKernel,
@@ -100,7 +145,7 @@ pub(crate) struct Path {
 impl Path {
     pub(crate) fn new(settings: &Settings) -> Path {
         Path {
-            forecast: ForecastKernel::new(settings.clone()),
+            forecast: Foresight::new(settings),
             dispatch: DispatchKernel::new(settings.clone()),
             request: RequestKernel::new(settings.clone()),
             guard: GuardKernel::new(settings.clone()),
@@ -111,18 +156,8 @@ impl Path {
 
     pub(crate) fn step(&mut self, at: Timestamp, told: &Told) -> Said {
         let Told { feeder_now, asset_state, load_history, node_hour, commands, .. } = told;
-        let out = self.forecast.step(
-            at,
-            &[
-                load_history.clone(),
-                node_hour.clone(),
-                nothing::<WeatherHour>(),
-                nothing::<WeatherAhead>(),
-                nothing::<LoadAnnotation>(),
-                nothing::<ModelOrder>(),
-            ],
-        );
-        let forecasts = Forecast::from_batch(&out[0]).unwrap();
+        let ([mut forecasts, above], _) =
+            self.forecast.step(at, &told.feeders, load_history, node_hour);
         let inputs = [feeder_now.clone(), asset_state.clone(), came(&forecasts)];
         let mut proposed = rows::<Action>(&self.dispatch.step(at, &inputs)[0]);
         let places = narrow(asset_state, |row: AssetState| AssetPlace {
@@ -153,6 +188,7 @@ impl Path {
         ];
         let out = self.detect.step(at, &limits);
         alarms.extend(rows::<Alarm>(&out[0]));
+        forecasts.extend(above);
         Said { forecasts, actions, alarms, setpoints }
     }
 }
@@ -175,6 +211,7 @@ pub(crate) fn nothing<R: Relation>() -> Change {
 /// The views' empty changes.
 pub(crate) fn silence() -> Told {
     Told {
+        feeders: nothing::<FeederPlace>(),
         feeder_now: nothing::<FeederNow>(),
         asset_state: nothing::<AssetState>(),
         load_history: nothing::<LoadHistory>(),

@@ -179,7 +179,13 @@ fn grid(now: Timestamp) -> BTreeMap<String, Rows> {
         wind_m_per_s: None,
     };
     put("weather_observations", WeatherObservation::to_batch(&[weather]));
-    let issued = [forecast("b1", 0, 4.0), forecast("b1", 1, 4.0), forecast("b2", 1, 4.0)];
+    let above = |(scope, id): (&str, &str)| Forecast {
+        scope: scope.to_owned(),
+        feeder_id: String::new(),
+        ..forecast(id, 0, 6.0)
+    };
+    let mut issued = vec![forecast("b1", 0, 4.0), forecast("b1", 1, 4.0), forecast("b2", 1, 4.0)];
+    issued.extend([("zone", "z1"), ("zone", "z2"), ("system", "system")].map(above));
     put("forecasts", Forecast::to_batch(&issued));
     put("prices", Price::to_batch(&[price(0, 0, 100.0), price(1, 0, 200.0), price(0, 1, 120.0)]));
     for plan in crate::shipped::plans() {

@@ -32,11 +32,11 @@ relation! {
     pub struct ModelOrder in "model_orders" {
         /// Tells it from others.
         pub order_id: String = "order-1",
-        /// What is forecast: `node` or `feeder`.
+        /// What is forecast: `node`, `feeder`, `zone` or `system`.
         pub scope: String = "feeder",
-        /// The bus or feeder.
+        /// The bus, feeder or zone; of the system, `system`.
         pub subject_id: String = "feeder-1",
-        /// The feeder it belongs to.
+        /// The feeder it belongs to; empty for zones and the system.
         pub feeder_id: String = "feeder-1",
         /// When (event time).
         pub ordered_at: Timestamp = EXAMPLE_AT,
