@@ -9,8 +9,9 @@
 //! made one, and how sure it is), [`forecaster`] (all of it, step by step), [`structure`] and
 //! [`adaptive`] (how a model gets its shape), [`boost`] (trees). Beside them: [`calendar`] and
 //! [`solar`] (what is known of the future without being told), [`quality`] (what is not to be
-//! learned from), [`score`] and [`drift`] (how good it is, and whether it still is), [`hierarchy`]
-//! (parts that add up), [`job`] (what takes long and is not waited for).
+//! learned from), [`short`] (the next hour by quarters), [`score`] and [`drift`] (how good it is,
+//! and whether it still is), [`hierarchy`] (parts that add up), [`job`] (what takes long and is not
+//! waited for).
 
 pub mod adaptive;
 pub mod backtest;
@@ -34,6 +35,7 @@ pub mod quality;
 pub mod ridge;
 pub mod score;
 pub mod series;
+pub mod short;
 pub mod slot;
 pub mod solar;
 pub mod structure;

@@ -27,6 +27,7 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::NodeQuarter;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 
@@ -98,12 +99,13 @@ pub fn check(file: &Path, connect: bool) -> Result<Checked, Problems> {
 }
 
 /// The views that agents read, with the columns they need.
-fn needed() -> [(&'static str, SchemaRef); 6] {
+fn needed() -> [(&'static str, SchemaRef); 7] {
     [
         (AssetState::NAME, AssetState::schema()),
         (BusVoltage::NAME, BusVoltage::schema()),
         (FeederNow::NAME, FeederNow::schema()),
         (NodeHour::NAME, NodeHour::schema()),
+        (NodeQuarter::NAME, NodeQuarter::schema()),
         (SensorListed::NAME, SensorListed::schema()),
         (StaleSensor::NAME, StaleSensor::schema()),
     ]

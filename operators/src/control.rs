@@ -1,4 +1,4 @@
-//! The decision path, wired: forecast → dispatch → guard → emit, with detect and estimate beside.
+//! The decision path, wired: forecast → quarters → dispatch → guard → emit, with detect and estimate beside.
 //!
 //! One function builds it on top of the views. Nothing goes round: what devices did comes back as
 //! telemetry, in the views. All agents are keyed by feeder, so a feeder's whole path runs on one
@@ -25,6 +25,7 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::NodeQuarter;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
@@ -42,6 +43,7 @@ use crate::estimate::EstimateOutputs;
 use crate::face::Scene;
 use crate::forecast::ForecastLoad;
 use crate::forecast::ForecastOutputs;
+use crate::forecast::short::ForecastQuarters;
 use crate::guard::GuardActions;
 use crate::host::HostInput;
 use crate::host::Rows;
@@ -49,7 +51,7 @@ use crate::request::TakeRequests;
 use crate::settings::Settings;
 
 /// The views and streams that must be given, in name order.
-pub const READS: [&str; 21] = [
+pub const READS: [&str; 22] = [
     AssetState::NAME,
     Asset::NAME,
     Branch::NAME,
@@ -63,6 +65,7 @@ pub const READS: [&str; 21] = [
     Meter::NAME,
     ModelOrder::NAME,
     NodeHour::NAME,
+    NodeQuarter::NAME,
     PointValue::NAME,
     Point::NAME,
     SensorListed::NAME,
@@ -78,6 +81,8 @@ pub const READS: [&str; 21] = [
 pub struct ControlOutputs<'s> {
     /// Rows of `forecasts`.
     pub forecasts: Rows<'s>,
+    /// Rows of `short_forecasts`.
+    pub short: Rows<'s>,
     /// Rows of `alarms`.
     pub alarms: Rows<'s>,
     /// Rows of `actions`, in every state.
@@ -102,13 +107,15 @@ pub fn build<'s>(
 ) -> Result<ControlOutputs<'s>, HostError> {
     let scene = Scene::new(scope, views, settings, first_tick);
     let ForecastOutputs { forecasts, above, drift, versions } = scene.forecast()?;
-    let proposed = scene.dispatch(&forecasts)?.concat(scene.request()?);
+    let short = scene.quarters(&forecasts)?;
+    let proposed = scene.dispatch(&forecasts, &short)?.concat(scene.request()?);
     let (judged, refusals) = scene.guard(&proposed)?;
     let (followed, setpoints) = scene.emit(&judged)?;
     let limits = scene.detect()?;
     let (estimates, bad_data) = scene.estimate(&forecasts)?;
     Ok(ControlOutputs {
         forecasts: forecasts.concat(above),
+        short,
         alarms: refusals.concat(limits).concat(bad_data).concat(drift),
         actions: proposed.concat(judged).concat(followed),
         setpoints,

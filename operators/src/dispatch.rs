@@ -32,6 +32,7 @@ pub mod kernel;
 pub mod reserve;
 
 use schemas::decision::Forecast;
+use schemas::decision::ShortForecast;
 
 pub use self::kernel::DispatchKernel;
 use crate::error::HostError;
@@ -41,17 +42,18 @@ use crate::host::Rows;
 
 /// The face of this agent.
 pub trait DispatchDevices<'s> {
-    /// Proposed rows of `actions`, from `forecasts`, `feeder_now` and `asset_state`.
+    /// Proposed rows of `actions`, from `forecasts`, `short_forecasts`, `feeder_now` and
+    /// `asset_state`.
     ///
     /// # Errors
     /// A view is missing, or lacks a column that the agent reads.
-    fn dispatch(&self, forecasts: &Rows<'s>) -> Result<Rows<'s>, HostError>;
+    fn dispatch(&self, forecasts: &Rows<'s>, short: &Rows<'s>) -> Result<Rows<'s>, HostError>;
 }
 
 impl<'s> DispatchDevices<'s> for Scene<'_, 's> {
-    fn dispatch(&self, forecasts: &Rows<'s>) -> Result<Rows<'s>, HostError> {
-        let forecasts = said::<Forecast>(forecasts);
-        let [wishes] = self.host("dispatch", DispatchKernel::new, &[forecasts])?;
+    fn dispatch(&self, forecasts: &Rows<'s>, short: &Rows<'s>) -> Result<Rows<'s>, HostError> {
+        let said = [said::<Forecast>(forecasts), said::<ShortForecast>(short)];
+        let [wishes] = self.host("dispatch", DispatchKernel::new, &said)?;
         Ok(wishes)
     }
 }

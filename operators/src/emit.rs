@@ -10,17 +10,19 @@
 //! 1. **confirmed**: the device's telemetry, measured at or after the send, is within 0.2 kW of the
 //!    setpoint;
 //! 2. **superseded**: a newer action for the device is sent at this tick;
-//! 3. **failed**: two ticks have passed since the send.
+//! 3. **failed**: two ticks have passed since the send; of a device that has shown to be slower, as
+//!    many as it takes ([`pace`](crate::pace)), at most twelve.
 //!
-//! So every action that is sent ends in exactly one of the three, at the latest two ticks later.
+//! So every action that is sent ends in exactly one of the three, at the latest then. What a device
+//! does after that is still listened to: who is late is given more time the next time.
 //!
 //! # Frontiers
 //!
-//! Telemetry that comes later than those two ticks confirms nothing.
+//! Telemetry that comes later than those ticks confirms nothing.
 //!
 //! # Bounds
 //!
-//! At most one open action a device.
+//! At most one open action a device, and how long its newest sixteen answers took.
 //!
 //! # What it does not do
 //!

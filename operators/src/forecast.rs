@@ -60,6 +60,7 @@ pub mod rise;
 pub mod rows;
 pub mod rule;
 pub mod series;
+pub mod short;
 pub mod spread;
 pub mod weather;
 pub mod whole;

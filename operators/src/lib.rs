@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!  load_history, node_hour ──▶ forecast ──▶ forecasts
-//!                                  │
+//!  node_quarter ─────────────────▶ ├──▶ short ──▶ short_forecasts
+//!                                  ▼      ▼
 //!  feeder_now, asset_state ────▶ dispatch ──▶ proposed ─┐
 //!  commands ───────────────────▶ request ───▶ proposed ─┴▶ guard ──▶ cleared | refused
 //!                                                            │
@@ -37,6 +38,7 @@ pub mod forecast;
 pub mod guard;
 pub mod host;
 pub mod kernel;
+pub mod pace;
 pub mod request;
 pub mod settings;
 pub mod table;

@@ -67,8 +67,11 @@ pub struct Settings {
 
     /// How near telemetry must be to a setpoint to confirm it, in kW.
     pub confirm_kw: f64,
-    /// Ticks within which it must be.
+    /// Ticks within which it must be, of a device that is not known to be slower.
     pub confirm_ticks: u64,
+    /// The most ticks that a device is given which is known to be slower; see [`crate::pace`].
+    /// Greater: who never obeys is told later, once others that were as slow have been seen.
+    pub confirm_ticks_max: u64,
 
     /// How far inside its band a voltage must return before its alarm clears, per unit.
     pub voltage_hysteresis_pu: f64,
@@ -133,6 +136,7 @@ impl Default for Settings {
             soc_share_max: 0.99,
             confirm_kw: 0.2,
             confirm_ticks: 2,
+            confirm_ticks_max: 12,
             voltage_hysteresis_pu: 0.005,
             overload_hysteresis_share: 0.02,
             issue_every_ms: HOUR_MS / 4,
@@ -207,6 +211,10 @@ impl Settings {
             "0 <= soc_share_min <= soc_share_max <= 1 must hold",
         );
         need(self.confirm_ticks > 0, "confirm_ticks must be positive");
+        need(
+            self.confirm_ticks <= self.confirm_ticks_max && self.confirm_ticks_max < 255,
+            "confirm_ticks <= confirm_ticks_max < 255 must hold",
+        );
         need(
             self.issue_every_ms > 0 && self.issue_every_ms <= HOUR_MS,
             "issue_every_ms must lie between 1 and an hour: the forecast's points are hourly",

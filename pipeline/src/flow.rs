@@ -25,6 +25,7 @@ use schemas::decision::Alarm;
 use schemas::decision::DECISIONS;
 use schemas::decision::Forecast;
 use schemas::decision::ModelVersion;
+use schemas::decision::ShortForecast;
 use schemas::estimate;
 use schemas::event::Setpoint;
 use schemas::plan::ViewPlan;
@@ -347,9 +348,10 @@ impl Flow {
         }
         let decided = control::build(house.scope, &read, settings, None)
             .map_err(|source: HostError| RenderError::Agents { source })?;
-        let ControlOutputs { forecasts, alarms, actions, setpoints, versions, estimates } = decided;
+        let ControlOutputs { forecasts, short, alarms, actions, setpoints, versions, estimates } =
+            decided;
         let EstimateOutputs { branches, buses, corrections, observability, residuals } = estimates;
-        let rows = [actions, alarms, forecasts, versions, setpoints].into_iter().chain([
+        let rows = [actions, alarms, forecasts, versions, short, setpoints].into_iter().chain([
             branches,
             buses,
             corrections,
@@ -444,6 +446,7 @@ fn said() -> Vec<(String, SchemaRef)> {
         one::<Alarm>(),
         one::<Forecast>(),
         one::<ModelVersion>(),
+        one::<ShortForecast>(),
         one::<Setpoint>(),
     ]
 }

@@ -45,6 +45,7 @@ use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::decision::ModelVersion;
+use schemas::decision::ShortForecast;
 use schemas::event::Command;
 use schemas::event::Envelope;
 use schemas::event::Setpoint;
@@ -623,17 +624,18 @@ impl Instance {
         let decisions = self.flow.decisions();
         let (decided, published): (Vec<_>, Vec<_>) =
             published.into_iter().partition(|p| decisions.contains(&p.relation));
-        let mut rows: [Vec<Row>; 5] = Default::default();
+        let mut rows: [Vec<Row>; 6] = Default::default();
         for decision in decided {
             let of = &mut rows[decision.relation - decisions.start];
             of.extend(decision.rows.into_iter().map(|(row, _)| row));
         }
-        let [actions, alarms, forecasts, versions, setpoints] = rows;
+        let [actions, alarms, forecasts, versions, short_forecasts, setpoints] = rows;
         let mut said = Said {
             actions: read::<Action>(&actions),
             alarms: read::<Alarm>(&alarms),
             forecasts: read::<Forecast>(&forecasts),
             versions: read::<ModelVersion>(&versions),
+            short_forecasts: read::<ShortForecast>(&short_forecasts),
             setpoints: read::<Setpoint>(&setpoints),
         };
         said.sort();

@@ -8,7 +8,7 @@ macro_rules! shipped {
 }
 
 /// The shipped views, in name order.
-static SHIPPED: [(&str, &str); 26] = shipped![
+static SHIPPED: [(&str, &str); 27] = shipped![
     "asset_efficiency",
     "asset_latest",
     "asset_state",
@@ -24,6 +24,7 @@ static SHIPPED: [(&str, &str); 26] = shipped![
     "meter_latest",
     "node_hour",
     "node_load",
+    "node_quarter",
     "point_values",
     "price_latest",
     "price_now",

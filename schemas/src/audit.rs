@@ -97,6 +97,8 @@ pub enum Kind {
     Model,
     /// An input that was set aside.
     Quarantine,
+    /// A forecast of the coming quarters of an hour.
+    ShortForecast,
     /// How a tick closed: its input and what decided its end.
     Tick,
     /// A view installed, replaced or dropped.
@@ -105,7 +107,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the chain's order.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Action,
         Kind::Alarm,
         Kind::Command,
@@ -113,6 +115,7 @@ impl Kind {
         Kind::Forecast,
         Kind::Model,
         Kind::Quarantine,
+        Kind::ShortForecast,
         Kind::Tick,
         Kind::View,
     ];
@@ -127,6 +130,7 @@ impl Kind {
             Kind::Forecast => "forecast",
             Kind::Model => "model",
             Kind::Quarantine => "quarantine",
+            Kind::ShortForecast => "short-forecast",
             Kind::Tick => "tick",
             Kind::View => "view",
         }
@@ -142,6 +146,7 @@ impl Kind {
             Kind::Forecast => "forecasts",
             Kind::Model => "models",
             Kind::Quarantine => "quarantine",
+            Kind::ShortForecast => "short_forecasts",
             Kind::Tick => "ticks",
             Kind::View => "views",
         }

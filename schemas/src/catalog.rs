@@ -99,6 +99,7 @@ impl Catalog {
         catalog.add_decision::<crate::decision::Alarm>("tick_at");
         catalog.add_decision::<crate::decision::Action>("tick_at");
         catalog.add_decision::<crate::decision::ModelVersion>("tick_at");
+        catalog.add_decision::<crate::decision::ShortForecast>("issued_at");
         for (name, schema) in estimate::tables() {
             catalog.add(&name, RelationInfo { schema, kind: RelationKind::State });
         }

@@ -35,6 +35,33 @@ relation! {
 }
 
 relation! {
+    /// What is expected of one of the coming four quarters of an hour: issued each time one ends,
+    /// for the control loop.
+    pub struct ShortForecast in "short_forecasts" {
+        /// What is forecast: `node` or `feeder`.
+        pub scope: String = "feeder",
+        /// The bus or feeder.
+        pub subject_id: String = "feeder-1",
+        /// The feeder it belongs to.
+        pub feeder_id: String = "feeder-1",
+        /// The tick that issued it.
+        pub issued_at: Timestamp = EXAMPLE_AT,
+        /// Start of the quarter it speaks of.
+        pub target_at: Timestamp = EXAMPLE_AT.plus(HOUR_MS / 4),
+        /// Mean net load in kW that one outcome in ten lies below.
+        pub p10_kw: f64 = 52.0,
+        /// Mean net load in kW that half of the outcomes lie below.
+        pub p50_kw: f64 = 57.0,
+        /// Mean net load in kW that nine outcomes in ten lie below.
+        pub p90_kw: f64 = 62.0,
+        /// Who says it: `short-1`, or `persistence-1` where no hour was forecast.
+        pub model_version: String = "short-1",
+        /// What was looked at: `view@tick column=value …`.
+        pub saw: String = "node_quarter@1472666400000",
+    }
+}
+
+relation! {
     /// A version of a model began to answer, or ceased to.
     pub struct ModelVersion in "model_versions" {
         /// The bus, feeder or zone that it forecasts; of the system, `system`.
@@ -150,7 +177,8 @@ pub const FORECAST_DRIFT: &str = "forecast-drift";
 pub const LOAD_DOUBTFUL: &str = "load-doubtful";
 
 /// The tables of decisions, in name order.
-pub const DECISIONS: [&str; 4] = ["actions", "alarms", "forecasts", "model_versions"];
+pub const DECISIONS: [&str; 5] =
+    ["actions", "alarms", "forecasts", "model_versions", "short_forecasts"];
 
 /// The identifier of an action: the same input gives the same one, so a replay sends nothing twice.
 pub fn action_id(tick: Timestamp, asset_id: &str, sequence: u32) -> String {

@@ -27,6 +27,20 @@ relation! {
 }
 
 relation! {
+    /// Mean net load of a bus over a quarter of an hour that is over, without what its battery did.
+    pub struct NodeQuarter in "node_quarter" {
+        /// The bus.
+        pub bus_id: String = "bus-17",
+        /// The feeder it hangs on.
+        pub feeder_id: String = "feeder-1",
+        /// Start of the quarter.
+        pub quarter_at: Timestamp = EXAMPLE_AT,
+        /// Mean net load in kW; import is positive.
+        pub net_load_kw: f64 = 1.75,
+    }
+}
+
+relation! {
     /// What a weather station saw over an hour, for each feeder: a feeder sees every station.
     pub struct WeatherHour in "weather_hour" {
         /// The station.

@@ -13,5 +13,6 @@ mod quality;
 mod real;
 mod score;
 mod series;
+mod short;
 mod solar;
 mod watch_data;

@@ -8,9 +8,9 @@
 //! Two things spare time, and are safe for a stated reason. A view is asked over the last
 //! [`WINDOW_MS`] of readings: nobody in the village is silent for longer, and every so often the
 //! answer is compared with the one over all rows. Views that must look further ([`WHOLE`]) are
-//! asked of all rows, and not at every tick. `node_hour` and `weather_hour` are told at ticks at
-//! which a forecast is issued: the agent that reads them keeps the last value of each hour, and
-//! looks at no other moment. `asset_efficiency` moves when a quarter of an hour is over, and until
+//! asked of all rows, and not at every tick. `node_hour`, `node_quarter` and `weather_hour` are told
+//! at ticks at which a forecast is issued: the agents that read them keep the last value of each
+//! hour or quarter, and look at no other moment. `asset_efficiency` moves when a quarter of an hour is over, and until
 //! what is late of it has come.
 
 use std::collections::BTreeMap;
@@ -43,6 +43,7 @@ use schemas::relation::Relation;
 use schemas::row::Row;
 use schemas::row::RowCodec;
 use schemas::state::NodeHour;
+use schemas::state::NodeQuarter;
 use schemas::state::WeatherHour;
 use schemas::time::DEFAULT_STEP;
 use schemas::time::Timestamp;
@@ -54,7 +55,7 @@ use crate::oracle::Change;
 const WINDOW_MS: u64 = 16 * 60_000;
 
 /// Views of hours and quarters.
-const WHOLE: [&str; 3] = [NodeHour::NAME, WeatherHour::NAME, "asset_efficiency"];
+const WHOLE: [&str; 4] = [NodeHour::NAME, NodeQuarter::NAME, WeatherHour::NAME, "asset_efficiency"];
 
 /// The time by which `asset_efficiency` reckons.
 const QUARTER_MS: u64 = 15 * 60_000;
@@ -263,6 +264,7 @@ fn count(flow: &Flow, said: &Published, totals: &mut BTreeMap<String, usize>) {
         "alarms" => ("alarm", &["kind", "state"]),
         "forecasts" => ("forecast", &["scope"]),
         "model_versions" => ("model", &[]),
+        "short_forecasts" => ("short-forecast", &["scope"]),
         _ => return,
     };
     assert!(said.rows.iter().all(|(_, diff)| *diff == 1), "what was said is not taken back");

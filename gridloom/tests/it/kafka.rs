@@ -308,7 +308,7 @@ pub(crate) fn totals(audit: &Path) -> BTreeMap<String, usize> {
         let by: &[&str] = match kind {
             Kind::Action => &["state"],
             Kind::Alarm => &["kind", "state"],
-            Kind::Forecast => &["scope"],
+            Kind::Forecast | Kind::ShortForecast => &["scope"],
             Kind::Quarantine => &[audit::REASON],
             _ => &[],
         };
@@ -418,7 +418,8 @@ fn half_an_hour_in_several_topics_equals_batch_355_ticks() {
     assert!(!counted.keys().any(|of| of.starts_with("quarantine") || of.starts_with("tick")));
     // The rest is what the agents said.
     counted.retain(|of, _| {
-        ["action", "alarm", "forecast", "model"].iter().any(|kind| of.starts_with(kind))
+        let said = ["action", "alarm", "forecast", "model", "short-forecast"];
+        said.iter().any(|kind| of.starts_with(kind))
     });
     assert_eq!(counted, batch_agents::totals(&input.ticks));
 }

@@ -24,6 +24,7 @@ mod network;
 mod oracle;
 mod own_sources;
 mod prompt;
+mod quarters;
 mod recovery;
 mod restart;
 mod simulator;

@@ -6,9 +6,14 @@
 //! what it was asked, mostly, and a guess that ignores our own commands would be answered by a
 //! second, opposite command: a limit cycle.
 //!
+//! A device may take longer than a tick to obey. How many it usually takes is learned ([`Pace`]):
+//! what it does answers the command of so many ticks ago, and a command stands so much longer, or it
+//! would run out before the next is obeyed.
+//!
 //! # Bounds
 //!
-//! As many ticks of either history as [`Settings`] lets matter: `valid_ticks + stale_ticks`.
+//! As many ticks of either history as [`Settings`] lets matter: `valid_ticks + stale_ticks`, and
+//! twice what the device takes, which is at most `confirm_ticks_max`.
 
 use schemas::state::AssetState;
 use schemas::time::HOUR_MS;
@@ -17,6 +22,7 @@ use schemas::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::pace::Pace;
 use crate::settings::Settings;
 
 /// A power and the tick it belongs to.
@@ -35,11 +41,14 @@ pub struct Device {
     said: Vec<Mark>,
     /// Commands, by tick.
     asked: Vec<Mark>,
+    /// How long it takes to obey.
+    pace: Pace,
 }
 
 impl Device {
     /// Notes telemetry; a correction of a tick replaces it.
-    pub fn hear(&mut self, mark: Mark) {
+    pub fn hear(&mut self, mark: Mark, settings: &Settings) {
+        self.pace.hear((mark.tick, mark.tick), mark.kw, settings);
         match self.said.binary_search_by_key(&mark.tick, |m| m.tick) {
             Ok(at) => self.said[at] = mark,
             Err(at) => self.said.insert(at, mark),
@@ -47,22 +56,33 @@ impl Device {
     }
 
     /// Notes a command.
-    pub fn ask(&mut self, mark: Mark) {
+    pub fn ask(&mut self, mark: Mark, settings: &Settings) {
+        self.pace.ask(mark.tick, mark.kw, self.said.last().map(|said| said.kw), settings);
         self.asked.push(mark);
     }
 
     /// Forgets what no longer matters at `at`.
     pub fn forget(&mut self, at: Timestamp, settings: &Settings) {
-        let ticks = settings.valid_ticks + settings.stale_ticks;
+        let ticks = self.valid_ticks(settings) + settings.stale_ticks + self.pace.usual_ticks() - 1;
         let from = at.minus(ticks * settings.step_ms);
         self.said.retain(|m| m.tick >= from);
         self.asked.retain(|m| m.tick >= from);
     }
 
+    /// Ticks for which a command to it stands: those between its being sent and obeyed count on top.
+    pub fn valid_ticks(&self, settings: &Settings) -> u64 {
+        settings.valid_ticks + self.pace.usual_ticks() - 1
+    }
+
+    /// When the command was sent that it obeys in the step that ends at `tick`, at the latest.
+    fn obeyed_at(&self, tick: Timestamp, settings: &Settings) -> Timestamp {
+        tick.minus(self.pace.usual_ticks() * settings.step_ms)
+    }
+
     /// The command that stands at `at`, unless it has run out.
     pub fn standing(&self, at: Timestamp, settings: &Settings) -> Option<Mark> {
         let last = self.asked.iter().rev().find(|m| m.tick <= at)?;
-        let until = last.tick.plus(settings.valid_ticks * settings.step_ms);
+        let until = last.tick.plus(self.valid_ticks(settings) * settings.step_ms);
         (at < until).then_some(*last)
     }
 
@@ -71,18 +91,17 @@ impl Device {
         self.said.iter().find(|m| m.tick == tick).map(|m| m.kw)
     }
 
-    /// What it says it does at `at` instead of the command that stands; `None` if it obeys, or was
-    /// not heard.
+    /// What it says it does at `at` instead of what it should by now; `None` if it obeys, or was not
+    /// heard.
     pub fn strays_to_kw(&self, at: Timestamp, settings: &Settings) -> Option<f64> {
-        let began = at.minus(settings.step_ms);
-        let asked = self.standing(began, settings)?;
+        let asked = self.standing(self.obeyed_at(at, settings), settings)?;
         self.said_kw(at).filter(|said| (said - asked.kw).abs() > settings.confirm_kw)
     }
 
     /// How much less it gave than it was asked for, in the step that ends at `tick`, in kW; 0 if it
     /// was not heard or not asked to give.
     pub fn short_kw(&self, tick: Timestamp, settings: &Settings) -> f64 {
-        let asked = self.standing(tick.minus(settings.step_ms), settings);
+        let asked = self.standing(self.obeyed_at(tick, settings), settings);
         let gives = asked.filter(|asked| asked.kw > 0.0).zip(self.said_kw(tick));
         gives.map_or(0.0, |(asked, said)| asked.kw - said)
     }
@@ -92,9 +111,9 @@ impl Device {
         if let Some(kw) = self.said_kw(tick) {
             return kw;
         }
-        let began = tick.minus(settings.step_ms);
-        if self.asked.iter().any(|m| m.tick <= began) {
-            return self.standing(began, settings).map_or(0.0, |m| m.kw);
+        let obeyed_at = self.obeyed_at(tick, settings);
+        if self.asked.iter().any(|m| m.tick <= obeyed_at) {
+            return self.standing(obeyed_at, settings).map_or(0.0, |m| m.kw);
         }
         self.said.iter().rev().find(|m| m.tick < tick).map_or(0.0, |m| m.kw)
     }
@@ -136,7 +155,8 @@ pub fn reach(
     settings: &Settings,
 ) -> Reach {
     let age_ms = at.0.saturating_sub(heard.0);
-    let hours = (settings.valid_ticks * settings.step_ms + age_ms) as f64 / HOUR_MS as f64;
+    let valid_ms = device.valid_ticks(settings) * settings.step_ms;
+    let hours = (valid_ms + age_ms) as f64 / HOUR_MS as f64;
     let stored_kwh = asset.state_of_charge_kwh.unwrap_or(0.0);
     let floor_kwh = settings.soc_share_min * asset.energy_kwh_max;
     let ceiling_kwh = settings.soc_share_max * asset.energy_kwh_max;
@@ -164,7 +184,8 @@ mod tests {
 
     fn device(said: &[(u64, f64)], asked: &[(u64, f64)]) -> Device {
         let mark = |&(tick, kw): &(u64, f64)| Mark { tick: Timestamp(tick * 5_000), kw };
-        Device { said: said.iter().map(mark).collect(), asked: asked.iter().map(mark).collect() }
+        let [said, asked] = [said, asked].map(|marks| marks.iter().map(mark).collect());
+        Device { said, asked, pace: Pace::default() }
     }
 
     #[track_caller]
@@ -200,6 +221,29 @@ mod tests {
         assert_eq!(strays(&device(&[(7, 1.9)], &[(6, 2.0)])), None);
         assert_eq!(strays(&device(&[(6, 0.0)], &[(6, 2.0)])), None);
         assert_eq!(strays(&device(&[(7, 3.0)], &[])), None);
+    }
+
+    #[test]
+    fn what_takes_its_usual_time_does_not_stray() {
+        let (mut slow, settings) = (Device::default(), Settings::default());
+        let mark = |tick: u64, kw| Mark { tick: Timestamp(tick * 5_000), kw };
+        // Of the first nobody knows what it did before.
+        for n in 0..9 {
+            let (tick, kw) = (10 + 10 * n, if n % 2 == 0 { 4.0 } else { -4.0 });
+            slow.ask(mark(tick, kw), &settings);
+            slow.hear(mark(tick + 1, -kw), &settings);
+            slow.hear(mark(tick + 2, 0.0), &settings);
+            slow.hear(mark(tick + 3, kw), &settings);
+            slow.forget(Timestamp((tick + 3) * 5_000), &settings);
+        }
+        assert_eq!(slow.valid_ticks(&settings), 5);
+        slow.ask(mark(100, -4.0), &settings);
+        let strays =
+            |device: &Device, tick: u64| device.strays_to_kw(Timestamp(tick * 5_000), &settings);
+        for (tick, kw) in [(101, 4.0), (102, 0.0), (103, 0.0)] {
+            slow.hear(mark(tick, kw), &settings);
+        }
+        assert_eq!([101, 102, 103].map(|tick| strays(&slow, tick)), [None, None, Some(0.0)]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use arrow_array::RecordBatch;
 use schemas::decision::Action;
 use schemas::decision::Forecast;
 use schemas::decision::action_id;
+use schemas::relation;
 use schemas::relation::Relation;
 use schemas::state::AssetState;
 use schemas::state::FeederNow;
@@ -36,6 +37,22 @@ use crate::kernel::save_by_key;
 use crate::settings::Settings;
 use crate::table::InFeeder;
 use crate::table::Table;
+
+relation! {
+    /// What a quarter may reach: all of `short_forecasts` that is looked at.
+    pub struct QuarterSaid in "short_forecasts" {
+        /// `feeder`; others are not looked at.
+        pub scope: String,
+        /// The feeder.
+        pub feeder_id: String,
+        /// The tick that issued it.
+        pub issued_at: Timestamp,
+        /// Start of the quarter.
+        pub target_at: Timestamp,
+        /// Mean net load in kW that nine outcomes in ten lie below.
+        pub p90_kw: f64,
+    }
+}
 
 /// Who proposes.
 pub const ACTOR: &str = "dispatch";
@@ -71,6 +88,8 @@ struct Live<'a> {
     reach: Reach,
     /// What it is asked for at present, in kW; 0 if nothing.
     standing_kw: f64,
+    /// For how long a command to it stands.
+    valid_ticks: u64,
 }
 
 /// What the feeder as a whole should get from its batteries.
@@ -107,14 +126,15 @@ impl DispatchKernel {
             if kw.is_finite() {
                 let memory = self.memory.entry(key.0).or_default();
                 let mark = Mark { tick: self.step.tick_of(at), kw };
-                memory.devices.entry(key.1).or_default().hear(mark);
+                memory.devices.entry(key.1).or_default().hear(mark, &self.settings);
             }
         }
         let ours = |row: &Forecast| row.scope == "feeder" && row.p90_kw.is_finite();
         for row in changes[2].events::<Forecast>().filter(ours) {
             let outlook = &mut self.memory.entry(row.subject_id).or_default().outlook;
             if row.issued_at > outlook.issued_at {
-                *outlook = Outlook { issued_at: row.issued_at, hours: Vec::new() };
+                outlook.issued_at = row.issued_at;
+                outlook.hours.clear();
             }
             let known = |hour_at| outlook.hours.binary_search_by_key(&hour_at, |(at, _)| *at);
             if let (true, Err(place)) = (row.issued_at == outlook.issued_at, known(row.target_at)) {
@@ -122,6 +142,19 @@ impl DispatchKernel {
                 let ruled = row.model_version == RULE_VERSION;
                 let kw = if ruled { row.p50_kw } else { row.p90_kw };
                 outlook.hours.insert(place, (row.target_at, kw));
+            }
+        }
+        let ours = |row: &QuarterSaid| row.scope == "feeder" && row.p90_kw.is_finite();
+        for row in changes[3].events::<QuarterSaid>().filter(ours) {
+            let outlook = &mut self.memory.entry(row.feeder_id).or_default().outlook;
+            if row.issued_at > outlook.short_issued_at {
+                outlook.short_issued_at = row.issued_at;
+                outlook.quarters.clear();
+            }
+            let quarters = &mut outlook.quarters;
+            let known = quarters.binary_search_by_key(&row.target_at, |(at, _)| *at);
+            if let (true, Err(place)) = (row.issued_at == outlook.short_issued_at, known) {
+                quarters.insert(place, (row.target_at, row.p90_kw));
             }
         }
     }
@@ -152,7 +185,7 @@ impl DispatchKernel {
             for (battery, wish_kw) in live.iter().zip(wishes) {
                 let device = memory.devices.entry(battery.asset.asset_id.clone()).or_default();
                 if leaves(at, wish_kw, battery, device, settings) {
-                    device.ask(Mark { tick: at, kw: wish_kw });
+                    device.ask(Mark { tick: at, kw: wish_kw }, settings);
                     actions.push(proposal(at, battery, wish_kw, &target, settings));
                 }
             }
@@ -173,7 +206,9 @@ fn live<'a>(
     let heard = heard_at(at, asset, settings)?;
     let device = devices.get(&asset.asset_id)?;
     let standing_kw = device.standing(at, settings).map_or(0.0, |mark| mark.kw);
-    Some(Live { asset, heard, reach: reach(at, asset, heard, device, settings), standing_kw })
+    let reach = reach(at, asset, heard, device, settings);
+    let valid_ticks = device.valid_ticks(settings);
+    Some(Live { asset, heard, reach, standing_kw, valid_ticks })
 }
 
 fn fleet(live: &[Live<'_>]) -> Fleet {
@@ -223,11 +258,14 @@ fn target(
     } else {
         (0.0, "rest", format!("load {load_kw:.2} kW asks for nothing"))
     };
-    let saw = format!(
+    let mut saw = format!(
         "feeder_now@{} head_kw={:.3} limit_kw={limit_kw} measured_at={}; forecasts@{} \
          reserve_kwh={reserve_kwh:.2} stored_kwh={:.2}",
         at.0, feeder.head_kw, feeder.measured_at, outlook.issued_at.0, fleet.deliverable_kwh
     );
+    if let Some((_, kw)) = outlook.quarters.first() {
+        saw += &format!("; short_forecasts@{} p90_kw={kw:.3}", outlook.short_issued_at.0);
+    }
     Target { total_kw, rule, reason, saw }
 }
 
@@ -310,7 +348,7 @@ fn proposal(
         actor: ACTOR.to_owned(),
         state: "proposed".to_owned(),
         active_power_kw: wish_kw,
-        valid_until_at: at.plus(settings.valid_ticks * settings.step_ms),
+        valid_until_at: at.plus(battery.valid_ticks * settings.step_ms),
         rule: target.rule.to_owned(),
         reason: target.reason.clone(),
         saw,
@@ -323,6 +361,7 @@ impl Kernel for DispatchKernel {
             InputSpec::by_feeder::<FeederNow>(),
             InputSpec::by_feeder::<AssetState>(),
             InputSpec::by_feeder::<Forecast>(),
+            InputSpec::by_feeder::<QuarterSaid>(),
         ]
     }
 

@@ -1,14 +1,14 @@
 //! The reserve: how much stored energy the forecast will need above the limit.
 //!
-//! Backwards over the forecast's hours, with `R_j` the energy that must be deliverable when hour
-//! `j` begins:
+//! Backwards over the forecast's hours, of which the quarters that [`short`](crate::forecast::short)
+//! speaks of take the place, with `R_j` the energy that must be deliverable when `j` begins:
 //!
 //! ```text
 //! R_j = max(0, min(R_{j+1}, C) + x_j − c_j)
 //! ```
 //!
-//! where `x_j` is what the forecast puts above the limit in that hour, `c_j` what batteries can
-//! take from the headroom of that hour (and give back later), and `C` what they hold at most. So a
+//! where `x_j` is what the forecast puts above the limit in that time, `c_j` what batteries can
+//! take from its headroom (and give back later), and `C` what they hold at most. So a
 //! peak behind a night in which everything can be charged again does not claim today's energy.
 //!
 //! The forecast's **p90** is used: energy that is kept for nothing costs little, a peak without any
@@ -19,6 +19,7 @@
 //! the head then held at 0.99 of the limit, where lost messages pushed it over (101 minutes with
 //! batteries in all homes).
 
+use forecast::short::QUARTER_MS;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 use serde::Deserialize;
@@ -26,11 +27,33 @@ use serde::Serialize;
 
 /// The latest forecast of a feeder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Outlook {
     /// When it was issued.
     pub issued_at: Timestamp,
     /// Start of each hour and what its mean may reach in kW, in time order.
     pub hours: Vec<(Timestamp, f64)>,
+    /// When the forecast of the coming quarters was issued.
+    pub short_issued_at: Timestamp,
+    /// The same by quarter, one after the other; they take the place of their hours.
+    pub quarters: Vec<(Timestamp, f64)>,
+}
+
+impl Outlook {
+    /// Beginning and end in milliseconds, and kW, of the times that are forecast, in order.
+    fn times(&self) -> Vec<(u64, u64, f64)> {
+        let quarters = self.quarters.iter().map(|(from, kw)| (from.0, from.0 + QUARTER_MS, *kw));
+        let mut times: Vec<(u64, u64, f64)> = quarters.collect();
+        let ends = times.first().zip(times.last()).map(|(first, last)| (first.0, last.1));
+        for (hour_at, kw) in &self.hours {
+            let (from, to) = (hour_at.0, hour_at.0 + HOUR_MS);
+            let (begin, end) = ends.unwrap_or((to, to));
+            times.extend([(from, to.min(begin), *kw), (from.max(end), to, *kw)]);
+        }
+        times.retain(|(from, to, _)| from < to);
+        times.sort_by_key(|(from, _, _)| *from);
+        times
+    }
 }
 
 /// What the fleet behind a feeder can do.
@@ -54,8 +77,8 @@ pub fn reserve_kwh(
     charge_limit_kw: f64,
     fleet: &Fleet,
 ) -> f64 {
-    outlook.hours.iter().rev().fold(0.0, |later: f64, (hour_at, kw)| {
-        let left_ms = hour_at.plus(HOUR_MS).0.saturating_sub(at.0.max(hour_at.0));
+    outlook.times().into_iter().rev().fold(0.0, |later: f64, (from, to, kw)| {
+        let left_ms = to.saturating_sub(at.0.max(from));
         let hours = left_ms as f64 / HOUR_MS as f64;
         let over_kwh = (kw - limit_kw).max(0.0) * hours;
         let room_kw = (charge_limit_kw - kw).clamp(0.0, fleet.charge_kw_max);
@@ -79,7 +102,7 @@ mod tests {
     fn check(at_ms: u64, hours_kw: &[f64], expected_kwh: f64) {
         let hour = |i: usize| Timestamp(i as u64 * HOUR_MS);
         let hours = hours_kw.iter().enumerate().map(|(i, kw)| (hour(i), *kw)).collect();
-        let outlook = Outlook { issued_at: Timestamp(0), hours };
+        let outlook = Outlook { hours, ..Outlook::default() };
         let got = reserve_kwh(Timestamp(at_ms), &outlook, 114.0, 104.0, &FLEET);
         assert!((got - expected_kwh).abs() < 1e-9, "{got} kWh");
     }
@@ -108,6 +131,39 @@ mod tests {
     #[test]
     fn more_than_the_fleet_holds_is_not_asked_for_twice() {
         check(0, &[110.0, 214.0, 214.0], 100.0);
+    }
+
+    #[track_caller]
+    fn check_times(hours: &[(u64, f64)], quarters: &[(u64, f64)], expected: &[(u64, u64, f64)]) {
+        let at = |unit: u64| move |(n, kw): &(u64, f64)| (Timestamp(n * unit), *kw);
+        let outlook = Outlook {
+            hours: hours.iter().map(at(HOUR_MS)).collect(),
+            quarters: quarters.iter().map(at(QUARTER_MS)).collect(),
+            ..Outlook::default()
+        };
+        let in_quarters = |(from, to, kw)| (from / QUARTER_MS, to / QUARTER_MS, kw);
+        let times: Vec<(u64, u64, f64)> = outlook.times().into_iter().map(in_quarters).collect();
+        assert_eq!(times, expected);
+    }
+
+    #[test]
+    fn quarters_take_the_place_of_their_hours() {
+        let hours = [(1, 10.0), (2, 20.0), (3, 30.0)];
+        check_times(&hours, &[], &[(4, 8, 10.0), (8, 12, 20.0), (12, 16, 30.0)]);
+        check_times(
+            &hours,
+            &[(6, 1.0), (7, 2.0), (8, 3.0), (9, 4.0)],
+            &[
+                (4, 6, 10.0),
+                (6, 7, 1.0),
+                (7, 8, 2.0),
+                (8, 9, 3.0),
+                (9, 10, 4.0),
+                (10, 12, 20.0),
+                (12, 16, 30.0),
+            ],
+        );
+        check_times(&[], &[(6, 1.0), (7, 2.0)], &[(6, 7, 1.0), (7, 8, 2.0)]);
     }
 
     #[test]

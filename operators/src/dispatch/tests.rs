@@ -9,6 +9,7 @@ use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 
 use super::DispatchKernel;
+use super::kernel::QuarterSaid;
 use crate::forecast::feeder::RULE_VERSION;
 use crate::kernel::Change;
 use crate::kernel::Kernel;
@@ -63,6 +64,7 @@ impl Desk {
             Change::of(&heads, vec![1; heads.len()]),
             Change::of(&assets, vec![1; assets.len()]),
             Change::of(forecasts, vec![1; forecasts.len()]),
+            Change::none(QuarterSaid::schema()),
         ];
         Action::from_batch(&self.kernel.step(at, &changes)[0]).unwrap()
     }

@@ -1,6 +1,7 @@
 //! The judgement of [`emit`](super): when an action has ended, and how.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use arrow_array::RecordBatch;
 use schemas::decision::Action;
@@ -19,6 +20,7 @@ use crate::kernel::Memory;
 use crate::kernel::OutputSpec;
 use crate::kernel::restore_by_key;
 use crate::kernel::save_by_key;
+use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::table::InFeeder;
 use crate::table::Table;
@@ -42,11 +44,17 @@ pub struct EmitKernel {
     settings: Settings,
 
     said: Table<InFeeder, AssetSaid>,
-    open: BTreeMap<String, Open>,
+    memory: BTreeMap<String, OfFeeder>,
 }
 
-/// The open actions of a feeder, by device.
-type Open = BTreeMap<String, Sent>;
+/// What is remembered of a feeder, by device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct OfFeeder {
+    /// The open action.
+    open: BTreeMap<String, Sent>,
+    /// How long it takes to obey.
+    paces: BTreeMap<String, Pace>,
+}
 
 /// An action that has been sent and not ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,7 +77,7 @@ impl EmitKernel {
     /// One that has sent nothing.
     pub fn new(settings: Settings) -> EmitKernel {
         let said = Table::new(|row: &AssetSaid| (row.feeder_id.clone(), row.asset_id.clone()));
-        EmitKernel { settings, said, open: BTreeMap::new() }
+        EmitKernel { settings, said, memory: BTreeMap::new() }
     }
 
     /// Ends what telemetry confirms, what `newer` supersedes, what has had its time.
@@ -79,18 +87,36 @@ impl EmitKernel {
         newer: &BTreeMap<InFeeder, Vec<Action>>,
         rows: &mut Vec<Action>,
     ) {
-        let EmitKernel { settings, said, open } = self;
-        for (feeder_id, devices) in open.iter_mut() {
-            devices.retain(|asset_id, sent| {
+        let EmitKernel { settings, said, memory } = self;
+        for (feeder_id, OfFeeder { open, paces }) in memory.iter_mut() {
+            open.retain(|asset_id, sent| {
                 let key = (feeder_id.clone(), asset_id.clone());
                 let said = said.get(&key);
                 let by = newer.get(&key).and_then(|actions| actions.first());
-                let Some(end) = ending(at, sent, said, by, settings) else { return true };
+                let pace = paces.get(asset_id);
+                let ticks =
+                    pace.map_or(settings.confirm_ticks, |pace| pace.patience_ticks(settings));
+                let Some(end) = ending(at, sent, said, by, ticks, settings) else { return true };
                 rows.push(ended(at, &key, sent, end, said));
                 false
             });
         }
-        open.retain(|_, devices| !devices.is_empty());
+        memory.retain(|_, of_feeder| *of_feeder != OfFeeder::default());
+    }
+
+    /// Learns from what devices say how long they take; forgets those that are no longer listed.
+    fn hear(&mut self, at: Timestamp, touched: &BTreeSet<InFeeder>) {
+        for key in touched {
+            let Some(of_feeder) = self.memory.get_mut(&key.0) else { continue };
+            let Some(row) = self.said.get(key) else {
+                of_feeder.paces.remove(&key.1);
+                continue;
+            };
+            let Some(pace) = of_feeder.paces.get_mut(&key.1) else { continue };
+            if let Some((measured_at, kw)) = heard(row).filter(|(_, kw)| kw.is_finite()) {
+                pace.hear((measured_at, at), kw, &self.settings);
+            }
+        }
     }
 
     /// Sends what was cleared. Of several for one device, each next one supersedes the one before.
@@ -115,8 +141,13 @@ impl EmitKernel {
             active_power_kw: action.active_power_kw,
             valid_until_at: action.valid_until_at,
         };
-        let devices = self.open.entry(key.0.clone()).or_default();
-        if let Some(before) = devices.insert(key.1.clone(), sent) {
+        let does_kw = self.said.get(key).and_then(heard).map(|(_, kw)| kw);
+        let of_feeder = self.memory.entry(key.0.clone()).or_default();
+        if does_kw.is_some() {
+            let pace = of_feeder.paces.entry(key.1.clone()).or_default();
+            pace.ask(at, action.active_power_kw, does_kw, &self.settings);
+        }
+        if let Some(before) = of_feeder.open.insert(key.1.clone(), sent) {
             rows.push(ended(at, key, &before, superseded(&action), None));
         }
         rows.push(Action {
@@ -131,14 +162,20 @@ impl EmitKernel {
     }
 }
 
+/// When a device spoke last, and what it said it does in kW.
+fn heard(row: &AssetSaid) -> Option<(Timestamp, f64)> {
+    row.measured_at.zip(row.active_power_kw)
+}
+
 fn ending(
     at: Timestamp,
     sent: &Sent,
     said: Option<&AssetSaid>,
     newer: Option<&Action>,
+    ticks: u64,
     settings: &Settings,
 ) -> Option<End> {
-    let heard = said.and_then(|row| row.measured_at.zip(row.active_power_kw));
+    let heard = said.and_then(heard);
     if let Some((_, kw)) = heard
         .filter(|(measured_at, _)| *measured_at >= sent.sent_at)
         .filter(|(_, kw)| (kw - sent.kw).abs() <= settings.confirm_kw)
@@ -149,7 +186,6 @@ fn ending(
     if let Some(newer) = newer {
         return Some(superseded(newer));
     }
-    let ticks = settings.confirm_ticks;
     if at.0 - sent.sent_at.0 >= ticks * settings.step_ms {
         let reason = match heard {
             Some((_, kw)) => format!("the device still says {kw:.3} kW after {ticks} ticks"),
@@ -205,7 +241,8 @@ impl Kernel for EmitKernel {
     }
 
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
-        self.said.apply(&changes[1]);
+        let touched = self.said.apply_touched(&changes[1]);
+        self.hear(at, &touched);
         let mut cleared: BTreeMap<InFeeder, Vec<Action>> = BTreeMap::new();
         for action in changes[0].events::<Action>().filter(|action| action.state == "cleared") {
             let key = (action.feeder_id.clone(), action.asset_id.clone());
@@ -229,10 +266,10 @@ impl Kernel for EmitKernel {
     }
 
     fn save(&self) -> Memory {
-        save_by_key(&self.open)
+        save_by_key(&self.memory)
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), RestoreError> {
-        restore_by_key(&mut self.open, memory)
+        restore_by_key(&mut self.memory, memory)
     }
 }

@@ -76,6 +76,34 @@ fn after_two_ticks_it_has_failed() {
 }
 
 #[test]
+fn who_is_always_late_is_given_the_time_he_takes_and_not_more() {
+    let mut ticks: Vec<Tick> = Vec::new();
+    for n in 0..10 {
+        let (before, kw) = if n % 2 == 0 { (0.0, 3.0) } else { (3.0, 0.0) };
+        ticks.push((Some(kw), Some(before)));
+        ticks.extend([(None, Some(before)); 3]);
+        ticks.extend([(None, Some(kw)); 2]);
+    }
+    // Then it does nothing any more.
+    ticks.push((Some(3.0), Some(0.0)));
+    ticks.extend([(None, Some(0.0)); 8]);
+    let mut kernel = EmitKernel::new(Settings::default());
+    let mut ends = Vec::new();
+    for (n, tick) in ticks.iter().enumerate() {
+        let said = step(&mut kernel, n as u64 + 1, *tick).0;
+        for action in said.into_iter().filter(|action| action.state != "sent") {
+            let sent: u64 = action.action_id.split(':').next().unwrap().parse().unwrap();
+            ends.push((action.state, action.tick_at.0 / 5_000 - sent));
+        }
+    }
+    let (failed, confirmed) = ("failed".to_owned(), "confirmed".to_owned());
+    let mut expected = vec![(failed.clone(), 2); 4];
+    expected.extend(vec![(confirmed, 4); 6]);
+    expected.push((failed, 5));
+    assert_eq!(ends, expected);
+}
+
+#[test]
 fn a_newer_one_supersedes() {
     let ticks = [(Some(2.0), None), (Some(3.0), Some(0.0)), (None, Some(3.0))];
     check(&ticks, "1 1 sent, 2 1 superseded, 2 2 sent, 3 2 confirmed");

@@ -10,7 +10,6 @@
 
 use forecast::hierarchy::Hierarchy;
 
-use super::rule::HORIZON_HOURS;
 use super::rule::Point;
 
 /// Standard deviations between the tenth and the ninetieth percentile.
@@ -37,7 +36,9 @@ pub fn reconcile(nodes: &mut [Vec<Point>], feeder: &mut [Point]) {
     let root = nodes.len();
     let parents = (0..=root).map(|node| (node < root).then_some(root)).collect();
     let tree = Hierarchy::new(parents).expect("nodes have one feeder, and it has no parent");
-    for hour in 0..HORIZON_HOURS {
+    let all = nodes.iter().map(Vec::as_slice).chain([&*feeder]).flatten();
+    let hours = all.map(|point| point.hour + 1).max().unwrap_or(0);
+    for hour in 0..hours {
         let at = |points: &[Point]| points.iter().position(|point| point.hour == hour);
         let places: Vec<Option<usize>> =
             nodes.iter().map(Vec::as_slice).chain([&*feeder]).map(at).collect();

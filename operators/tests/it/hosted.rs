@@ -21,6 +21,7 @@ use operators::settings::Settings;
 use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::Forecast;
+use schemas::decision::ShortForecast;
 use schemas::event::Command;
 use schemas::event::LoadAnnotation;
 use schemas::event::ModelOrder;
@@ -40,6 +41,7 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::NodeQuarter;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
@@ -62,6 +64,9 @@ use crate::plant::STEP_MS;
 const FEEDERS: usize = 5;
 const BATTERIES: usize = 3;
 const TICKS: u64 = 80;
+
+/// The tick at which the first quarter of the day is over.
+const QUARTER_OVER: u64 = 12;
 
 /// The tick after which nothing more is told.
 fn end() -> Timestamp {
@@ -131,9 +136,23 @@ fn story(seed: u64) -> BTreeMap<Timestamp, Told> {
             hour_at: DAY_AT,
             net_load_kw: n as f64,
         }]);
+        // A quarter is over; a minute and a half later one feeder's is corrected.
+        if n == QUARTER_OVER || n == QUARTER_OVER + 18 {
+            let feeders = if n == QUARTER_OVER { 0..FEEDERS } else { 1..2 };
+            told.node_quarter = came(&feeders.map(|f| quarter(f, n)).collect::<Vec<_>>());
+        }
         story.insert(at, told);
     }
     story
+}
+
+fn quarter(feeder: usize, n: u64) -> NodeQuarter {
+    NodeQuarter {
+        bus_id: format!("bus-{feeder}"),
+        feeder_id: format!("feeder-{feeder}"),
+        quarter_at: DAY_AT,
+        net_load_kw: 40.0 + feeder as f64 + n as f64 / 8.0,
+    }
 }
 
 fn silent(feeder: usize, at: Timestamp) -> StaleSensor {
@@ -213,6 +232,7 @@ fn by_hand(story: &BTreeMap<Timestamp, Told>) -> Said {
         }
         let out = path.step(at, &told);
         texts(at.0, out.forecasts, &mut said);
+        texts(at.0, out.short, &mut said);
         texts(at.0, out.actions, &mut said);
         texts(at.0, out.alarms, &mut said);
         texts(at.0, out.setpoints, &mut said);
@@ -228,6 +248,7 @@ fn copy(told: &Told) -> Told {
         asset_state: told.asset_state.clone(),
         load_history: told.load_history.clone(),
         node_hour: told.node_hour.clone(),
+        node_quarter: told.node_quarter.clone(),
         bus_voltage: told.bus_voltage.clone(),
         stale_sensors: told.stale_sensors.clone(),
         sensor_listed: told.sensor_listed.clone(),
@@ -269,6 +290,7 @@ fn feed(story: &BTreeMap<Timestamp, Told>) -> Feed {
         add(FeederNow::NAME, at.0, &told.feeder_now);
         add(AssetState::NAME, at.0, &told.asset_state);
         add(NodeHour::NAME, at.0, &told.node_hour);
+        add(NodeQuarter::NAME, at.0, &told.node_quarter);
         add(BusVoltage::NAME, at.0, &told.bus_voltage);
         add(StaleSensor::NAME, at.0, &told.stale_sensors);
         add(SensorListed::NAME, at.0, &told.sensor_listed);
@@ -283,6 +305,7 @@ pub(crate) fn schemas() -> BTreeMap<&'static str, SchemaRef> {
         (FeederNow::NAME, FeederNow::schema()),
         (AssetState::NAME, AssetState::schema()),
         (NodeHour::NAME, NodeHour::schema()),
+        (NodeQuarter::NAME, NodeQuarter::schema()),
         (BusVoltage::NAME, BusVoltage::schema()),
         (StaleSensor::NAME, StaleSensor::schema()),
         (SensorListed::NAME, SensorListed::schema()),
@@ -338,6 +361,7 @@ fn hosted(story: &BTreeMap<Timestamp, Told>, workers: usize, jump: bool) -> Said
             }
             let out = control::build(scope, &views, &Settings::default(), None).unwrap();
             collect::<Forecast>(&out.forecasts, &into, &probe);
+            collect::<ShortForecast>(&out.short, &into, &probe);
             collect::<Action>(&out.actions, &into, &probe);
             collect::<Alarm>(&out.alarms, &into, &probe);
             collect::<Setpoint>(&out.setpoints, &into, &probe);
@@ -373,7 +397,8 @@ fn hosted(story: &BTreeMap<Timestamp, Told>, workers: usize, jump: bool) -> Said
 fn one_two_and_three_workers_say_what_the_kernels_say_80_ticks_5_feeders() {
     let story = story(7);
     let expected = by_hand(&story);
-    for relation in [Forecast::NAME, Action::NAME, Alarm::NAME, Setpoint::NAME] {
+    for relation in [Forecast::NAME, ShortForecast::NAME, Action::NAME, Alarm::NAME, Setpoint::NAME]
+    {
         assert!(expected.iter().any(|(_, of, _)| *of == relation), "the story has no {relation}");
     }
     assert!(expected.iter().all(|(at, _, _)| *at < end().0));

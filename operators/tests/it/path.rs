@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 
 use operators::detect::DetectKernel;
 use operators::dispatch::DispatchKernel;
+use operators::dispatch::kernel::QuarterSaid;
 use operators::emit::EmitKernel;
 use operators::emit::kernel::AssetSaid;
 use operators::forecast::ForecastKernel;
 use operators::forecast::SpreadKernel;
 use operators::forecast::ZoneKernel;
 use operators::forecast::rows::FeederPlace;
+use operators::forecast::short::ShortKernel;
+use operators::forecast::short::kernel::HourSaid;
 use operators::guard::GuardKernel;
 use operators::kernel::Change;
 use operators::kernel::Kernel;
@@ -21,6 +24,7 @@ use schemas::decision::Action;
 use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::decision::ModelVersion;
+use schemas::decision::ShortForecast;
 use schemas::event::Command;
 use schemas::event::LoadAnnotation;
 use schemas::event::ModelOrder;
@@ -31,6 +35,7 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::NodeQuarter;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 use schemas::state::WeatherAhead;
@@ -117,6 +122,7 @@ pub(crate) struct Told {
     pub(crate) asset_state: Change,
     pub(crate) load_history: Change,
     pub(crate) node_hour: Change,
+    pub(crate) node_quarter: Change,
     pub(crate) bus_voltage: Change,
     pub(crate) stale_sensors: Change,
     pub(crate) sensor_listed: Change,
@@ -127,6 +133,7 @@ pub(crate) struct Told {
 #[derive(Default)]
 pub(crate) struct Said {
     pub(crate) forecasts: Vec<Forecast>,
+    pub(crate) short: Vec<ShortForecast>,
     pub(crate) actions: Vec<Action>,
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) setpoints: Vec<Setpoint>,
@@ -135,22 +142,27 @@ pub(crate) struct Said {
 /// All kernels.
 pub(crate) struct Path {
     forecast: Foresight,
+    short: ShortKernel,
     dispatch: DispatchKernel,
     request: RequestKernel,
     guard: GuardKernel,
     emit: EmitKernel,
     detect: DetectKernel,
+    /// Whether dispatch is told the quarters.
+    pub(crate) by_quarter: bool,
 }
 
 impl Path {
     pub(crate) fn new(settings: &Settings) -> Path {
         Path {
             forecast: Foresight::new(settings),
+            short: ShortKernel::new(settings.clone()),
             dispatch: DispatchKernel::new(settings.clone()),
             request: RequestKernel::new(settings.clone()),
             guard: GuardKernel::new(settings.clone()),
             emit: EmitKernel::new(settings.clone()),
             detect: DetectKernel::new(settings.clone()),
+            by_quarter: true,
         }
     }
 
@@ -158,7 +170,27 @@ impl Path {
         let Told { feeder_now, asset_state, load_history, node_hour, commands, .. } = told;
         let ([mut forecasts, above], _) =
             self.forecast.step(at, &told.feeders, load_history, node_hour);
-        let inputs = [feeder_now.clone(), asset_state.clone(), came(&forecasts)];
+        let hours = narrow(&came(&forecasts), |row: Forecast| HourSaid {
+            scope: row.scope,
+            subject_id: row.subject_id,
+            feeder_id: row.feeder_id,
+            issued_at: row.issued_at,
+            target_at: row.target_at,
+            p10_kw: row.p10_kw,
+            p50_kw: row.p50_kw,
+            p90_kw: row.p90_kw,
+        });
+        let out = self.short.step(at, &[told.node_quarter.clone(), hours]);
+        let short = rows::<ShortForecast>(&out[0]);
+        let told_short = if self.by_quarter { &short[..] } else { &[] };
+        let quarters = narrow(&came(told_short), |row: ShortForecast| QuarterSaid {
+            scope: row.scope,
+            feeder_id: row.feeder_id,
+            issued_at: row.issued_at,
+            target_at: row.target_at,
+            p90_kw: row.p90_kw,
+        });
+        let inputs = [feeder_now.clone(), asset_state.clone(), came(&forecasts), quarters];
         let mut proposed = rows::<Action>(&self.dispatch.step(at, &inputs)[0]);
         let places = narrow(asset_state, |row: AssetState| AssetPlace {
             asset_id: row.asset_id,
@@ -189,7 +221,7 @@ impl Path {
         let out = self.detect.step(at, &limits);
         alarms.extend(rows::<Alarm>(&out[0]));
         forecasts.extend(above);
-        Said { forecasts, actions, alarms, setpoints }
+        Said { forecasts, short, actions, alarms, setpoints }
     }
 }
 
@@ -216,6 +248,7 @@ pub(crate) fn silence() -> Told {
         asset_state: nothing::<AssetState>(),
         load_history: nothing::<LoadHistory>(),
         node_hour: nothing::<NodeHour>(),
+        node_quarter: nothing::<NodeQuarter>(),
         bus_voltage: nothing::<BusVoltage>(),
         stale_sensors: nothing::<StaleSensor>(),
         sensor_listed: nothing::<SensorListed>(),

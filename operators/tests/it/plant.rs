@@ -100,8 +100,11 @@ impl Chance {
 #[derive(Clone, Debug)]
 pub(crate) struct Battery {
     pub(crate) soc_kwh: f64,
+    /// What it was told.
     pub(crate) kw: f64,
     pub(crate) until: Timestamp,
+    /// What is under way to it: when it comes, its power, and until when it holds.
+    coming: Vec<(Timestamp, f64, Timestamp)>,
 }
 
 /// What the plant is made of.
@@ -115,6 +118,8 @@ pub(crate) struct PlantConfig {
     /// Share of telemetry that comes a tick late.
     pub(crate) late: f64,
     pub(crate) seed: u64,
+    /// Steps that a setpoint is under way, beyond the one in which all are.
+    pub(crate) delay_steps: u64,
 }
 
 /// The feeder.
@@ -139,7 +144,7 @@ pub(crate) struct Measured {
 impl Plant {
     pub(crate) fn new(config: PlantConfig) -> Plant {
         let soc_kwh = config.soc_share * ENERGY_KWH;
-        let battery = Battery { soc_kwh, kw: 0.0, until: Timestamp(0) };
+        let battery = Battery { soc_kwh, kw: 0.0, until: Timestamp(0), coming: Vec::new() };
         let batteries =
             (0..config.batteries).map(|i| (format!("battery-{i:02}"), battery.clone())).collect();
         Plant { chance: Chance::new(config.seed), config, walk: 0.0, batteries }
@@ -150,8 +155,8 @@ impl Plant {
             return;
         }
         let battery = self.batteries.get_mut(&setpoint.asset_id).unwrap();
-        battery.kw = setpoint.active_power_kw;
-        battery.until = setpoint.valid_until_at;
+        let at = setpoint.tick_at.plus(self.config.delay_steps * STEP_MS);
+        battery.coming.push((at, setpoint.active_power_kw, setpoint.valid_until_at));
     }
 
     /// Whether a message is lost, and whether it is late.
@@ -169,6 +174,9 @@ impl Plant {
         let load_kw = profile_kw + self.config.noise_kw * self.walk;
         let mut said = BTreeMap::new();
         for (id, battery) in &mut self.batteries {
+            for (_, kw, until) in battery.coming.extract_if(.., |(at, ..)| *at <= began) {
+                (battery.kw, battery.until) = (kw, until);
+            }
             if began >= battery.until {
                 battery.kw = 0.0;
             }

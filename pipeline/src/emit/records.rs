@@ -20,6 +20,7 @@ use schemas::decision::FORECAST_DRIFT;
 use schemas::decision::Forecast;
 use schemas::decision::LOAD_DOUBTFUL;
 use schemas::decision::ModelVersion;
+use schemas::decision::ShortForecast;
 use schemas::decision::TOPOLOGY_ERROR;
 use schemas::definition::ConfigChange;
 use schemas::definition::ViewChange;
@@ -37,6 +38,8 @@ pub struct Said {
     pub alarms: Vec<Alarm>,
     /// Forecasts issued.
     pub forecasts: Vec<Forecast>,
+    /// Forecasts of the coming quarters of an hour.
+    pub short_forecasts: Vec<ShortForecast>,
     /// Versions of models that began to answer, or ceased to.
     pub versions: Vec<ModelVersion>,
     /// What may leave, once this is durable.
@@ -60,6 +63,8 @@ impl Said {
         self.alarms.sort_by_cached_key(key);
         let key = |f: &Forecast| (f.subject_id.clone(), f.scope.clone(), f.target_at);
         self.forecasts.sort_by_cached_key(key);
+        let key = |f: &ShortForecast| (f.subject_id.clone(), f.scope.clone(), f.target_at);
+        self.short_forecasts.sort_by_cached_key(key);
         let key =
             |m: &ModelVersion| (m.subject_id.clone(), m.scope.clone(), m.version, m.state.clone());
         self.versions.sort_by_cached_key(key);
@@ -128,6 +133,14 @@ impl Said {
             reason: &q.reason,
             ..Entry::default()
         })?;
+        let (kind, rows) = (Kind::ShortForecast, &self.short_forecasts);
+        add(&mut all, kind, tick, rows, &["subject_id", "saw"], |f| Entry {
+            subject: &f.subject_id,
+            actor: "forecast",
+            inputs: &f.saw,
+            model_version: &f.model_version,
+            ..Entry::default()
+        })?;
         if !missing.is_empty() {
             all.push((Kind::Tick, of_missing(tick, missing)?));
         }
@@ -155,7 +168,9 @@ fn renamed(kind: Kind) -> &'static [(&'static str, &'static str)] {
     match kind {
         Kind::Action => &[(SUBJECT, "asset_id"), (INPUTS, "saw")],
         Kind::Alarm => &[(SUBJECT, "subject"), (INPUTS, "saw")],
-        Kind::Forecast | Kind::Model => &[(SUBJECT, "subject_id"), (INPUTS, "saw")],
+        Kind::Forecast | Kind::Model | Kind::ShortForecast => {
+            &[(SUBJECT, "subject_id"), (INPUTS, "saw")]
+        }
         _ => &[],
     }
 }

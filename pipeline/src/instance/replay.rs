@@ -33,7 +33,8 @@ const WAIT: Duration = Duration::from_secs(1);
 const REPLAY_IN_FLIGHT: usize = 64;
 
 /// The kinds of record that a replay makes again; the others are input.
-const DECIDED: [Kind; 4] = [Kind::Action, Kind::Alarm, Kind::Forecast, Kind::Model];
+const DECIDED: [Kind; 5] =
+    [Kind::Action, Kind::Alarm, Kind::Forecast, Kind::Model, Kind::ShortForecast];
 
 impl Instance {
     /// Replays the log and says which setpoints were decided last and may not have left.

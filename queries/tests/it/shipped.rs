@@ -9,6 +9,7 @@ use schemas::state::AssetState;
 use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
+use schemas::state::NodeQuarter;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
@@ -55,6 +56,7 @@ fn every_shipped_view_has_the_plan_that_is_meant() {
 fn views_that_agents_read_have_the_columns_that_they_ask_for() {
     let plans = plans();
     check::<NodeHour>(&plans);
+    check::<NodeQuarter>(&plans);
     check::<FeederNow>(&plans);
     check::<AssetState>(&plans);
     check::<BusVoltage>(&plans);

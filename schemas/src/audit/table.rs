@@ -25,6 +25,7 @@ use crate::decision::Action;
 use crate::decision::Alarm;
 use crate::decision::Forecast;
 use crate::decision::ModelVersion;
+use crate::decision::ShortForecast;
 use crate::definition::ConfigChange;
 use crate::definition::ViewChange;
 use crate::event::Command;
@@ -47,6 +48,7 @@ pub fn columns(kind: Kind) -> SchemaRef {
         Kind::Alarm => payload::<Alarm>(&[SUBJECT, "saw"]),
         Kind::Forecast => payload::<Forecast>(&["subject_id", "saw"]),
         Kind::Model => payload::<ModelVersion>(&["subject_id", "saw"]),
+        Kind::ShortForecast => payload::<ShortForecast>(&["subject_id", "saw"]),
         Kind::Quarantine => payload::<Quarantined>(&[]),
         Kind::Command => payload::<Command>(&["asset_id", "actor"]),
         Kind::Config => payload::<ConfigChange>(&["setting"]),

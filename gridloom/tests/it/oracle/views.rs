@@ -31,11 +31,12 @@ impl Case {
 }
 
 /// Sums of hourly means, or means of means: neither is a multiple of 2^-10, so their order counts.
-const MEANS_OF_MEANS: [(&str, &[(&str, Bound)]); 6] = [
+const MEANS_OF_MEANS: [(&str, &[(&str, Bound)]); 7] = [
     // A minute is the mean of bins, and each bin is a mean.
     ("feeder_load", &[("kw", Bound::Stacked)]),
     // A bus is the sum of the hourly means of its meters.
     ("node_hour", &[("net_load_kw", Bound::Stacked)]),
+    ("node_quarter", &[("net_load_kw", Bound::Stacked)]),
     // Means of differences from node_hour.
     ("forecast_error", FORECAST_ERRORS),
     ("forecast_error_by_lead", FORECAST_ERRORS),
@@ -50,8 +51,22 @@ const FORECAST_ERRORS: &[(&str, Bound)] =
 /// What no sum takes: 2^44.
 const READINGS: &[(&str, &str)] = &[("meter_readings", "abs(active_power_kw) <= 17592186044416.0")];
 
+/// The same of meters and of stores.
+const METERS_AND_STORES: &[(&str, &str)] =
+    &[READINGS[0], ("asset_telemetry", "abs(active_power_kw) <= 17592186044416.0")];
+
+/// How many of these there are.
+const OF_METERS_AND_STORES: &str = "SELECT (
+       SELECT count(*) FROM (
+         SELECT DISTINCT ON (meter_id, measured_at) meter_id, measured_at, active_power_kw
+         FROM meter_readings ORDER BY meter_id, measured_at, revision DESC
+       ) r WHERE abs(r.active_power_kw) > 17592186044416.0
+     ) + (
+       SELECT count(*) FROM asset_telemetry WHERE abs(active_power_kw) > 17592186044416.0
+     )";
+
 /// Shipped views that sum what came from outside.
-const SHIPPED: [Case; 5] = [
+const SHIPPED: [Case; 6] = [
     Case {
         without: READINGS,
         faults: Some(
@@ -65,19 +80,16 @@ const SHIPPED: [Case; 5] = [
         ..Case::new("feeder_bin", "")
     },
     Case {
-        without: &[READINGS[0], ("asset_telemetry", "abs(active_power_kw) <= 17592186044416.0")],
-        faults: Some(
-            "SELECT (
-               SELECT count(*) FROM (
-                 SELECT DISTINCT ON (meter_id, measured_at) meter_id, measured_at, active_power_kw
-                 FROM meter_readings ORDER BY meter_id, measured_at, revision DESC
-               ) r WHERE abs(r.active_power_kw) > 17592186044416.0
-             ) + (
-               SELECT count(*) FROM asset_telemetry WHERE abs(active_power_kw) > 17592186044416.0
-             )",
-        ),
+        without: METERS_AND_STORES,
+        faults: Some(OF_METERS_AND_STORES),
         of_row: "active_power_kw=",
         ..Case::new("node_hour", "")
+    },
+    Case {
+        without: METERS_AND_STORES,
+        faults: Some(OF_METERS_AND_STORES),
+        of_row: "active_power_kw=",
+        ..Case::new("node_quarter", "")
     },
     Case {
         without: &[("meter_latest", "abs(active_power_kw) <= 17592186044416.0")],
