@@ -12,6 +12,8 @@
 //!   the months before, which structure is to be chosen by.
 //! - `pv1`, `pv2`: GEFCom2014, 2013-01 to 04, origins every 6 h with the weather forecast at target
 //!   hours; `midnight` are the origins at which all of it had been issued. The place is rounded.
+//! - `wf1-lean`, `pv1-broad`, …: the same as an instance would forecast them, where models have fewer
+//!   experts and weather is wind speed, or radiation and temperature, and readings are judged.
 //! - `serf`, `serf-blind`: NREL's roof in Golden, from the 31st day, origins every 6 h, with the
 //!   measured irradiance and temperature at target hours, and with no weather at all.
 
@@ -27,6 +29,8 @@ use forecast::model::Quantity;
 use forecast::model::Role;
 use forecast::model::Said;
 use forecast::model::Setup;
+use forecast::plant::Breadth;
+use forecast::plant::unit::Unit;
 use forecast::pv::Pv;
 use forecast::wind::Wind;
 
@@ -122,7 +126,18 @@ fn numbers(rows: &[Vec<String>], column: usize) -> Vec<f64> {
     rows.iter().map(|row| row[column].parse().unwrap_or(f64::NAN)).collect()
 }
 
-fn wind(folder: &str, farm: usize, train: bool) {
+/// The experts that a name asks for, where it asks for a plant of an instance.
+fn breadth(name: &str) -> Option<Breadth> {
+    match name.split_once('-')?.1 {
+        "lean" => Some(Breadth::Lean),
+        "broad" => Some(Breadth::Broad),
+        "full" => Some(Breadth::Full),
+        _ => None,
+    }
+}
+
+fn wind(folder: &str, name: &str) {
+    let (farm, train, breadth) = (number(name), name.ends_with("train"), breadth(name));
     let power = table(folder, "wind_gefcom2012_power_hourly_wf1-4.csv");
     let y = numbers(&power, farm);
     let first = minutes(&power[0][0]) / 60;
@@ -130,13 +145,27 @@ fn wind(folder: &str, farm: usize, train: bool) {
     for row in table(folder, &format!("wind_gefcom2012_nwp_wf{farm}.csv")) {
         let issued = minutes(&row[0]) / 60;
         let index = issued + row[1].parse::<i64>().expect("a lead");
+        let number = |at: usize| row[at].parse().unwrap_or(f32::NAN);
+        if breadth.is_some() {
+            let value = number(2).hypot(number(3));
+            issues.entry(issued).or_default().push(Said { issued, quantity: 0, index, value });
+            continue;
+        }
         for quantity in 0..2 {
-            let value = row[2 + quantity].parse().unwrap_or(f32::NAN);
+            let value = number(2 + quantity);
             issues.entry(issued).or_default().push(Said { issued, quantity, index, value });
         }
     }
-    let setup = setup(Kind::Wind, &[("u", Role::WindEast), ("v", Role::WindNorth)], None);
-    let mut model = Wind::new(&setup, first);
+    let mut model: Box<dyn Model> = match breadth {
+        Some(breadth) => {
+            let setup = setup(Kind::Wind, &[("wind", Role::WindSpeed)], None);
+            Box::new(Unit::new(&setup, first, breadth))
+        }
+        None => {
+            let winds = [("u", Role::WindEast), ("v", Role::WindNorth)];
+            Box::new(Wind::new(&setup(Kind::Wind, &winds, None), first))
+        }
+    };
     let (mut from, mut to) = (minutes("2011-01-01") / 60, minutes("2012-06-30T23") / 60);
     if train {
         // To choose structure by: the year before the window.
@@ -159,16 +188,21 @@ fn wind(folder: &str, farm: usize, train: bool) {
             score.take("persistence", lead, value - actual);
         }
     }
-    score.print(&format!("wf{farm}"), 1.0);
+    score.print(name, 1.0);
 }
 
 /// A weather quantity with its values, by target.
 type Field = (&'static str, Role, Vec<f32>);
 
 /// Runs a PV plant; weather is known a day ahead. Scores all origins, and those at midnight UTC.
-fn pv(setup: &Setup, first: i64, y: &[f64], fields: &[Field], from: i64, to: i64) -> [Score; 2] {
-    let mut model = Pv::new(setup, first);
-    let day = setup.horizon;
+fn pv(
+    mut model: Box<dyn Model>,
+    day: usize,
+    first: i64,
+    y: &[f64],
+    fields: &[Field],
+    (from, to): (i64, i64),
+) -> [Score; 2] {
     let [mut all, mut midnight] = [Score::default(), Score::default()];
     for (i, value) in y.iter().enumerate() {
         let origin = first + i as i64;
@@ -197,7 +231,8 @@ fn pv(setup: &Setup, first: i64, y: &[f64], fields: &[Field], from: i64, to: i64
 }
 
 /// A zone of GEFCom2014.
-fn zone(folder: &str, zone: usize) {
+fn zone(folder: &str, name: &str) {
+    let (zone, breadth) = (number(name), breadth(name));
     let rows = table(folder, &format!("pv_gefcom2014_zone{zone}_hourly_with_ecmwf.csv"));
     let first = minutes(&rows[0][0]) / 60;
     let slot = first.rem_euclid(24) as usize;
@@ -209,7 +244,7 @@ fn zone(folder: &str, zone: usize) {
         fell.into_iter().map(scaled).collect()
     };
     let root = |x: f32| x.max(0.0).sqrt();
-    let fields: Vec<Field> = vec![
+    let mut fields: Vec<Field> = vec![
         ("ssrd", Role::Radiation, rate(10, |x| x / 3600.0)),
         ("tcc", Role::Cloud, col(6, |x| x * 100.0)),
         ("t2m", Role::Temperature, col(9, |x| x - 273.15)),
@@ -223,12 +258,20 @@ fn zone(folder: &str, zone: usize) {
         ("u10", Role::Other, col(7, |x| x)),
         ("v10", Role::Other, col(8, |x| x)),
     ];
+    if breadth.is_some() {
+        fields.retain(|field| ["ssrd", "t2m"].contains(&field.0));
+    }
     let names: Vec<(&str, Role)> = fields.iter().map(|field| (field.0, field.1)).collect();
-    let setup = setup(Kind::Pv, &names, Some((-35.3, 149.1)));
+    let place = Some((-35.3, 149.1)).filter(|_| breadth.is_none());
+    let setup = setup(Kind::Pv, &names, place);
+    let model: Box<dyn Model> = match breadth {
+        Some(breadth) => Box::new(Unit::new(&setup, first, breadth)),
+        None => Box::new(Pv::new(&setup, first)),
+    };
     let (from, to) = (minutes("2013-01-01") / 60, minutes("2013-05-01") / 60);
-    let [all, midnight] = pv(&setup, first, &numbers(&rows, 1), &fields, from, to);
-    all.print(&format!("pv{zone}"), 1.0);
-    midnight.print(&format!("pv{zone} midnight"), 1.0);
+    let [all, midnight] = pv(model, 24, first, &numbers(&rows, 1), &fields, (from, to));
+    all.print(name, 1.0);
+    midnight.print(&format!("{name} midnight"), 1.0);
 }
 
 /// NREL's roof.
@@ -246,7 +289,8 @@ fn serf(folder: &str, weather: bool) {
     let plain = setup(Kind::Pv, &names, place);
     let setup = Setup { step_ms: 900_000, horizon: 96, capacity: Some(6.0), ..plain };
     let (from, to) = (first + 30 * 96, first + rows.len() as i64 - 96);
-    let [all, _] = pv(&setup, first, &numbers(&rows, 1), &fields, from, to);
+    let model = Box::new(Pv::new(&setup, first));
+    let [all, _] = pv(model, 96, first, &numbers(&rows, 1), &fields, (from, to));
     all.print(if weather { "serf" } else { "serf-blind" }, 6.0);
 }
 
@@ -265,8 +309,8 @@ fn main() {
         match name {
             "serf" => serf(folder, true),
             "serf-blind" => serf(folder, false),
-            name if name.starts_with("wf") => wind(folder, number(name), name.ends_with("train")),
-            name if name.starts_with("pv") => zone(folder, number(name)),
+            name if name.starts_with("wf") => wind(folder, name),
+            name if name.starts_with("pv") => zone(folder, name),
             name => panic!("no such set: {name}"),
         }
         let line = format!("{:.1} s", start.elapsed().as_secs_f64());

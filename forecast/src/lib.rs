@@ -9,9 +9,9 @@
 //! made one, and how sure it is), [`forecaster`] (all of it, step by step), [`structure`] and
 //! [`adaptive`] (how a model gets its shape), [`boost`] (trees). Beside them: [`calendar`] and
 //! [`solar`] (what is known of the future without being told), [`quality`] (what is not to be
-//! learned from), [`short`] (the next hour by quarters), [`score`] and [`drift`] (how good it is,
-//! and whether it still is), [`hierarchy`] (parts that add up), [`job`] (what takes long and is not
-//! waited for).
+//! learned from), [`plant`] (wind and PV), [`rewind`] (what came late, told again), [`short`] (the
+//! next hour by quarters), [`score`] and [`drift`] (how good it is, and whether it still is),
+//! [`hierarchy`] (parts that add up), [`job`] (what takes long and is not waited for).
 
 pub mod adaptive;
 pub mod backtest;
@@ -32,6 +32,7 @@ pub mod past;
 pub mod plant;
 pub mod pv;
 pub mod quality;
+pub mod rewind;
 pub mod ridge;
 pub mod score;
 pub mod series;

@@ -16,7 +16,8 @@
 //!
 //! Experts: the usual level (always there), a ridge on the row, the same ridge with random cosines
 //! of it (Rahimi and Recht 2007, *Random features for large-scale kernel machines*), boosted trees
-//! that are fitted anew each quarter.
+//! that are fitted anew each quarter. Which of them a plant has is its [`Breadth`]; one of many
+//! small ones has the day before instead, which under a clear sky is hard to beat.
 //!
 //! # Invariants
 //!
@@ -24,7 +25,8 @@
 //!
 //! # Bounds
 //!
-//! Rows of the last day and the next; 9 days of residuals; [`SAMPLES_MAX`] rows for the trees.
+//! Two rows a target of the last day and the next; 9 days of residuals; [`SAMPLES_MAX`] rows for the
+//! trees, where there are any.
 
 use std::collections::BTreeMap;
 
@@ -46,18 +48,50 @@ use crate::series::Track;
 
 pub mod expert;
 pub mod short;
+pub mod unit;
 
 /// Rows that the trees are fitted on at most: two years of hours, twice. The oldest go.
 pub const SAMPLES_MAX: usize = 35_000;
-
-/// What an expert is called, in order.
-pub const EXPERTS: [&str; 4] = ["level", "ridge", "cosines", "trees"];
 
 /// Forgetting of the errors' covariance, a day.
 const MIX_DECAY: f64 = 0.995;
 
 /// How far the weights are drawn to equal ones.
 const MIX_SHRINK: f64 = 0.05;
+
+/// Which experts a plant has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Breadth {
+    /// The level, the ridge, and for PV the day before: some ten thousand numbers. They are weighed
+    /// from the second day on.
+    Lean,
+    /// The cosines too.
+    Broad,
+    /// The level, the ridge, the cosines and the trees, which keep their samples: megabytes.
+    Full,
+}
+
+impl Breadth {
+    /// What its experts are called, in order; `daily` where the day before says something.
+    fn experts(self, daily: bool) -> &'static [&'static str] {
+        match self {
+            Breadth::Lean if daily => &["level", "ridge", "yesterday"],
+            Breadth::Lean => &["level", "ridge"],
+            Breadth::Broad if daily => &["level", "ridge", "cosines", "yesterday"],
+            Breadth::Broad => &["level", "ridge", "cosines"],
+            Breadth::Full => &["level", "ridge", "cosines", "trees"],
+        }
+    }
+
+    fn has_cosines(self) -> bool {
+        self != Breadth::Lean
+    }
+
+    fn has_trees(self) -> bool {
+        self == Breadth::Full
+    }
+}
 
 /// What is known of a target, as features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +132,8 @@ struct Issued {
 /// Numbers of a kind of plant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tuning {
+    /// Which experts there are.
+    pub breadth: Breadth,
     /// Forgetting of the ridges, a day.
     pub decay_day: f64,
     /// The ridge on linear columns.
@@ -112,6 +148,8 @@ pub struct Tuning {
     pub trees_after_days: i64,
     /// Days after which trees are fitted anew.
     pub trees_every_days: i64,
+    /// Whether the day before says something of a day.
+    pub daily: bool,
     /// Whether quantiles are kept by tenths of the forecast (wind) or by hour of the day (PV).
     pub class_by_value: bool,
 }
@@ -158,6 +196,7 @@ impl Engine {
         let hours = (horizon as i64 * 24 / day).max(1) as usize;
         let classes = if tuning.class_by_value { 12 } else { 24 };
         let per_day = (day * (day / 24).max(1)) as f64;
+        let experts = tuning.breadth.experts(tuning.daily).len();
         Engine {
             day,
             horizon,
@@ -169,8 +208,8 @@ impl Engine {
             directions: Vec::new(),
             trees: Trees::new(SAMPLES_MAX),
             said: BTreeMap::new(),
-            shorts: (0..4).map(|_| Short::new(first, day, horizon)).collect(),
-            combination: Combination::new(4, hours),
+            shorts: (0..experts).map(|_| Short::new(first, day, horizon)).collect(),
+            combination: Combination::new(experts, hours),
             conformal: Conformal::new(hours, classes, per_day, 0.1, (0.0, 1.0)),
             issued: vec![Vec::new(); horizon],
             count: 0,
@@ -181,6 +220,11 @@ impl Engine {
     /// The index of the next reading.
     pub fn end(&self) -> i64 {
         self.seen.end()
+    }
+
+    /// What its experts are called, in order.
+    fn experts(&self) -> &'static [&'static str] {
+        self.tuning.breadth.experts(self.tuning.daily)
     }
 
     /// Takes the next reading, over the rated power; NaN: missing.
@@ -219,13 +263,14 @@ impl Engine {
             let ring = (target - ahead as i64).rem_euclid(self.horizon as i64) as usize;
             let Some(issued) = self.issued[ring].get(ahead - 1) else { continue };
             let group = (ahead - 1) / per_hour;
-            // An expert that cannot speak yet is taken to err as the ridge does, so that the others
-            // are weighed from the first weeks on.
-            let ridge = issued.by_expert[1];
-            if ridge.is_finite() {
-                let said = issued.by_expert.map(|f| if f.is_finite() { f } else { ridge });
+            // An expert that cannot speak yet is taken to err as the ridge does (the level, where
+            // there is no time to wait for a ridge), so that the others are weighed from the first
+            // weeks on.
+            let other = issued.by_expert[usize::from(self.tuning.breadth == Breadth::Full)];
+            if other.is_finite() {
+                let said = issued.by_expert.map(|f| if f.is_finite() { f } else { other });
                 let errors = said.map(|f| f64::from(value - f));
-                self.combination.learn(group, &errors, decay);
+                self.combination.learn(group, &errors[..self.shorts.len()], decay);
             }
             let cell = Cell { horizon: group, class: usize::from(issued.class) };
             let (was, spread) = (f64::from(issued.value), f64::from(issued.spread));
@@ -251,9 +296,13 @@ impl Engine {
         let both = oldest.into_iter().chain(newest.filter(|_| said.len() > 1));
         for said in both {
             self.ridge.learn(&said.row.linear, value);
-            let waves = self.waves.row(&said.row, &self.directions);
-            self.cosines.learn(&waves, value);
-            self.trees.learn(&said.row.trees, value);
+            if self.tuning.breadth.has_cosines() {
+                let waves = self.waves.row(&said.row, &self.directions);
+                self.cosines.learn(&waves, value);
+            }
+            if self.tuning.breadth.has_trees() {
+                self.trees.learn(&said.row.trees, value);
+            }
         }
     }
 
@@ -299,7 +348,13 @@ impl Engine {
             return;
         }
         let none = Row { linear: Vec::new(), smooth: Vec::new(), trees: Vec::new() };
-        let row = tag.map_or(none, |_| source.row(origin, target, &self.seen));
+        let mut row = tag.map_or(none, |_| source.row(origin, target, &self.seen));
+        if !self.tuning.breadth.has_cosines() {
+            row.smooth = Vec::new();
+        }
+        if !self.tuning.breadth.has_trees() {
+            row.trees = Vec::new();
+        }
         if self.directions.is_empty() && !row.smooth.is_empty() {
             self.directions = self.waves.directions(row.smooth.len());
         }
@@ -316,8 +371,17 @@ impl Engine {
             bases[3] = self.trees.say(&row.trees);
             bases.iter_mut().for_each(|base| *base = base.clamp(-0.05, 1.05));
         }
+        if self.experts().last() == Some(&"yesterday") && could > 0.0 {
+            let before = self.seen.get(target - self.day).unwrap_or(f32::NAN);
+            bases[self.shorts.len() - 1] = before.clamp(-0.05, 1.05);
+        }
         let said = Said { tag: tag.unwrap_or(i64::MIN), row, bases };
-        self.said.entry(target).or_default().push(said);
+        let all = self.said.entry(target).or_default();
+        if let [_, .., newest] = all.as_mut_slice() {
+            // The oldest and the newest are learned from; of those between only bases are asked.
+            newest.row = Row { linear: Vec::new(), smooth: Vec::new(), trees: Vec::new() };
+        }
+        all.push(said);
     }
 
     /// The forecast of one target from the newest reading.
@@ -362,7 +426,8 @@ impl Engine {
             points.push(Point { index, value: quantiles[P50], quantiles });
         }
         let says = |e: usize| issued.iter().map(|i| f64::from(i.by_expert[e]) * unit).collect();
-        let models = EXPERTS.iter().enumerate().map(|(e, name)| ((*name).to_owned(), says(e)));
+        let experts = self.experts().iter().enumerate();
+        let models = experts.map(|(e, name)| ((*name).to_owned(), says(e)));
         Outlook { origin, points, models: models.collect() }
     }
 }

@@ -28,6 +28,7 @@ use crate::model::Outlook;
 use crate::model::Role;
 use crate::model::Said;
 use crate::model::Setup;
+use crate::plant::Breadth;
 use crate::plant::Engine;
 use crate::plant::Row;
 use crate::plant::Source;
@@ -98,8 +99,14 @@ impl Pv {
     /// Knows nothing; the first reading will be that of index `first`. Where the setup says no
     /// rated power, readings are taken as shares of it.
     pub fn new(setup: &Setup, first: i64) -> Pv {
+        Pv::of_breadth(setup, first, Breadth::Full)
+    }
+
+    /// The same with these experts.
+    pub fn of_breadth(setup: &Setup, first: i64, breadth: Breadth) -> Pv {
         let day = DAY_MS / setup.step_ms;
         let tuning = Tuning {
+            breadth,
             decay_day: 0.998,
             ridge: 1.0,
             ridge_cosines: 2.0,
@@ -107,6 +114,7 @@ impl Pv {
             turn: 0.7,
             trees_after_days: 60,
             trees_every_days: 30,
+            daily: true,
             class_by_value: false,
         };
         let quantities = setup.quantities.len();

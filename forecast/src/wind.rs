@@ -20,6 +20,7 @@ use crate::model::Outlook;
 use crate::model::Role;
 use crate::model::Said;
 use crate::model::Setup;
+use crate::plant::Breadth;
 use crate::plant::Engine;
 use crate::plant::Row;
 use crate::plant::Source;
@@ -52,8 +53,14 @@ impl Wind {
     /// Knows nothing; the first reading will be that of index `first`. Where the setup says no
     /// rated power, readings are taken as shares of it.
     pub fn new(setup: &Setup, first: i64) -> Wind {
+        Wind::of_breadth(setup, first, Breadth::Full)
+    }
+
+    /// The same with these experts.
+    pub fn of_breadth(setup: &Setup, first: i64, breadth: Breadth) -> Wind {
         let day = crate::series::DAY_MS / setup.step_ms;
         let tuning = Tuning {
+            breadth,
             decay_day: 0.999,
             ridge: 1.0,
             ridge_cosines: 2.0,
@@ -61,6 +68,7 @@ impl Wind {
             turn: 0.7,
             trees_after_days: 120,
             trees_every_days: 90,
+            daily: false,
             class_by_value: true,
         };
         let roles = setup.quantities.iter().map(|quantity| quantity.role).collect();

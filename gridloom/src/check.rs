@@ -28,6 +28,7 @@ use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
+use schemas::state::PlantHour;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 
@@ -99,13 +100,14 @@ pub fn check(file: &Path, connect: bool) -> Result<Checked, Problems> {
 }
 
 /// The views that agents read, with the columns they need.
-fn needed() -> [(&'static str, SchemaRef); 7] {
+fn needed() -> [(&'static str, SchemaRef); 8] {
     [
         (AssetState::NAME, AssetState::schema()),
         (BusVoltage::NAME, BusVoltage::schema()),
         (FeederNow::NAME, FeederNow::schema()),
         (NodeHour::NAME, NodeHour::schema()),
         (NodeQuarter::NAME, NodeQuarter::schema()),
+        (PlantHour::NAME, PlantHour::schema()),
         (SensorListed::NAME, SensorListed::schema()),
         (StaleSensor::NAME, StaleSensor::schema()),
     ]

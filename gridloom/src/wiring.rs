@@ -9,6 +9,7 @@ pub mod foresight;
 pub mod lockstep;
 pub mod open;
 pub mod plant;
+pub mod plants;
 pub mod score;
 pub mod serve;
 pub mod views;

@@ -1,4 +1,5 @@
-//! The decision path, wired: forecast → quarters → dispatch → guard → emit, with detect and estimate beside.
+//! The decision path, wired: forecast → quarters → dispatch → guard → emit, with detect, estimate and
+//! the forecasts of plants beside.
 //!
 //! One function builds it on top of the views. Nothing goes round: what devices did comes back as
 //! telemetry, in the views. All agents are keyed by feeder, so a feeder's whole path runs on one
@@ -26,6 +27,7 @@ use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
+use schemas::state::PlantHour;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
@@ -43,6 +45,7 @@ use crate::estimate::EstimateOutputs;
 use crate::face::Scene;
 use crate::forecast::ForecastLoad;
 use crate::forecast::ForecastOutputs;
+use crate::forecast::plant::ForecastPlants;
 use crate::forecast::short::ForecastQuarters;
 use crate::guard::GuardActions;
 use crate::host::HostInput;
@@ -51,7 +54,7 @@ use crate::request::TakeRequests;
 use crate::settings::Settings;
 
 /// The views and streams that must be given, in name order.
-pub const READS: [&str; 22] = [
+pub const READS: [&str; 23] = [
     AssetState::NAME,
     Asset::NAME,
     Branch::NAME,
@@ -66,6 +69,7 @@ pub const READS: [&str; 22] = [
     ModelOrder::NAME,
     NodeHour::NAME,
     NodeQuarter::NAME,
+    PlantHour::NAME,
     PointValue::NAME,
     Point::NAME,
     SensorListed::NAME,
@@ -108,18 +112,19 @@ pub fn build<'s>(
     let scene = Scene::new(scope, views, settings, first_tick);
     let ForecastOutputs { forecasts, above, drift, versions } = scene.forecast()?;
     let short = scene.quarters(&forecasts)?;
+    let plants = scene.forecast_plants()?;
     let proposed = scene.dispatch(&forecasts, &short)?.concat(scene.request()?);
     let (judged, refusals) = scene.guard(&proposed)?;
     let (followed, setpoints) = scene.emit(&judged)?;
     let limits = scene.detect()?;
     let (estimates, bad_data) = scene.estimate(&forecasts)?;
     Ok(ControlOutputs {
-        forecasts: forecasts.concat(above),
+        forecasts: forecasts.concat(above).concat(plants.forecasts),
         short,
         alarms: refusals.concat(limits).concat(bad_data).concat(drift),
         actions: proposed.concat(judged).concat(followed),
         setpoints,
-        versions,
+        versions: versions.concat(plants.versions),
         estimates,
     })
 }

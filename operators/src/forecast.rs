@@ -54,6 +54,7 @@
 pub mod annotation;
 pub mod feeder;
 pub mod kernel;
+pub mod plant;
 pub mod prior;
 pub mod reconcile;
 pub mod rise;

@@ -5,6 +5,7 @@
 //! load; a [`face`] says what it reads and gives. [`control`] wires them into the decision path:
 //!
 //! ```text
+//!  assets, plant_hour ──▶ forecast::plant ──▶ forecasts
 //!  load_history, node_hour ──▶ forecast ──▶ forecasts
 //!  node_quarter ─────────────────▶ ├──▶ short ──▶ short_forecasts
 //!                                  ▼      ▼

@@ -8,7 +8,7 @@ macro_rules! shipped {
 }
 
 /// The shipped views, in name order.
-static SHIPPED: [(&str, &str); 27] = shipped![
+static SHIPPED: [(&str, &str); 28] = shipped![
     "asset_efficiency",
     "asset_latest",
     "asset_state",
@@ -25,6 +25,7 @@ static SHIPPED: [(&str, &str); 27] = shipped![
     "node_hour",
     "node_load",
     "node_quarter",
+    "plant_hour",
     "point_values",
     "price_latest",
     "price_now",

@@ -1,9 +1,9 @@
 -- How good past forecasts were, by how far ahead they looked: each forecast of an hour that is
--- complete, against the mean net load of that hour.
+-- complete, against the mean net load of that hour; of a plant, against its mean power.
 --
--- One row for each model version of a node, a feeder, a zone and the system and each hour ahead,
--- from 1: the hour under way when it was issued. Zones and the system have an empty feeder_id. It
--- rolls: what the retention of `forecasts` takes back no longer counts. MAE and bias are in kW; bias
+-- One row for each model version of a node, a feeder, a plant, a zone and the system and each hour
+-- ahead, from 1: the hour under way when it was issued. Zones and the system have an empty feeder_id.
+-- It rolls: what the retention of `forecasts` takes back no longer counts. MAE and bias are in kW; bias
 -- is positive where forecasts were too high; coverage is the share of outcomes between p10 and p90
 -- (0.8 where the quantiles are right). No percentage of the load: net load crosses zero.
 CREATE MATERIALIZED VIEW forecast_error_by_lead AS
@@ -37,6 +37,8 @@ FROM (
       SELECT 'system', 'system', hour_at, sum(net_load_kw)
       FROM node_hour
       GROUP BY hour_at
+      UNION ALL
+      SELECT 'plant', asset_id, hour_at, power_kw FROM plant_hour WHERE origin = 'measured'
     ) hours
     WHERE hour_at + INTERVAL '1 hour' <= now()
   ) h ON h.scope = f.scope AND h.subject_id = f.subject_id AND h.hour_at = f.target_at

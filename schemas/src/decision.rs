@@ -9,11 +9,13 @@ use crate::time::HOUR_MS;
 use crate::time::Timestamp;
 
 relation! {
-    /// One hour of one issued forecast of net load.
+    /// One hour of one issued forecast: of net load, import positive, or of a plant's power,
+    /// injection positive.
     pub struct Forecast in "forecasts" {
-        /// What is forecast: `node`, `feeder`, `zone` or `system`.
+        /// What is forecast: `node`, `feeder`, `zone` or `system` (net load), or `plant` (its power,
+        /// which the net load of its node holds already).
         pub scope: String = "feeder",
-        /// The bus, feeder or zone; of the system, `system`.
+        /// The bus, feeder, zone or asset; of the system, `system`.
         pub subject_id: String = "feeder-1",
         /// The feeder it belongs to; empty for zones and the system.
         pub feeder_id: String = "feeder-1",
@@ -64,9 +66,9 @@ relation! {
 relation! {
     /// A version of a model began to answer, or ceased to.
     pub struct ModelVersion in "model_versions" {
-        /// The bus, feeder or zone that it forecasts; of the system, `system`.
+        /// The bus, feeder, zone or asset that it forecasts; of the system, `system`.
         pub subject_id: String = "feeder-1",
-        /// What that is: `node`, `feeder`, `zone` or `system`.
+        /// What that is: `node`, `feeder`, `zone`, `system` or `plant`.
         pub scope: String = "feeder",
         /// The feeder it belongs to; empty for zones and the system.
         pub feeder_id: String = "feeder-1",
@@ -74,7 +76,8 @@ relation! {
         pub tick_at: Timestamp = EXAMPLE_AT,
         /// Its number among the versions for this subject, from 1.
         pub version: i64 = 1,
-        /// What kind of model it is: `ridge`, or `ridge+trees`.
+        /// What kind of model it is: `ridge`, or `ridge+trees`; of a plant `pv-ridge`,
+        /// `wind-cosines`, ….
         pub model: String = "ridge",
         /// `promoted`: it answers from now on; `retired`: another does; `rolled-back`: an earlier
         /// one does again; `held`, `released`, `refused`: what came of a row of `model_orders`.

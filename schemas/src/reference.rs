@@ -250,6 +250,18 @@ relation! {
 }
 
 relation! {
+    /// Hourly power of PV and wind plants of the days before the instance began.
+    pub struct PlantHistory in "plant_history" {
+        /// The plant, as in `assets`.
+        pub asset_id: String = "pv-07",
+        /// Start of the hour.
+        pub hour_at: Timestamp = EXAMPLE_AT.minus(24 * HOUR_MS),
+        /// Mean active power over the hour in kW; injection is positive.
+        pub power_kw: f64 = 2.25,
+    }
+}
+
+relation! {
     /// Hourly weather of the days before the instance began, so that forecasts know what the load
     /// of those days answered to.
     pub struct WeatherHistory in "weather_history" {
@@ -293,6 +305,7 @@ pub fn tables() -> Vec<TableDef> {
         table::<Zone>(),
         table::<Contract>(),
         table::<LoadHistory>(),
+        table::<PlantHistory>(),
         table::<WeatherHistory>(),
     ];
     tables.sort_by(|a, b| a.name.cmp(&b.name));

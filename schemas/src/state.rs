@@ -41,6 +41,22 @@ relation! {
 }
 
 relation! {
+    /// Mean power of a PV or wind plant over an hour.
+    pub struct PlantHour in "plant_hour" {
+        /// The plant, as in `assets`.
+        pub asset_id: String = "pv-07",
+        /// The feeder it lies in.
+        pub feeder_id: String = "feeder-1",
+        /// Start of the hour.
+        pub hour_at: Timestamp = EXAMPLE_AT,
+        /// `measured`, or `history` where it comes from the table `plant_history`.
+        pub origin: String = "measured",
+        /// Mean active power in kW so far; injection is positive.
+        pub power_kw: f64 = 2.25,
+    }
+}
+
+relation! {
     /// What a weather station saw over an hour, for each feeder: a feeder sees every station.
     pub struct WeatherHour in "weather_hour" {
         /// The station.

@@ -9,6 +9,7 @@ use schemas::reference::Contract;
 use schemas::reference::Feeder;
 use schemas::reference::LoadHistory;
 use schemas::reference::Meter;
+use schemas::reference::PlantHistory;
 use schemas::reference::Point;
 use schemas::reference::Sensor;
 use schemas::reference::Switch;
@@ -105,6 +106,8 @@ pub struct ReferenceTables {
     pub contracts: Vec<Contract>,
     /// `load_history`: every whole hour of the data before the plant starts.
     pub load_history: Vec<LoadHistory>,
+    /// `plant_history`: what the PV inverters gave in the same hours.
+    pub plant_history: Vec<PlantHistory>,
     /// `weather_history`: the weather of the same hours.
     pub weather_history: Vec<WeatherHistory>,
 }
@@ -129,6 +132,7 @@ impl ReferenceTables {
             }],
             contracts: Vec::new(),
             load_history: Vec::new(),
+            plant_history: Vec::new(),
             weather_history: weather_history(plant),
         };
         tables.add_network(plant);
@@ -266,14 +270,14 @@ impl ReferenceTables {
         }
         // It follows the sun alone: a ramp of 0 says that it takes no setpoint.
         let source = plant.homes()[home - 1].source;
-        let pv_kw = &data.measured()[source].pv_kw.means;
+        let pv_kw = &data.measured()[source].pv_kw;
         self.assets.push(Asset {
             asset_id: pv_id(home),
             kind: "pv".to_owned(),
             bus_id: bus_id.clone(),
             feeder_id: feeder_id.clone(),
             power_kw_min: 0.0,
-            power_kw_max: pv_kw.iter().copied().fold(0.0, f64::max).ceil(),
+            power_kw_max: pv_kw.means.iter().copied().fold(0.0, f64::max).ceil(),
             ramp_kw_max: 0.0,
             energy_kwh_max: 0.0,
             efficiency: 1.0,
@@ -290,6 +294,11 @@ impl ReferenceTables {
                 feeder_id: feeder_id.clone(),
                 hour_at,
                 net_load_kw: plant.homes()[home - 1].hour_net_kw(data.measured(), hour_at),
+            });
+            self.plant_history.push(PlantHistory {
+                asset_id: pv_id(home),
+                hour_at,
+                power_kw: pv_kw.mean_of_hour(hour_at),
             });
             hour_at = hour_at.plus(HOUR_MS);
         }

@@ -282,6 +282,7 @@ fn everything_that_speaks_stands_in_the_reference_tables() {
     assert_eq!(said, tables.switches.iter().map(|s| s.switch_id.as_str()).collect());
     assert_eq!((tables.buses.len(), tables.branches.len()), (116, 114));
     assert_eq!(tables.load_history.len(), 57 * 30 * 24);
+    assert_eq!(tables.plant_history.len(), 57 * 30 * 24);
     assert_eq!(tables.weather_history.len(), 30 * 24);
     // Each sensor and meter is in the point map, on something that there is.
     let points: BTreeSet<&str> = tables.points.iter().map(|p| p.point_id.as_str()).collect();

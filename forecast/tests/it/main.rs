@@ -11,6 +11,7 @@ mod online;
 mod plant;
 mod quality;
 mod real;
+mod rewind;
 mod score;
 mod series;
 mod short;

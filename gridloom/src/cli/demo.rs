@@ -25,6 +25,7 @@ use gridloom::wiring::day::LIMIT_KW;
 use gridloom::wiring::day::Minutes;
 use gridloom::wiring::foresight::Foresight;
 use gridloom::wiring::lockstep::Lockstep;
+use gridloom::wiring::plants::Plants;
 use gridloom::wiring::score::Score;
 use gridloom::wiring::serve;
 use schemas::audit::Head;
@@ -35,6 +36,7 @@ use schemas::estimate::EstimateResidual;
 use schemas::estimate::EstimatedBus;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
+use schemas::state::PlantHour;
 
 use crate::exit::say;
 use crate::progress::Progress;
@@ -137,13 +139,15 @@ impl Demo {
         let mut progress = Progress::new("31 August 2016, 57 homes", ticks);
         let mut tally = Tally::default();
         let mut score = Score::new(&data);
-        let history = ReferenceTables::of(lockstep.plant()).load_history;
-        let mut foresight = Foresight::new(&data.transformer().feeder_id, &history);
+        let known = ReferenceTables::of(lockstep.plant());
+        let mut foresight = Foresight::new(&data.transformer().feeder_id, &known.load_history);
+        let mut plants = Plants::new(&known.assets, &known.plant_history);
         let began = Instant::now();
         for tick in 0..ticks {
             let stepped = lockstep.step()?;
             tally.add(&stepped.done, stepped.truth.head_kw);
             foresight.add(&stepped.done.said.forecasts);
+            plants.add(&stepped.done.said.forecasts);
             let state = [EstimatedBus::NAME, EstimateObservability::NAME, EstimateResidual::NAME];
             let state = lockstep.instance().views().read_at(&state, None);
             if let Ok([buses, observability, residuals]) = state.as_deref() {
@@ -155,9 +159,13 @@ impl Demo {
         let took = began.elapsed();
         progress.finish();
         let views = lockstep.instance().views().counts();
-        let hours = lockstep.instance().views().read_at(&[NodeHour::NAME], None);
+        let hours = lockstep.instance().views().read_at(&[NodeHour::NAME, PlantHour::NAME], None);
+        let now = lockstep.instance().tick();
         let foreseen = match hours.as_deref() {
-            Ok([hours]) => foresight.lines(&hours.rows, lockstep.instance().tick()),
+            Ok([of_nodes, of_plants]) => {
+                let lines = foresight.lines(&of_nodes.rows, now);
+                lines.into_iter().chain(plants.lines(&of_plants.rows, now)).collect()
+            }
             _ => Vec::new(),
         };
         let head = lockstep.stop()?;

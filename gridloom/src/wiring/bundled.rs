@@ -53,6 +53,7 @@ pub fn tables(plant: &Plant) -> Vec<(String, RecordBatch)> {
         one(&tables.feeders),
         one(&tables.load_history),
         one(&tables.meters),
+        one(&tables.plant_history),
         one(&tables.points),
         one(&tables.sensors),
         one(&tables.switches),

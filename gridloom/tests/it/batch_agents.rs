@@ -44,6 +44,7 @@ use schemas::row::Row;
 use schemas::row::RowCodec;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
+use schemas::state::PlantHour;
 use schemas::state::WeatherHour;
 use schemas::time::DEFAULT_STEP;
 use schemas::time::Timestamp;
@@ -55,7 +56,8 @@ use crate::oracle::Change;
 const WINDOW_MS: u64 = 16 * 60_000;
 
 /// Views of hours and quarters.
-const WHOLE: [&str; 4] = [NodeHour::NAME, NodeQuarter::NAME, WeatherHour::NAME, "asset_efficiency"];
+const WHOLE: [&str; 5] =
+    [NodeHour::NAME, NodeQuarter::NAME, PlantHour::NAME, WeatherHour::NAME, "asset_efficiency"];
 
 /// The time by which `asset_efficiency` reckons.
 const QUARTER_MS: u64 = 15 * 60_000;

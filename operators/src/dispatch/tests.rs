@@ -234,6 +234,10 @@ fn short_of_the_reserve_they_give_only_above_0_99() {
     let mut ruled = ahead.clone();
     ruled.iter_mut().for_each(|row| row.model_version = RULE_VERSION.to_owned());
     assert_eq!(told(settings.clone(), &ruled), ("b0 4, b1 4".into(), "shave".into()));
+    // Plants are in the feeder's net load: of them alone nothing is known of it.
+    let mut plants = ahead.clone();
+    plants.iter_mut().for_each(|row| row.scope = "plant".to_owned());
+    assert_eq!(told(settings.clone(), &plants), ("b0 4, b1 4".into(), "shave".into()));
     let without = Settings { reserve: false, ..settings };
     assert_eq!(told(without, &ahead), ("b0 4, b1 4".into(), "shave".into()));
 }

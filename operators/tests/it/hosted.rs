@@ -42,6 +42,7 @@ use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
+use schemas::state::PlantHour;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
@@ -141,6 +142,10 @@ fn story(seed: u64) -> BTreeMap<Timestamp, Told> {
             let feeders = if n == QUARTER_OVER { 0..FEEDERS } else { 1..2 };
             told.node_quarter = came(&feeders.map(|f| quarter(f, n)).collect::<Vec<_>>());
         }
+        if n == 2 {
+            told.assets = came(&(0..FEEDERS).map(roof).collect::<Vec<_>>());
+            told.plant_hour = came(&(0..FEEDERS).flat_map(given).collect::<Vec<_>>());
+        }
         story.insert(at, told);
     }
     story
@@ -153,6 +158,33 @@ fn quarter(feeder: usize, n: u64) -> NodeQuarter {
         quarter_at: DAY_AT,
         net_load_kw: 40.0 + feeder as f64 + n as f64 / 8.0,
     }
+}
+
+fn roof(feeder: usize) -> Asset {
+    Asset {
+        asset_id: format!("pv-{feeder}"),
+        kind: "pv".to_owned(),
+        bus_id: format!("bus-{feeder}"),
+        feeder_id: format!("feeder-{feeder}"),
+        power_kw_min: 0.0,
+        power_kw_max: 6.0,
+        ramp_kw_max: 0.0,
+        energy_kwh_max: 0.0,
+        efficiency: 1.0,
+    }
+}
+
+/// Sixteen days of a roof: enough for a model.
+fn given(feeder: usize) -> Vec<PlantHour> {
+    let row = |hour: u64| PlantHour {
+        asset_id: format!("pv-{feeder}"),
+        feeder_id: format!("feeder-{feeder}"),
+        hour_at: Timestamp(DAY_AT.0 - hour * HOUR_MS),
+        origin: "history".to_owned(),
+        power_kw: ((hour % 24) as f64 - 8.0).clamp(0.0, 5.0)
+            * (0.5 + (hour * hour % 7) as f64 / 14.0),
+    };
+    (1..=16 * 24).map(row).collect()
 }
 
 fn silent(feeder: usize, at: Timestamp) -> StaleSensor {
@@ -249,6 +281,8 @@ fn copy(told: &Told) -> Told {
         load_history: told.load_history.clone(),
         node_hour: told.node_hour.clone(),
         node_quarter: told.node_quarter.clone(),
+        assets: told.assets.clone(),
+        plant_hour: told.plant_hour.clone(),
         bus_voltage: told.bus_voltage.clone(),
         stale_sensors: told.stale_sensors.clone(),
         sensor_listed: told.sensor_listed.clone(),
@@ -291,6 +325,8 @@ fn feed(story: &BTreeMap<Timestamp, Told>) -> Feed {
         add(AssetState::NAME, at.0, &told.asset_state);
         add(NodeHour::NAME, at.0, &told.node_hour);
         add(NodeQuarter::NAME, at.0, &told.node_quarter);
+        add(Asset::NAME, at.0, &told.assets);
+        add(PlantHour::NAME, at.0, &told.plant_hour);
         add(BusVoltage::NAME, at.0, &told.bus_voltage);
         add(StaleSensor::NAME, at.0, &told.stale_sensors);
         add(SensorListed::NAME, at.0, &told.sensor_listed);
@@ -317,6 +353,7 @@ pub(crate) fn schemas() -> BTreeMap<&'static str, SchemaRef> {
         (Feeder::NAME, Feeder::schema()),
         (Meter::NAME, Meter::schema()),
         (Point::NAME, Point::schema()),
+        (PlantHour::NAME, PlantHour::schema()),
         (PointValue::NAME, PointValue::schema()),
         (SwitchState::NAME, SwitchState::schema()),
         (Transformer::NAME, Transformer::schema()),
@@ -401,6 +438,7 @@ fn one_two_and_three_workers_say_what_the_kernels_say_80_ticks_5_feeders() {
     {
         assert!(expected.iter().any(|(_, of, _)| *of == relation), "the story has no {relation}");
     }
+    assert!(expected.iter().any(|(_, _, text)| text.contains("plant")), "no forecast of a plant");
     assert!(expected.iter().all(|(at, _, _)| *at < end().0));
     for workers in 1..=3 {
         for jump in [false, true] {

@@ -11,6 +11,7 @@ use operators::emit::kernel::AssetSaid;
 use operators::forecast::ForecastKernel;
 use operators::forecast::SpreadKernel;
 use operators::forecast::ZoneKernel;
+use operators::forecast::plant::PlantKernel;
 use operators::forecast::rows::FeederPlace;
 use operators::forecast::short::ShortKernel;
 use operators::forecast::short::kernel::HourSaid;
@@ -29,6 +30,7 @@ use schemas::event::Command;
 use schemas::event::LoadAnnotation;
 use schemas::event::ModelOrder;
 use schemas::event::Setpoint;
+use schemas::reference::Asset;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
 use schemas::state::AssetState;
@@ -36,6 +38,7 @@ use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
+use schemas::state::PlantHour;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
 use schemas::state::WeatherAhead;
@@ -123,6 +126,8 @@ pub(crate) struct Told {
     pub(crate) load_history: Change,
     pub(crate) node_hour: Change,
     pub(crate) node_quarter: Change,
+    pub(crate) assets: Change,
+    pub(crate) plant_hour: Change,
     pub(crate) bus_voltage: Change,
     pub(crate) stale_sensors: Change,
     pub(crate) sensor_listed: Change,
@@ -143,6 +148,7 @@ pub(crate) struct Said {
 pub(crate) struct Path {
     forecast: Foresight,
     short: ShortKernel,
+    plants: PlantKernel,
     dispatch: DispatchKernel,
     request: RequestKernel,
     guard: GuardKernel,
@@ -157,6 +163,7 @@ impl Path {
         Path {
             forecast: Foresight::new(settings),
             short: ShortKernel::new(settings.clone()),
+            plants: PlantKernel::new(settings.clone()),
             dispatch: DispatchKernel::new(settings.clone()),
             request: RequestKernel::new(settings.clone()),
             guard: GuardKernel::new(settings.clone()),
@@ -170,6 +177,9 @@ impl Path {
         let Told { feeder_now, asset_state, load_history, node_hour, commands, .. } = told;
         let ([mut forecasts, above], _) =
             self.forecast.step(at, &told.feeders, load_history, node_hour);
+        let (assets, hours) = (told.assets.clone(), told.plant_hour.clone());
+        let weather = (nothing::<WeatherHour>(), nothing::<WeatherAhead>());
+        let out_of_plants = self.plants.step(at, &[assets, hours, weather.0, weather.1]).remove(0);
         let hours = narrow(&came(&forecasts), |row: Forecast| HourSaid {
             scope: row.scope,
             subject_id: row.subject_id,
@@ -212,6 +222,7 @@ impl Path {
         let mut actions = proposed;
         actions.extend(judged);
         actions.extend(rows::<Action>(&out[0]));
+        forecasts.extend(rows::<Forecast>(&out_of_plants));
         let limits = [
             told.bus_voltage.clone(),
             feeder_now.clone(),
@@ -249,6 +260,8 @@ pub(crate) fn silence() -> Told {
         load_history: nothing::<LoadHistory>(),
         node_hour: nothing::<NodeHour>(),
         node_quarter: nothing::<NodeQuarter>(),
+        assets: nothing::<Asset>(),
+        plant_hour: nothing::<PlantHour>(),
         bus_voltage: nothing::<BusVoltage>(),
         stale_sensors: nothing::<StaleSensor>(),
         sensor_listed: nothing::<SensorListed>(),

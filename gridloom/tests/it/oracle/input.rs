@@ -437,6 +437,11 @@ fn forecasts(random: &mut Random, tick: u64) -> Change {
             model_version: "test".to_owned(),
             saw: String::new(),
         });
+        if random.chance(50) {
+            let of = forecasts[0].clone();
+            let (scope, subject_id) = ("plant".to_owned(), "battery-2".to_owned());
+            forecasts.push(Forecast { scope, subject_id, ..of });
+        }
     }
     change(forecasts)
 }

@@ -66,7 +66,7 @@ const OF_METERS_AND_STORES: &str = "SELECT (
      )";
 
 /// Shipped views that sum what came from outside.
-const SHIPPED: [Case; 6] = [
+const SHIPPED: [Case; 7] = [
     Case {
         without: READINGS,
         faults: Some(
@@ -90,6 +90,14 @@ const SHIPPED: [Case; 6] = [
         faults: Some(OF_METERS_AND_STORES),
         of_row: "active_power_kw=",
         ..Case::new("node_quarter", "")
+    },
+    Case {
+        without: &[("asset_telemetry", "abs(active_power_kw) <= 17592186044416.0")],
+        faults: Some(
+            "SELECT count(*) FROM asset_telemetry WHERE abs(active_power_kw) > 17592186044416.0",
+        ),
+        of_row: "active_power_kw=",
+        ..Case::new("plant_hour", "")
     },
     Case {
         without: &[("meter_latest", "abs(active_power_kw) <= 17592186044416.0")],

@@ -1,0 +1,105 @@
+//! A plant of either kind, whose readings are judged before they are learned from.
+//!
+//! An inverter that hangs says the same power for hours, a broken one says thousands of times its
+//! rated power: such a reading is set aside as a missing one ([`crate::quality`]). Night and calm
+//! are constant by nature; that is learned from the plant. What is curtailed is not told from what
+//! the weather left out, unless it is constant.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::Kind;
+use crate::model::Model;
+use crate::model::Outlook;
+use crate::model::Said;
+use crate::model::Setup;
+use crate::plant::Breadth;
+use crate::pv::Pv;
+use crate::quality::Quality;
+use crate::wind::Wind;
+
+/// Shares of the rated power beyond which a reading is no power of this plant: an inverter may be
+/// overloaded for a while, and draws a little by night.
+const SHARE: std::ops::RangeInclusive<f64> = -0.5..=1.5;
+
+/// The model behind a plant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Behind {
+    Wind(Box<Wind>),
+    Pv(Box<Pv>),
+}
+
+/// See [`self`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unit {
+    step_ms: i64,
+    rated: f64,
+
+    /// The index of the next reading.
+    end: i64,
+    quality: Quality,
+    behind: Behind,
+    /// Readings that were set aside.
+    aside: u64,
+}
+
+impl Unit {
+    /// Knows nothing; the first reading will be that of index `first`. A wind plant where the setup
+    /// says so, else a PV plant.
+    pub fn new(setup: &Setup, first: i64, breadth: Breadth) -> Unit {
+        let behind = if setup.kind == Kind::Wind {
+            Behind::Wind(Box::new(Wind::of_breadth(setup, first, breadth)))
+        } else {
+            Behind::Pv(Box::new(Pv::of_breadth(setup, first, breadth)))
+        };
+        Unit {
+            step_ms: setup.step_ms,
+            rated: setup.capacity.unwrap_or(1.0),
+            end: first,
+            quality: Quality::new(setup.step_ms),
+            behind,
+            aside: 0,
+        }
+    }
+
+    /// How many readings were set aside.
+    pub fn aside(&self) -> u64 {
+        self.aside
+    }
+
+    /// Whether a reading is to be learned from.
+    fn learns(&mut self, value: f64) -> bool {
+        if !SHARE.contains(&(value / self.rated)) {
+            return false;
+        }
+        let verdict = self.quality.observe(self.end * self.step_ms, Some(value));
+        verdict.learns()
+    }
+}
+
+impl Model for Unit {
+    fn know(&mut self, said: &[Said]) {
+        match &mut self.behind {
+            Behind::Wind(wind) => wind.know(said),
+            Behind::Pv(pv) => pv.know(said),
+        }
+    }
+
+    fn observe(&mut self, value: f64) {
+        let aside = value.is_finite() && !self.learns(value);
+        self.aside += u64::from(aside);
+        let value = if aside { f64::NAN } else { value };
+        self.end += 1;
+        match &mut self.behind {
+            Behind::Wind(wind) => wind.observe(value),
+            Behind::Pv(pv) => pv.observe(value),
+        }
+    }
+
+    fn outlook(&mut self) -> Outlook {
+        match &mut self.behind {
+            Behind::Wind(wind) => wind.outlook(),
+            Behind::Pv(pv) => pv.outlook(),
+        }
+    }
+}
