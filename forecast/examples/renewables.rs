@@ -12,8 +12,8 @@
 //!   the months before, which structure is to be chosen by.
 //! - `pv1`, `pv2`: GEFCom2014, 2013-01 to 04, origins every 6 h with the weather forecast at target
 //!   hours; `midnight` are the origins at which all of it had been issued. The place is rounded.
-//! - `wf1-lean`, `pv1-broad`, …: the same as an instance would forecast them, where models have fewer
-//!   experts and weather is wind speed, or radiation and temperature, and readings are judged.
+//! - `wf1-lean`, `pv1-broad`, …: the same as an instance would forecast them, where models have
+//!   fewer experts, weather is wind speed, or radiation and temperature, and readings are judged.
 //! - `serf`, `serf-blind`: NREL's roof in Golden, from the 31st day, origins every 6 h, with the
 //!   measured irradiance and temperature at target hours, and with no weather at all.
 

@@ -10,8 +10,8 @@
 //! Every version that began to answer is told once, as a [`Version`]: from its structure and the
 //! history, it can be had again to the bit.
 //!
-//! A review takes long: the whole history once or twice, and trees. By [`Policy::beside`] it is held
-//! beside, on a copy, and the next reading's step asks what came of it. The answer is the same as
+//! A review takes long: the whole history once or twice, and trees. By [`Policy::beside`] it is
+//! held beside, on a copy, and the next reading's step asks what came of it. The answer is the same as
 //! that of a review held at once; the one who answered before answers until then.
 //!
 //! Readings that are frozen or absurd are set aside, with the reason; a level that moved for good

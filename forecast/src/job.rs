@@ -83,9 +83,9 @@ impl<T: Send + 'static> Job<T> {
         let shared =
             Shared { state: Mutex::new(State::Waiting(Box::new(work))), changed: Condvar::new() };
         let shared = Arc::new(shared);
+        // Without a thread the work is done by whoever asks for its answer.
         if let Some(queue) = queue() {
-            // Without a thread the work is done by whoever asks for its answer.
-            let _ = queue.send(shared.clone());
+            drop(queue.send(shared.clone()));
         }
         Job(shared)
     }

@@ -25,8 +25,8 @@
 //!
 //! # Bounds
 //!
-//! Two rows a target of the last day and the next; 9 days of residuals; [`SAMPLES_MAX`] rows for the
-//! trees, where there are any.
+//! Two rows a target of the last day and the next; 9 days of residuals; [`SAMPLES_MAX`] rows for
+//! the trees, where there are any.
 
 use std::collections::BTreeMap;
 

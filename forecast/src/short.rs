@@ -83,8 +83,8 @@ const WIDTH: usize = 9;
 /// Quarters after which what was learned weighs half: three weeks.
 const HALF_LIFE: f32 = 21.0 * DAY as f32;
 
-/// What the ridge weighs, in quarters. On the substations of `tests/it/short.rs` 48 is worse by up to
-/// 3 %, and 1 the same.
+/// What the ridge weighs, in quarters. On the substations of `tests/it/short.rs` 48 is worse by up
+/// to 3 %, and 1 the same.
 const RIDGE: f64 = 8.0;
 
 /// The share of the last miss that is carried on while nothing is learned, by lead.

@@ -1,5 +1,5 @@
-//! The decision path, wired: forecast → quarters → dispatch → guard → emit, with detect, estimate and
-//! the forecasts of plants beside.
+//! The decision path, wired: forecast → quarters → dispatch → guard → emit, with detect, estimate
+//! and the forecasts of plants beside.
 //!
 //! One function builds it on top of the views. Nothing goes round: what devices did comes back as
 //! telemetry, in the views. All agents are keyed by feeder, so a feeder's whole path runs on one

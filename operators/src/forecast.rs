@@ -41,9 +41,9 @@
 //!
 //! # Bounds
 //!
-//! Sixteen days of hours a node, one by one; three years as plain numbers, from which a model can be
-//! trained; the models. What a view's retention takes back is kept here as long. At the top of the
-//! tree, three years of hours more a feeder.
+//! Sixteen days of hours a node, one by one; three years as plain numbers, from which a model can
+//! be trained; the models. What a view's retention takes back is kept here as long. At the top of
+//! the tree, three years of hours more a feeder.
 //!
 //! # What it does not do
 //!

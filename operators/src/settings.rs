@@ -85,8 +85,9 @@ pub struct Settings {
     /// that tick. Smaller: seconds that come late issue them anew at each tick; greater: what was
     /// corrected counts from the next quarter of an hour on.
     pub forecast_restate_kw: f64,
-    /// The days off that models of loads know: at most one region and dates, as in `GB, 2026-05-04`;
-    /// `none` for none. Another setting changes the days ahead, and what is learned from then on.
+    /// The days off that models of loads know: at most one region and dates, as in
+    /// `GB, 2026-05-04`; `none` for none. Another setting changes the days ahead, and what is
+    /// learned from then on.
     pub forecast_holidays: String,
 
     /// Nominal frequency of the network in Hz: what capacitances become susceptances by.

@@ -1,9 +1,10 @@
 -- Mean net load of each bus by quarter of an hour of event time, without what its batteries did, once
 -- the quarter is over.
 --
--- As `node_hour`: each meter and each battery is averaged over the quarter first, and the means are
--- summed over the bus. Of a reading that is sent again the last revision counts, and what is late
--- restates its quarter.
+-- As `node_hour`, each meter and each battery is averaged over the quarter first, and the means are
+-- summed over the bus; what is late restates its quarter. But a reading counts as it came first: to
+-- let a later revision take its place each reading would be kept by itself once more, and what is
+-- said of the next hour is over when revisions come.
 CREATE MATERIALIZED VIEW node_quarter AS
 SELECT
   m.bus_id, m.feeder_id, m.quarter_at, m.meter_kw + coalesce(b.battery_kw, 0.0) AS net_load_kw
@@ -15,11 +16,8 @@ FROM (
       SELECT
         meter_id, date_bin(INTERVAL '15 minutes', measured_at) AS quarter_at,
         avg(active_power_kw) AS kw
-      FROM (
-        SELECT DISTINCT ON (meter_id, measured_at) meter_id, measured_at, active_power_kw
-        FROM meter_readings
-        ORDER BY meter_id, measured_at, revision DESC
-      ) last
+      FROM meter_readings
+      WHERE revision = 0
       GROUP BY 1, 2
     ) means
     WHERE quarter_at + INTERVAL '15 minutes' <= now()

@@ -12,8 +12,8 @@ relation! {
     /// One hour of one issued forecast: of net load, import positive, or of a plant's power,
     /// injection positive.
     pub struct Forecast in "forecasts" {
-        /// What is forecast: `node`, `feeder`, `zone` or `system` (net load), or `plant` (its power,
-        /// which the net load of its node holds already).
+        /// What is forecast: `node`, `feeder`, `zone` or `system` (net load), or `plant` (its
+        /// power, which the net load of its node holds already).
         pub scope: String = "feeder",
         /// The bus, feeder, zone or asset; of the system, `system`.
         pub subject_id: String = "feeder-1",
@@ -176,7 +176,8 @@ pub const BAD_DATA: &str = "bad-data";
 /// a bus or feeder, and not cleared.
 pub const FORECAST_DRIFT: &str = "forecast-drift";
 
-/// The kind of alarm about a measured load that a forecast does not learn from, or whose level moved.
+/// The kind of alarm about a measured load that a forecast does not learn from, or whose level
+/// moved.
 pub const LOAD_DOUBTFUL: &str = "load-doubtful";
 
 /// The tables of decisions, in name order.

@@ -4,8 +4,8 @@
 //! bends and moving means, the load's own past from a day before on), with what is known at an
 //! origin beside: the load then, an hour, a day and a week before, its mean over the last day, and
 //! what both differ by from a week before. It is trained anew each 91 days on rows before the
-//! origin, a model each for the first hour, hours 2 and 3, 4 to 8, and 9 to 24, with the horizon as a
-//! feature, the difference to the load of a week before as the target, absolute error as the
+//! origin, a model each for the first hour, hours 2 and 3, 4 to 8, and 9 to 24, with the horizon as
+//! a feature, the difference to the load of a week before as the target, absolute error as the
 //! objective.
 
 use std::fs;

@@ -287,11 +287,19 @@ impl ReferenceTables {
             meter_id: meter_id(home),
             product: PRODUCT.to_owned(),
         });
+        self.add_past(plant, home);
+    }
+
+    /// Adds what a home (from 1) and its roof did before the plant starts.
+    fn add_past(&mut self, plant: &Plant, home: usize) {
+        let data = plant.data();
+        let bus = &data.buses()[data.home_buses()[home - 1].0];
+        let pv_kw = &data.measured()[plant.homes()[home - 1].source].pv_kw;
         let mut hour_at = data.starts_at();
         while hour_at.plus(HOUR_MS) <= plant.config().start_at {
             self.load_history.push(LoadHistory {
-                bus_id: bus_id.clone(),
-                feeder_id: feeder_id.clone(),
+                bus_id: bus.bus_id.clone(),
+                feeder_id: bus.feeder_id.clone(),
                 hour_at,
                 net_load_kw: plant.homes()[home - 1].hour_net_kw(data.measured(), hour_at),
             });

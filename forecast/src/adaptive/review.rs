@@ -1,4 +1,7 @@
 //! One that answers, or would like to: a forecaster, its trees, and how it did.
+//!
+//! A contestant is run through a history as if it had lived through it; its errors of the newest
+//! days are what it is judged by.
 
 use std::collections::VecDeque;
 

@@ -72,7 +72,7 @@ impl Trial {
     }
 
     pub(super) fn know(&mut self, said: &Said) {
-        self.missed.push(Missed::Said(said.clone()));
+        self.missed.push(Missed::Said(*said));
     }
 
     pub(super) fn correct(&mut self, index: i64, value: f64) {

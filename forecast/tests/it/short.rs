@@ -157,6 +157,7 @@ fn score(load: &Column, weather: Vec<(Role, Vec<f64>)>) -> Scored {
 
 /// A substation: what is said is better, at each lead, than both of what it is made of.
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "the figures are asked for with --nocapture")]
 fn check(file: &str, load: &str, weather: &[(&str, Role)]) {
     let Some(loads) = column(file, load) else { return };
     let (_, values) = by_quarter(&loads);

@@ -159,15 +159,7 @@ impl Demo {
         let took = began.elapsed();
         progress.finish();
         let views = lockstep.instance().views().counts();
-        let hours = lockstep.instance().views().read_at(&[NodeHour::NAME, PlantHour::NAME], None);
-        let now = lockstep.instance().tick();
-        let foreseen = match hours.as_deref() {
-            Ok([of_nodes, of_plants]) => {
-                let lines = foresight.lines(&of_nodes.rows, now);
-                lines.into_iter().chain(plants.lines(&of_plants.rows, now)).collect()
-            }
-            _ => Vec::new(),
-        };
+        let foreseen = foreseen(&lockstep, &foresight, &plants);
         let head = lockstep.stop()?;
         let report = pipeline::log::verify(&self.data_dir.join("audit"))?;
         if !report.intact() {
@@ -314,6 +306,15 @@ impl Tally {
             self.cleared += 1;
         }
     }
+}
+
+/// What the forecasts of the day were worth, by its hours as the views have them.
+fn foreseen(lockstep: &Lockstep, foresight: &Foresight, plants: &Plants) -> Vec<(String, String)> {
+    let now = lockstep.instance().tick();
+    let hours = lockstep.instance().views().read_at(&[NodeHour::NAME, PlantHour::NAME], None);
+    let Ok([of_nodes, of_plants]) = hours.as_deref() else { return Vec::new() };
+    let lines = foresight.lines(&of_nodes.rows, now);
+    lines.into_iter().chain(plants.lines(&of_plants.rows, now)).collect()
 }
 
 /// The same day with nobody at the controls, for comparison: the plant alone.

@@ -189,7 +189,6 @@ fn hour_said(row: &Forecast) -> HourSaid {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are asked for with --nocapture")]
 fn on_the_demos_day_quarters_are_foreseen_better_than_by_what_they_are_made_of() {
     let mut village = Village::new();
     let mut hourly = ForecastKernel::new(Settings::default());
@@ -247,8 +246,8 @@ fn on_the_demos_day_quarters_are_foreseen_better_than_by_what_they_are_made_of()
         for (ahead, [said, hourly, newest, count, inside]) in errors.0.into_iter().enumerate() {
             let minutes = 15 * (ahead + 1);
             println!(
-                "{name} {minutes} min: said {:.3}, hours {:.3}, newest {:.3} kW; {:.1} % of {count} \
-                 within",
+                "{name} {minutes} min: said {:.3}, hours {:.3}, newest {:.3} kW; {:.1} % of \
+                 {count} within",
                 said / count,
                 hourly / count,
                 newest / count,

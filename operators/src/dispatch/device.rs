@@ -7,8 +7,8 @@
 //! second, opposite command: a limit cycle.
 //!
 //! A device may take longer than a tick to obey. How many it usually takes is learned ([`Pace`]):
-//! what it does answers the command of so many ticks ago, and a command stands so much longer, or it
-//! would run out before the next is obeyed.
+//! what it does answers the command of so many ticks ago, and a command stands so much longer, or
+//! it would run out before the next is obeyed.
 //!
 //! # Bounds
 //!
@@ -69,7 +69,8 @@ impl Device {
         self.asked.retain(|m| m.tick >= from);
     }
 
-    /// Ticks for which a command to it stands: those between its being sent and obeyed count on top.
+    /// Ticks for which a command to it stands: those between its being sent and obeyed count on
+    /// top.
     pub fn valid_ticks(&self, settings: &Settings) -> u64 {
         settings.valid_ticks + self.pace.usual_ticks() - 1
     }
@@ -91,8 +92,8 @@ impl Device {
         self.said.iter().find(|m| m.tick == tick).map(|m| m.kw)
     }
 
-    /// What it says it does at `at` instead of what it should by now; `None` if it obeys, or was not
-    /// heard.
+    /// What it says it does at `at` instead of what it should by now; `None` if it obeys, or was
+    /// not heard.
     pub fn strays_to_kw(&self, at: Timestamp, settings: &Settings) -> Option<f64> {
         let asked = self.standing(self.obeyed_at(at, settings), settings)?;
         self.said_kw(at).filter(|said| (said - asked.kw).abs() > settings.confirm_kw)

@@ -1,7 +1,8 @@
 //! The reserve: how much stored energy the forecast will need above the limit.
 //!
-//! Backwards over the forecast's hours, of which the quarters that [`short`](crate::forecast::short)
-//! speaks of take the place, with `R_j` the energy that must be deliverable when `j` begins:
+//! Backwards over the forecast's hours, of which the quarters that
+//! [`short`](crate::forecast::short) speaks of take the place, with `R_j` the energy that must be
+//! deliverable when `j` begins:
 //!
 //! ```text
 //! R_j = max(0, min(R_{j+1}, C) + x_j − c_j)

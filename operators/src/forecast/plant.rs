@@ -4,10 +4,10 @@
 //! net load of a node holds what its plants give already. So nobody who reads net load reads rows
 //! of scope `plant`, and a plant's power is positive where it injects, as its telemetry is.
 //!
-//! Each plant has a model of its own ([`forecast::plant`]): by the hour of the day, the weather that
-//! is forecast and what was seen of late, with quantiles that are learned from the errors. Night is
-//! zero where nothing was given at that hour, and rated power is a bound. Until a plant has
-//! [`START_DAYS`](shape::START_DAYS) of past, [`rule`] answers: a PV plant as yesterday, a wind
+//! Each plant has a model of its own ([`forecast::plant`]): by the hour of the day, the weather
+//! that is forecast and what was seen of late, with quantiles that are learned from the errors.
+//! Night is zero where nothing was given at that hour, and rated power is a bound. Until a plant
+//! has [`START_DAYS`](shape::START_DAYS) of past, [`rule`] answers: a PV plant as yesterday, a wind
 //! plant as it is now. Of one without a yesterday the others of its feeder say what share of its
 //! rated power is due. `model_version` says who did.
 //!
@@ -39,10 +39,11 @@
 //!
 //! # Bounds
 //!
-//! [`PAST_HOURS`](unit::PAST_HOURS) of a plant as plain numbers, three models of it; the weather of
+//! [`PAST_HOURS`](unit::PAST_HOURS) of a plant as plain numbers (38 kB), three models of it (135 kB
+//! each for a roof with weather, as `forecast/examples/roofs.rs` measures); the weather of
 //! a feeder as [`weather`](super::weather) keeps it, and what was told of it in sixteen days. A
-//! tick costs a feeder [`STEPS_A_TICK`](fleet::STEPS_A_TICK) steps of models at most, and one a
-//! plant more when an hour ends.
+//! tick costs a feeder [`STEPS_A_TICK`](fleet::STEPS_A_TICK) steps of models at most, and three
+//! a plant more when an hour ends.
 //!
 //! # What it does not do
 //!

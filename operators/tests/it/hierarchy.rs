@@ -104,7 +104,7 @@ fn story(seed: u64) -> (Vec<LoadHistory>, BTreeMap<u64, Told>) {
             told.hours.push((node_hour(feeder, hour, kw), 1));
         };
         if tick % 12 == 0 && hour > START {
-            for feeder in (0..FEEDERS).filter(|feeder| (feeder + hour as usize) % 7 != 0) {
+            for feeder in (0..FEEDERS).filter(|f| !(f + hour as usize).is_multiple_of(7)) {
                 say(feeder, hour - 1, load_kw(feeder, hour - 1, &mut chance));
             }
         }

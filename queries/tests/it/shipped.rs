@@ -10,6 +10,7 @@ use schemas::state::BusVoltage;
 use schemas::state::FeederNow;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
+use schemas::state::PlantHour;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::StaleSensor;
@@ -57,6 +58,7 @@ fn views_that_agents_read_have_the_columns_that_they_ask_for() {
     let plans = plans();
     check::<NodeHour>(&plans);
     check::<NodeQuarter>(&plans);
+    check::<PlantHour>(&plans);
     check::<FeederNow>(&plans);
     check::<AssetState>(&plans);
     check::<BusVoltage>(&plans);

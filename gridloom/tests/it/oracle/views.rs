@@ -87,7 +87,14 @@ const SHIPPED: [Case; 7] = [
     },
     Case {
         without: METERS_AND_STORES,
-        faults: Some(OF_METERS_AND_STORES),
+        faults: Some(
+            "SELECT (
+               SELECT count(*) FROM meter_readings
+               WHERE revision = 0 AND abs(active_power_kw) > 17592186044416.0
+             ) + (
+               SELECT count(*) FROM asset_telemetry WHERE abs(active_power_kw) > 17592186044416.0
+             )",
+        ),
         of_row: "active_power_kw=",
         ..Case::new("node_quarter", "")
     },

@@ -33,14 +33,16 @@ pub struct PlantKernel {
     fleets: BTreeMap<String, Fleet>,
 }
 
-/// What an asset is to be forecast as: a PV or a wind plant, with its rated power in kW.
+/// What an asset is to be forecast as: a PV or a wind plant, with its rated power in kW. One that
+/// can give nothing is none.
 fn plant(asset: &Asset) -> Option<(Kind, f64)> {
     let kind = match asset.kind.as_str() {
         "pv" => Kind::Pv,
         "wind" => Kind::Wind,
         _ => return None,
     };
-    asset.power_kw_max.is_finite().then_some((kind, asset.power_kw_max))
+    let rated_kw = asset.power_kw_max;
+    (rated_kw.is_finite() && rated_kw > 0.0).then_some((kind, rated_kw))
 }
 
 impl PlantKernel {

@@ -247,7 +247,7 @@ impl Plant {
     pub fn review(&mut self, present: u64, place: u64, weather: &Weather) {
         let Some((kind, rated_kw)) = self.asset else { return };
         let due = self.model.is_none() || (present + place).is_multiple_of(24);
-        if !due || self.next.is_some() || rated_kw <= 0.0 {
+        if !due || self.next.is_some() {
             return;
         }
         let known = self.past.values().iter().filter(|kw| kw.is_finite()).count();
@@ -326,7 +326,7 @@ impl Plant {
         }
         let from = present.saturating_sub(HISTORY_HOURS as u64);
         let past: Vec<f64> = (from..present).map(|hour| f64::from(self.at(hour))).collect();
-        let points = rule::points(kind, &past, rated_kw.max(0.0));
+        let points = rule::points(kind, &past, rated_kw);
         let version = if kind == Kind::Wind { rule::WIND_VERSION } else { rule::PV_VERSION };
         let hours = past.iter().filter(|kw| kw.is_finite()).count();
         Some(Answer { points, model_version: version.to_owned(), hours, weather: false })
@@ -342,7 +342,7 @@ impl Plant {
         let Modelled { number, shape, rewind, .. } = self.model.as_mut()?;
         let points = rewind.outlook()?.points;
         // It may have been rated otherwise when the model was made.
-        let bound = |kw: f64| kw.clamp(0.0, rated_kw.max(0.0));
+        let bound = |kw: f64| kw.clamp(0.0, rated_kw);
         let point = |(hour, point): (usize, &forecast::model::Point)| Point {
             hour,
             p10_kw: bound(point.quantiles[P10]),

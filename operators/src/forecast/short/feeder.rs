@@ -201,8 +201,8 @@ impl Series {
         self.short.knows() || !self.hours.is_empty()
     }
 
-    /// Before there is any quarter, it begins with this; after a silence longer than is kept, it goes
-    /// on with what it learned.
+    /// Before there is any quarter, it begins with this; after a silence longer than is kept, it
+    /// goes on with what it learned.
     fn begin(&mut self, first: i64, next: i64) {
         if self.short.is_empty() || self.short.end() < next - KEPT {
             self.short.go_on_at(first.max(next - KEPT));

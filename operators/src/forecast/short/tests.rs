@@ -193,7 +193,7 @@ fn a_quarter_corrected_within_the_hour_is_as_one_that_came_so_3_nodes_200_quarte
     for ends in NOW..NOW + 200 {
         // Of each node every fifth quarter is wrong, or not there, and comes up to half an hour
         // late.
-        let wrong = |n: u64| (ends + 2 * n) % 5 == 0;
+        let wrong = |n: u64| (ends + 2 * n).is_multiple_of(5);
         late.end(ends, |n, q| match wrong(n) {
             true if n == 1 => None,
             true => Some(load(n, q) + 30.0),

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::time::Duration;
+use std::time::Instant;
 
 use schemas::decision::Forecast;
 use schemas::decision::ModelVersion;
@@ -113,7 +115,8 @@ impl Grid {
         Grid { kernels, forecasts, versions, newest }
     }
 
-    fn step(&mut self, at_ms: u64, told: &Told) {
+    /// Steps all three; gives how long each took.
+    fn step(&mut self, at_ms: u64, told: &Told) -> [Duration; 3] {
         let at = Timestamp(at_ms);
         let (forecast, zones, spread) = &mut self.kernels;
         let seen = came(&told.seen);
@@ -125,7 +128,9 @@ impl Grid {
             came(&told.notes),
             came(&told.orders),
         ];
+        let began = Instant::now();
         let below = forecast.step(at, &changes);
+        let forecasting = began.elapsed();
         let changes = [
             changed(&told.places),
             seen,
@@ -134,9 +139,14 @@ impl Grid {
             Change::came(below[3].clone()),
             Change::came(below[4].clone()),
         ];
+        let began = Instant::now();
         let above = zones.step(at, &changes);
+        let summing = began.elapsed();
         let down = [Change::came(below[0].clone()), Change::came(above[1].clone())];
-        self.forecasts = Forecast::from_batch(&spread.step(at, &down)[0]).unwrap();
+        let began = Instant::now();
+        let down = spread.step(at, &down);
+        let spreading = began.elapsed();
+        self.forecasts = Forecast::from_batch(&down[0]).unwrap();
         self.forecasts.extend(Forecast::from_batch(&above[0]).unwrap());
         self.versions = ModelVersion::from_batch(&below[2]).unwrap();
         self.versions.extend(ModelVersion::from_batch(&above[3]).unwrap());
@@ -146,6 +156,7 @@ impl Grid {
             let key = (row.scope.clone(), row.subject_id.clone(), row.target_at.0 / HOUR_MS);
             self.newest.insert(key, row.p50_kw);
         }
+        [forecasting, summing, spreading]
     }
 
     /// All feeders with a past up to `start`, in their places.
@@ -566,5 +577,40 @@ fn restarted_in_the_middle_they_say_the_same_to_the_bit() {
         live(&mut grid, hour);
         live(&mut other, hour);
         assert_eq!(grid.forecasts, other.forecasts, "hour {hour}");
+    }
+}
+
+/// What a quarter of an hour costs each of the three, 200 feeders of five nodes in ten zones:
+/// `cargo test -p gridloom-operators --lib -- --ignored --nocapture a_quarter_of_an_hour_costs`.
+#[test]
+#[ignore = "a measurement"]
+fn what_a_quarter_of_an_hour_costs() {
+    const FEEDERS: usize = 200;
+    const NODES: usize = 5;
+    let start = 15 * 24;
+    let kw = |feeder: usize, node: usize, hour: u64| {
+        load_kw(feeder % 5, node, hour) + chance((7 * feeder + node) as u64, hour)
+    };
+    let nodes = || (0..FEEDERS).flat_map(|feeder| (0..NODES).map(move |node| (feeder, node)));
+    let past = nodes().flat_map(|(feeder, node)| {
+        (0..start).map(move |hour| LoadHistory {
+            bus_id: bus(feeder, node),
+            feeder_id: format!("f{feeder}"),
+            hour_at: Timestamp(hour * HOUR_MS),
+            net_load_kw: kw(feeder, node, hour),
+        })
+    });
+    let places = (0..FEEDERS).map(|f| place(&format!("f{f}"), &format!("z{}", f % 10), 1));
+    let mut told = Told { places: places.collect(), history: past.collect(), ..Told::default() };
+    let mut grid = Grid::new();
+    for quarter in 0..12 {
+        if quarter > 0 && quarter % 4 == 0 {
+            let hour = start + quarter / 4 - 1;
+            let heard = nodes().map(|(f, n)| (node_hour(f, n, hour, kw(f, n, hour)), 1));
+            told.hours = heard.collect();
+        }
+        let took = grid.step(start * HOUR_MS + quarter * 900_000, &std::mem::take(&mut told));
+        let rows = grid.forecasts.len();
+        println!("quarter {quarter}: by feeder, zones, spread {took:.1?}, {rows} rows");
     }
 }

@@ -290,3 +290,49 @@ fn night_is_zero_and_the_rated_power_a_bound() {
         assert_eq!(sunny(row.target_at.0 / HOUR_MS) == 0.0, row.p90_kw == 0.0, "hour {hour}");
     }
 }
+
+/// Fronts that pass in a day or two, in m/s.
+fn wind(hour: u64) -> f64 {
+    let slow = (hour as f64 / 11.0).sin() + (hour as f64 / 29.3).sin();
+    6.0 + 2.5 * slow
+}
+
+fn turbine(hour: u64) -> f64 {
+    RATED_KW * (wind(hour) / 11.0).powi(3).min(1.0)
+}
+
+#[test]
+fn a_wind_plant_is_told_the_wind_and_better_than_persistence() {
+    let mut kernel = PlantKernel::new(Settings::default());
+    let (mut versions, mut ours, mut persistence) = (Vec::new(), 0.0, 0.0);
+    for present in NOW..NOW + 72 {
+        let mut told = told(present, true);
+        if present == NOW {
+            told.assets = vec![(asset("p", "wind", RATED_KW), 1)];
+        }
+        let power = |row: &mut schemas::state::PlantHour| {
+            row.power_kw = turbine(row.hour_at.0 / HOUR_MS);
+        };
+        told.hours.iter_mut().for_each(power);
+        for row in &mut told.seen {
+            row.wind_m_per_s = Some(wind(row.hour_at.0 / HOUR_MS));
+        }
+        for row in &mut told.ahead {
+            row.wind_m_per_s = Some(wind(row.hour_at.0 / HOUR_MS));
+        }
+        for tick in 0..8 {
+            let at = Timestamp(present * HOUR_MS).plus(tick * 5_000);
+            let none = Told::default();
+            let (rows, said) = step(&mut kernel, at, if tick == 0 { &told } else { &none });
+            versions.extend(said);
+            for row in rows.iter().filter(|row| row.model_version == "wind-ridge-1") {
+                let came = turbine(row.target_at.0 / HOUR_MS);
+                ours += (row.p50_kw - came).abs();
+                persistence += (turbine(present - 1) - came).abs();
+            }
+        }
+    }
+    assert_eq!(versions.len(), 1);
+    assert_eq!(versions[0].features, "hour of the day, past power, s wind");
+    assert!(ours > 0.0 && ours < 0.5 * persistence, "{ours} {persistence}");
+}
