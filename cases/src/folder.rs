@@ -47,6 +47,7 @@ pub use self::measurements::events;
 pub(crate) use self::measurements::is_new;
 pub use self::measurements::measurements;
 pub(crate) use self::measurements::pu_from;
+pub(crate) use self::measurements::unit_of;
 use crate::Error;
 use crate::Import;
 use crate::Remark;

@@ -24,7 +24,8 @@
 //!   `status` of a switch (1 is closed).
 //! - `element`: identifier or unique name of a bus (`v_…`), an injection or else a bus (`…_inj`), a
 //!   branch (`…_flow`, `i_…`), a switch.
-//! - `side`: `from` or `to`, of a branch.
+//! - `side`: `from` or `to`, of a branch; of a three-winding transformer the winding, `hv`, `mv`,
+//!   `lv` or `1`, `2`, `3`.
 //! - `unit`: V, kV (line to line), V_ln, kV_ln (line to neutral), W, kW, MW, var, kvar, Mvar, A,
 //!   kA, rad, deg, pu; kV, MW, Mvar, kA, deg where it is empty, and of a phasor measurement unit
 //!   what its frames have (IEEE C37.118): V_ln, A, rad.
@@ -43,6 +44,9 @@
 //! - `stale_after`: seconds after which a value is not used; never where it is empty.
 //! - `source`: `scada`, `meter`, `pmu` or `pseudo`; `scada` where it is empty.
 
+mod cells;
+mod conductors;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -58,6 +62,8 @@ use grid::network::Lookup;
 use grid::network::Severity;
 use grid::network::Side;
 
+use self::cells::Cells;
+pub use self::conductors::read as read_unbalanced;
 use crate::Error;
 use crate::Remark;
 use crate::folder::pu_from;
@@ -85,22 +91,22 @@ const COLUMNS: [&str; 15] = [
     "source",
 ];
 
-/// A point map.
-#[derive(Clone, Debug, Default)]
-pub struct PointMap {
+/// A point map, of places in a balanced network or in one of another kind.
+#[derive(Clone, Debug)]
+pub struct PointMap<T = Target> {
     /// Its points in the file's order.
-    pub points: Vec<Point>,
+    pub points: Vec<Point<T>>,
     /// What is wrong with others, which are left out (fatal), and what is odd.
     pub remarks: Vec<Remark>,
 }
 
 /// A telemetry point.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Point {
+pub struct Point<T = Target> {
     /// What the telemetry calls it.
     pub name: String,
     /// What it is of.
-    pub measures: Measures,
+    pub measures: Measures<T>,
     /// What a value stands for.
     pub averaging: Averaging,
     /// For how many seconds a value may be used; nothing where for ever.
@@ -109,15 +115,16 @@ pub struct Point {
     pub source: Source,
 }
 
-/// What a point is of.
+/// What a point is of. Per unit, in an unbalanced network, is a voltage of its node's base; powers
+/// are in watts and var there, currents in amperes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Measures {
+pub enum Measures<T = Target> {
     /// A quantity somewhere.
     Value {
         /// The quantity.
         quantity: Quantity,
         /// Where.
-        target: Target,
+        target: T,
         /// What a number of the telemetry is multiplied with to be per unit (an angle: radians),
         /// with the network's sign.
         factor: f64,
@@ -128,6 +135,17 @@ pub enum Measures {
         drift_per_s: Option<f64>,
         /// The least and the greatest value, per unit; infinite where there is none.
         range: (f64, f64),
+    },
+    /// The tap of a transformer's winding, in an unbalanced network.
+    Tap {
+        /// The element.
+        element: usize,
+        /// The winding, from 0.
+        winding: usize,
+        /// What a number of the telemetry is multiplied with.
+        factor: f64,
+        /// True if it is then in steps from the middle, else per unit of the rated voltage.
+        steps: bool,
     },
     /// The position of a switch.
     Position {
@@ -156,7 +174,13 @@ pub enum Averaging {
     Mean(f64),
 }
 
-impl PointMap {
+impl<T> Default for PointMap<T> {
+    fn default() -> PointMap<T> {
+        PointMap { points: Vec::new(), remarks: Vec::new() }
+    }
+}
+
+impl<T> PointMap<T> {
     /// True if every row of the file became a point.
     pub fn is_whole(&self) -> bool {
         !self.remarks.iter().any(Remark::is_fatal)
@@ -195,12 +219,24 @@ impl Point {
 /// # Errors
 /// The file cannot be read. Rows that are at fault are fatal remarks, all of them.
 pub fn read(path: &Path, network: &Network) -> Result<PointMap, Error> {
+    let lookup = Lookup::new(network);
+    read_rows(path, &COLUMNS, |row, say| {
+        let reader = Reader { row, cells: Cells(row), network, lookup: &lookup };
+        reader.point(say)
+    })
+}
+
+/// Reads a point map row by row.
+fn read_rows<T>(
+    path: &Path,
+    columns: &[&str],
+    point: impl Fn(Row<'_>, &mut Vec<Remark>) -> Option<Point<T>>,
+) -> Result<PointMap<T>, Error> {
     let mut say = Vec::new();
     let table = Table::read(path, &mut say)?;
     let mut points = Vec::new();
-    table.name_others(&COLUMNS, &mut say);
+    table.name_others(columns, &mut say);
     if table.demand(&["point", "quantity", "element"], &mut say) {
-        let lookup = Lookup::new(network);
         let mut seen: BTreeMap<(&str, bool), u64> = BTreeMap::new();
         for row in table.rows() {
             let name = row.text("point");
@@ -218,8 +254,7 @@ pub fn read(path: &Path, network: &Network) -> Result<PointMap, Error> {
                 }
             }
             let from = say.len();
-            let reader = Reader { row, network, lookup: &lookup };
-            let point = reader.point(&mut say);
+            let point = point(row, &mut say);
             if !say[from..].iter().any(Remark::is_fatal) {
                 points.extend(point);
             }
@@ -231,6 +266,7 @@ pub fn read(path: &Path, network: &Network) -> Result<PointMap, Error> {
 /// A row that is being read.
 struct Reader<'n> {
     row: Row<'n>,
+    cells: Cells<'n>,
     network: &'n Network,
     lookup: &'n Lookup,
 }
@@ -242,11 +278,12 @@ enum Kind {
     Injection,
     Branch,
     Switch,
+    Tap,
 }
 
 /// The quantities: their names, what they are, the kind of their elements, the unit where none is
-/// given; nothing is measured of a switch but its position.
-const QUANTITIES: [(&str, Option<Quantity>, Kind, &str); 9] = [
+/// given; nothing is measured of a switch and of a tap but where it stands.
+const QUANTITIES: [(&str, Option<Quantity>, Kind, &str); 10] = [
     ("v_mag", Some(Quantity::VoltageMagnitude), Kind::Bus, "kV"),
     ("v_ang", Some(Quantity::VoltageAngle), Kind::Bus, "deg"),
     ("p_inj", Some(Quantity::ActivePower), Kind::Injection, "MW"),
@@ -256,45 +293,20 @@ const QUANTITIES: [(&str, Option<Quantity>, Kind, &str); 9] = [
     ("i_mag", Some(Quantity::CurrentMagnitude), Kind::Branch, "kA"),
     ("i_ang", Some(Quantity::CurrentAngle), Kind::Branch, "deg"),
     ("status", None, Kind::Switch, ""),
+    ("tap", None, Kind::Tap, "step"),
 ];
 
 impl<'n> Reader<'n> {
     /// The point of the row; whatever is wrong with it is said, not only the first.
     fn point(&self, say: &mut Vec<Remark>) -> Option<Point> {
-        let row = &self.row;
-        let name = row.text("quantity");
-        let known = QUANTITIES.iter().find(|(known, ..)| *known == name);
-        let sign = self.sign(say);
-        let averaging = self.averaging(say);
-        let stale_after_s = self.seconds("stale_after", say);
-        let source = self.source(say);
-        let Some((_, quantity, kind, unit)) = known else {
-            let names: Vec<&str> = QUANTITIES.iter().map(|(name, ..)| *name).collect();
-            let problem = format!("{name:?} is none of {}{}", names.join(", "), near(name, &names));
-            row.fault("quantity", problem, say);
-            return None;
-        };
-        if let (Some(Averaging::Mean(mean)), Some(Some(stale))) = (averaging, stale_after_s)
-            && stale < mean
-        {
-            let problem = format!("{stale} s are over before the next mean of {mean} s is there");
-            row.tell(Severity::Warning, "stale_after", problem, say);
-        }
-        let unit = match quantity {
-            Some(quantity) if row.text("source") == PMU => unit_of_phasor(*quantity, unit),
-            _ => unit,
-        };
-        let measures = match quantity {
-            None => self.switch(sign.unwrap_or(1.0), say),
-            Some(quantity) => self.value(*quantity, *kind, unit, sign.unwrap_or(1.0), say),
-        };
-        sign?;
-        Some(Point {
-            name: row.text("point").to_owned(),
-            measures: measures?,
-            averaging: averaging?,
-            stale_after_s: stale_after_s?,
-            source: source?,
+        self.cells.point(say, |asked, sign, say| match asked.quantity {
+            None if asked.kind == Kind::Tap => {
+                let problem = "is heard of in unbalanced networks; network.taps estimates it";
+                self.row.fault("quantity", problem.to_owned(), say);
+                None
+            }
+            None => self.switch(sign, say),
+            Some(quantity) => self.value(quantity, asked.kind, asked.unit, sign, say),
         })
     }
 
@@ -304,12 +316,7 @@ impl<'n> Reader<'n> {
             self.unknown("switch", &[Kind::Switch], say);
             return None;
         };
-        for column in ["unit", "scale", "sigma", "sigma_min", "side"] {
-            if !self.row.text(column).is_empty() {
-                let problem = "a switch has none: passed over".to_owned();
-                self.row.tell(Severity::Note, column, problem, say);
-            }
-        }
+        self.cells.nothing_but_position(&["side"], say);
         Some(Measures::Position { switch, inverted: sign < 0.0 })
     }
 
@@ -322,14 +329,7 @@ impl<'n> Reader<'n> {
         say: &mut Vec<Remark>,
     ) -> Option<Measures> {
         let row = &self.row;
-        let magnitude = matches!(quantity, Quantity::VoltageMagnitude | Quantity::CurrentMagnitude);
-        if magnitude && sign < 0.0 {
-            row.fault("sign", "a magnitude has none".to_owned(), say);
-        }
-        let scale = row.number_or("scale", 1.0, say);
-        if scale == Some(0.0) {
-            row.fault("scale", "0 leaves nothing of a value".to_owned(), say);
-        }
+        let scale = self.cells.scale(quantity, sign, say);
         let target = self.target(kind, say);
         let unit = if row.text("unit").is_empty() { unit } else { row.text("unit") };
         // The unit of a row whose element is unknown is looked at where anything stands.
@@ -339,9 +339,9 @@ impl<'n> Reader<'n> {
             let problem = format!("{unit:?} is no unit of a {}", row.text("quantity"));
             row.fault("unit", problem, say);
         }
-        let sigma = self.sigma(quantity, per_unit.unwrap_or(1.0), say);
-        let drift_per_s = self.drift(say);
-        let range = self.range(say);
+        let sigma = self.cells.sigma(quantity, per_unit.unwrap_or(1.0), say);
+        let drift_per_s = self.cells.drift(say);
+        let range = self.cells.range(say);
         let per_unit = per_unit?;
         let factor = sign * scale? * per_unit;
         let drift_per_s = drift_per_s?.map(|drift| drift * per_unit);
@@ -360,12 +360,20 @@ impl<'n> Reader<'n> {
                 let at = at.map(|at| Target::Injection(InjectionIndex(at)));
                 (at.or_else(bus), "injection or bus", &[Kind::Injection, Kind::Bus])
             }
-            Kind::Branch | Kind::Switch => {
-                let side = self.side(say);
+            Kind::Branch | Kind::Switch | Kind::Tap => {
                 let branch = self.lookup.branch(key);
-                let end =
-                    |branch| Target::BranchEnd(BranchIndex(branch), side.unwrap_or(Side::From));
-                (branch.map(end), "branch", &[Kind::Branch])
+                let windings = self.lookup.three_winding(key).filter(|_| branch.is_none());
+                let target = match windings {
+                    Some(of) => {
+                        let winding = self.winding(say).unwrap_or(0);
+                        Some(Target::winding(self.network, of, winding))
+                    }
+                    None => {
+                        let side = self.side(say).unwrap_or(Side::From);
+                        branch.map(|branch| Target::BranchEnd(BranchIndex(branch), side))
+                    }
+                };
+                (target, "branch", &[Kind::Branch])
             }
         };
         if target.is_none() {
@@ -390,8 +398,13 @@ impl<'n> Reader<'n> {
                 Kind::Injection => {
                     network.injections.iter().for_each(|at| add(&at.id, &at.name));
                 }
-                Kind::Branch => network.branches.iter().for_each(|b| add(&b.id, &b.name)),
-                Kind::Switch => network.switches.iter().for_each(|s| add(&s.id, &s.name)),
+                Kind::Branch => {
+                    network.branches.iter().for_each(|b| add(&b.id, &b.name));
+                    network.three_winding.iter().for_each(|of| add(&of.id, &of.name));
+                }
+                Kind::Switch | Kind::Tap => {
+                    network.switches.iter().for_each(|s| add(&s.id, &s.name));
+                }
             }
         }
         let several = known.iter().filter(|known| **known == key && !key.is_empty()).count();
@@ -403,6 +416,20 @@ impl<'n> Reader<'n> {
         self.row.fault("element", problem, say);
     }
 
+    /// The winding of a three-winding transformer, from 0.
+    fn winding(&self, say: &mut Vec<Remark>) -> Option<usize> {
+        match self.row.text("side") {
+            "hv" | "1" => Some(0),
+            "mv" | "2" => Some(1),
+            "lv" | "3" => Some(2),
+            other => {
+                let problem = format!("{other:?} is none of hv, mv, lv, 1, 2, 3");
+                self.row.fault("side", problem, say);
+                None
+            }
+        }
+    }
+
     fn side(&self, say: &mut Vec<Remark>) -> Option<Side> {
         match self.row.text("side") {
             "from" => Some(Side::From),
@@ -410,117 +437,6 @@ impl<'n> Reader<'n> {
             other => {
                 let problem = format!("{other:?} is neither from nor to");
                 self.row.fault("side", problem, say);
-                None
-            }
-        }
-    }
-
-    fn sign(&self, say: &mut Vec<Remark>) -> Option<f64> {
-        match self.row.text("sign") {
-            "" | "+" | "1" | "+1" => Some(1.0),
-            "-" | "-1" => Some(-1.0),
-            other => {
-                self.row.fault("sign", format!("{other:?} is neither + nor -"), say);
-                None
-            }
-        }
-    }
-
-    fn source(&self, say: &mut Vec<Remark>) -> Option<Source> {
-        match self.row.text("source") {
-            "" | "scada" => Some(Source::Scada),
-            "meter" => Some(Source::Meter),
-            PMU => Some(Source::Pmu),
-            "pseudo" => Some(Source::Pseudo),
-            other => {
-                let problem = format!("{other:?} is none of scada, meter, pmu, pseudo");
-                self.row.fault("source", problem, say);
-                None
-            }
-        }
-    }
-
-    fn averaging(&self, say: &mut Vec<Remark>) -> Option<Averaging> {
-        if self.row.text("interval") == "instant" {
-            return Some(Averaging::Instant);
-        }
-        let seconds = self.seconds("interval", say)?;
-        Some(seconds.map_or(Averaging::Instant, Averaging::Mean))
-    }
-
-    /// Seconds above zero, or none at all.
-    fn seconds(&self, column: &str, say: &mut Vec<Remark>) -> Option<Option<f64>> {
-        if self.row.text(column).is_empty() {
-            return Some(None);
-        }
-        let seconds = self.row.number(column, say)?;
-        if seconds > 0.0 {
-            return Some(Some(seconds));
-        }
-        self.row.fault(column, format!("{seconds} s must be above zero"), say);
-        None
-    }
-
-    /// What is lost a second, in the row's unit; nothing where it is not said.
-    fn drift(&self, say: &mut Vec<Remark>) -> Option<Option<f64>> {
-        if self.row.text("drift").is_empty() {
-            return Some(None);
-        }
-        let drift = self.row.number("drift", say)?;
-        if drift >= 0.0 {
-            return Some(Some(drift));
-        }
-        self.row.fault("drift", format!("{drift} must not be below zero"), say);
-        None
-    }
-
-    /// The least and the greatest value, in the row's unit.
-    fn range(&self, say: &mut Vec<Remark>) -> Option<(f64, f64)> {
-        let least = self.row.number_or("min", f64::NEG_INFINITY, say);
-        let greatest = self.row.number_or("max", f64::INFINITY, say);
-        let (least, greatest) = (least?, greatest?);
-        if least <= greatest {
-            return Some((least, greatest));
-        }
-        self.row.fault("min", format!("{least} lies above max"), say);
-        None
-    }
-
-    /// A standard deviation as it is written, per unit.
-    fn sigma(&self, quantity: Quantity, per_unit: f64, say: &mut Vec<Remark>) -> Option<Sigma> {
-        let row = &self.row;
-        let text = row.text("sigma");
-        let least = row.number_or("sigma_min", 0.0, say).map(|least| least * per_unit);
-        if least.is_some_and(|least| least < 0.0) {
-            row.fault("sigma_min", "it must not be below zero".to_owned(), say);
-        }
-        let Some(percent) = text.strip_suffix('%') else {
-            let sigma = row.number("sigma", say)? * per_unit;
-            if sigma <= 0.0 {
-                row.fault("sigma", format!("{text} must be above zero"), say);
-                return None;
-            }
-            return Some(Sigma::Absolute(sigma.max(least?)));
-        };
-        let Some(share) = percent.trim().parse().ok().filter(|share: &f64| *share > 0.0) else {
-            row.fault("sigma", format!("{text} is no percentage above zero"), say);
-            return None;
-        };
-        let share = share / 100.0;
-        match quantity {
-            Quantity::VoltageMagnitude => Some(Sigma::Absolute(share.max(least?))),
-            Quantity::VoltageAngle | Quantity::CurrentAngle => {
-                row.fault(
-                    "sigma",
-                    "an angle has no percentage; give it in the unit".to_owned(),
-                    say,
-                );
-                None
-            }
-            _ if least? > 0.0 => Some(Sigma::Share(share, least?)),
-            _ => {
-                let problem = "is needed beside a percentage: of nothing it is nothing".to_owned();
-                row.fault("sigma_min", problem, say);
                 None
             }
         }

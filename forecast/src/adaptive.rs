@@ -11,8 +11,8 @@
 //! history, it can be had again to the bit.
 //!
 //! A review takes long: the whole history once or twice, and trees. By [`Policy::beside`] it is
-//! held beside, on a copy, and the next reading's step asks what came of it. The answer is the same as
-//! that of a review held at once; the one who answered before answers until then.
+//! held beside, on a copy, and the next reading's step asks what came of it. The answer is the same
+//! as that of a review held at once; the one who answered before answers until then.
 //!
 //! Readings that are frozen or absurd are set aside, with the reason; a level that moved for good
 //! is told, and what was learned at the old one is carried over.

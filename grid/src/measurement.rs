@@ -8,6 +8,7 @@
 use crate::network::BranchIndex;
 use crate::network::BusIndex;
 use crate::network::InjectionIndex;
+use crate::network::Network;
 use crate::network::Side;
 
 /// What is measured.
@@ -34,8 +35,39 @@ pub enum Target {
     Bus(BusIndex),
     /// At one load, machine or source.
     Injection(InjectionIndex),
-    /// At an end of a branch.
+    /// At an end of a branch. Behind the branches of a network come the windings of its
+    /// three-winding transformers, three each, as the [model](crate::model) has them: between bus
+    /// and star point.
     BranchEnd(BranchIndex, Side),
+}
+
+impl Target {
+    /// The end at its bus of a winding, from 0, of a three-winding transformer.
+    pub fn winding(network: &Network, transformer: usize, winding: usize) -> Target {
+        let branch = BranchIndex(network.branches.len() + 3 * transformer + winding);
+        // The star point is behind the first winding and before the others.
+        Target::BranchEnd(branch, if winding == 0 { Side::From } else { Side::To })
+    }
+
+    /// The three-winding transformer and its winding, from 0, if it is at one.
+    pub fn as_winding(self, network: &Network) -> Option<(usize, usize)> {
+        let Target::BranchEnd(branch, _) = self else { return None };
+        let at = branch.0.checked_sub(network.branches.len())?;
+        Some((at / 3, at % 3))
+    }
+
+    /// The bus that it is at.
+    pub fn bus(self, network: &Network) -> BusIndex {
+        if let Some((transformer, winding)) = self.as_winding(network) {
+            return network.three_winding[transformer].windings[winding].bus;
+        }
+        match self {
+            Target::Bus(bus) => bus,
+            Target::Injection(injection) => network.injections[injection.0].bus,
+            Target::BranchEnd(branch, Side::From) => network.branches[branch.0].from,
+            Target::BranchEnd(branch, Side::To) => network.branches[branch.0].to,
+        }
+    }
 }
 
 /// What a value is worth by where it comes from.

@@ -29,6 +29,7 @@ pub mod shunt;
 pub mod solver;
 pub mod source;
 pub mod system;
+pub mod tracker;
 pub mod transformer;
 
 pub use self::control::CapacitorControl;

@@ -10,6 +10,8 @@
 //! Everything that is wrong is said at once, with file, line and element: what the importer left
 //! out, what no solver can live with, what the map names wrongly.
 
+mod unbalanced;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -29,11 +31,11 @@ use grid::measurement::Quantity;
 use grid::measurement::Source;
 use grid::measurement::Target;
 use grid::network::BranchClass;
-use grid::network::BusIndex;
 use grid::network::Lookup;
 use grid::network::Side;
 use grid::network::check;
 use grid::per_unit::base_ka;
+use operators::estimate::networks::AnyNetwork;
 use operators::estimate::networks::Networks;
 use operators::estimate::networks::Part;
 use operators::estimate::networks::split;
@@ -84,12 +86,7 @@ pub fn open(config: &Config) -> (Option<Opened>, Vec<Problem>) {
     let mut problems = Vec::new();
     let import = match cases::open(&said.path) {
         Ok(Found::Balanced(import)) => *import,
-        Ok(Found::Unbalanced(_)) => {
-            let message = "is three-phase, and the estimator on streams takes balanced networks";
-            let hint = "gridloom grid estimate takes it";
-            let problem = Problem::new(&config.file, format!("{} {message}", said.path.display()));
-            return (None, vec![problem.at(said.lines[0], "network.file").hint(hint)]);
-        }
+        Ok(Found::Unbalanced(import)) => return unbalanced::open(config, said, *import),
         Err(error) => {
             let source = std::error::Error::source(&error);
             let source = source.map(|source| format!(": {source}")).unwrap_or_default();
@@ -105,18 +102,9 @@ pub fn open(config: &Config) -> (Option<Opened>, Vec<Problem>) {
         return (None, problems);
     }
     problems.extend(stand(config, said, &mut network));
-    let map = match said.points.as_ref().map(|path| point_map::read(path, &network)) {
-        Some(Ok(map)) => map,
-        Some(Err(error)) => {
-            let problem = Problem::new(&config.file, format!("{error}"));
-            problems.push(problem.at(said.lines[1], "network.points"));
-            PointMap::default()
-        }
-        None => PointMap::default(),
-    };
-    let map_file = said.points.as_deref().unwrap_or(&said.path);
-    problems.extend(fatal(map_file, &map.remarks));
-    let names = names(map_file, &network, &map, &mut problems);
+    let map = map(config, said, |path| point_map::read(path, &network), &mut problems);
+    let ids: Vec<&str> = network.switches.iter().map(|switch| switch.id.as_str()).collect();
+    let names = names(said, &ids, &map, &mut problems);
     let taps = taps(config, said, &network, &mut problems);
     if !problems.is_empty() {
         return (None, problems);
@@ -126,6 +114,27 @@ pub fn open(config: &Config) -> (Option<Opened>, Vec<Problem>) {
     let remarks = remarks.iter().chain(&map.remarks).map(ToString::to_string).collect();
     let networks = Networks::new(parts);
     (Some(Opened { networks, tables, remarks, points: map.points.len() }), problems)
+}
+
+/// The point map, if there is one, and what is wrong with it.
+fn map<T>(
+    config: &Config,
+    said: &NetworkFile,
+    read: impl Fn(&Path) -> Result<PointMap<T>, cases::Error>,
+    problems: &mut Vec<Problem>,
+) -> PointMap<T> {
+    let Some(path) = &said.points else { return PointMap::default() };
+    match read(path) {
+        Ok(map) => {
+            problems.extend(fatal(path, &map.remarks));
+            map
+        }
+        Err(error) => {
+            let problem = Problem::new(&config.file, format!("{error}"));
+            problems.push(problem.at(said.lines[1], "network.points"));
+            PointMap::default()
+        }
+    }
 }
 
 /// Adds rows to the tables that there are; a feeder that the tables have buses of already is a
@@ -185,16 +194,17 @@ fn stand(config: &Config, said: &NetworkFile, network: &mut Network) -> Vec<Prob
 }
 
 /// The name under which each switch is heard of: the map's, else its identifier.
-fn names(
-    file: &Path,
-    network: &Network,
-    map: &PointMap,
+fn names<T>(
+    said: &NetworkFile,
+    ids: &[&str],
+    map: &PointMap<T>,
     problems: &mut Vec<Problem>,
 ) -> Vec<String> {
-    let mut names: Vec<Option<&str>> = vec![None; network.switches.len()];
+    let file = said.points.as_deref().unwrap_or(&said.path);
+    let mut names: Vec<Option<&str>> = vec![None; ids.len()];
     for point in &map.points {
         let Measures::Position { switch, .. } = point.measures else { continue };
-        let id = &network.switches[switch].id;
+        let id = ids[switch];
         match names[switch] {
             Some(known) => {
                 let message = format!("the switch {id} is both {known} and {}", point.name);
@@ -203,8 +213,7 @@ fn names(
             None => names[switch] = Some(&point.name),
         }
     }
-    let named = names.into_iter().zip(&network.switches);
-    named.map(|(name, switch)| name.unwrap_or(&switch.id).to_owned()).collect()
+    names.into_iter().zip(ids).map(|(name, id)| name.unwrap_or(id).to_owned()).collect()
 }
 
 /// The transformers whose ratio is estimated.
@@ -236,10 +245,15 @@ fn taps(
     taps
 }
 
-fn parts(said: &NetworkFile, network: &Network, names: &[String], taps: &[String]) -> Vec<Part> {
+/// The feeder that a network stands for, which calls itself so.
+fn feeder_name(said: &NetworkFile, own: &str) -> String {
     let stem = said.path.file_stem().unwrap_or_default().to_string_lossy();
-    let own = Some(network.name.clone()).filter(|name| !name.is_empty());
-    let name = said.name.clone().or(own).unwrap_or_else(|| stem.into_owned());
+    let own = Some(own.to_owned()).filter(|name| !name.is_empty());
+    said.name.clone().or(own).unwrap_or_else(|| stem.into_owned())
+}
+
+fn parts(said: &NetworkFile, network: &Network, names: &[String], taps: &[String]) -> Vec<Part> {
+    let name = feeder_name(said, &network.name);
     let named: BTreeMap<&str, &String> =
         network.switches.iter().map(|switch| switch.id.as_str()).zip(names).collect();
     let part = |(feeder_id, network): (String, Network)| {
@@ -248,6 +262,7 @@ fn parts(said: &NetworkFile, network: &Network, names: &[String], taps: &[String
         let has = |id: &&String| network.branches.iter().any(|branch| branch.id == **id);
         let free = taps.iter().filter(has).map(|id| (id.clone(), Some(TOLD_RATIO_SIGMA)));
         let free_ratios = free.collect();
+        let network = AnyNetwork::Balanced(network);
         Part { feeder_id, network, switches, free_ratios }
     };
     split(network, &name).into_iter().map(part).collect()
@@ -260,8 +275,9 @@ fn rows(
     parts: &[Part],
     names: &[String],
 ) -> Vec<(String, RecordBatch)> {
-    let feeder_of: BTreeMap<&str, &str> = (parts.iter())
-        .flat_map(|part| part.network.buses.iter().map(move |bus| (part, bus)))
+    let parts = || parts.iter().filter_map(|part| Some((part, part.balanced()?)));
+    let feeder_of: BTreeMap<&str, &str> = parts()
+        .flat_map(|(part, network)| network.buses.iter().map(move |bus| (part, bus)))
         .map(|(part, bus)| (bus.id.as_str(), part.feeder_id.as_str()))
         .collect();
     let buses: Vec<Bus> = (network.buses.iter())
@@ -274,11 +290,11 @@ fn rows(
         })
         .collect();
     let mut switches = Vec::new();
-    for part in parts {
-        for (switch, name) in part.network.switches.iter().zip(&part.switches) {
+    for (part, network) in parts() {
+        for (switch, name) in network.switches.iter().zip(&part.switches) {
             switches.push(Switch {
                 switch_id: name.clone(),
-                branch_id: opens(&part.network, switch.connection),
+                branch_id: opens(network, switch.connection),
                 feeder_id: part.feeder_id.clone(),
                 normal_position: if switch.closed { "closed" } else { "open" }.to_owned(),
             });
@@ -300,8 +316,9 @@ fn rows(
                     inverted,
                 ));
             }
+            Measures::Tap { .. } => unreachable!("no map of a balanced network has one"),
             Measures::Value { target, quantity, .. } => {
-                let bus = &network.buses[bus_of(network, target).0];
+                let bus = &network.buses[target.bus(network).0];
                 let feeder_id = feeder_of[bus.id.as_str()];
                 let row = value(network, point, feeder_id);
                 if point.source == Source::Meter && quantity == Quantity::ActivePower {
@@ -314,19 +331,11 @@ fn rows(
             }
         }
     }
-    fn table<R: Relation>(rows: &[R]) -> (String, RecordBatch) {
-        (R::NAME.to_owned(), R::to_batch(rows))
-    }
     vec![table(&buses), table(&switches), table(&points), table(&meters), table(&sensors)]
 }
 
-fn bus_of(network: &Network, target: Target) -> BusIndex {
-    match target {
-        Target::Bus(bus) => bus,
-        Target::Injection(injection) => network.injections[injection.0].bus,
-        Target::BranchEnd(branch, Side::From) => network.branches[branch.0].from,
-        Target::BranchEnd(branch, Side::To) => network.branches[branch.0].to,
-    }
+fn table<R: Relation>(rows: &[R]) -> (String, RecordBatch) {
+    (R::NAME.to_owned(), R::to_batch(rows))
 }
 
 fn position(name: &str, feeder_id: &str, switch: &str, inverted: bool) -> Point {
@@ -350,31 +359,67 @@ fn position(name: &str, feeder_id: &str, switch: &str, inverted: bool) -> Point 
 
 /// A point of the map in the units of the table.
 fn value(network: &Network, point: &point_map::Point, feeder_id: &str) -> Point {
-    let Measures::Value { quantity, target, factor, sigma, drift_per_s, range } = point.measures
+    let Measures::Value { target, .. } = point.measures else {
+        unreachable!("positions have rows of another kind");
+    };
+    let kv = network.buses[target.bus(network).0].nominal_kv;
+    // One of the power base in kW; the base of currents in A.
+    let (kw, ampere) = (1e3 * network.base_mva, 1e3 * base_ka(network.base_mva, kv));
+    let place = match target {
+        Target::Bus(bus) => Place::of("bus", &network.buses[bus.0].id),
+        Target::Injection(at) => Place::of("injection", &network.injections[at.0].id),
+        Target::BranchEnd(at, side) => match target.as_winding(network) {
+            Some((of, winding)) => {
+                let id = &network.three_winding[of].id;
+                Place::of("winding", &format!("{id}/{}", winding + 1))
+            }
+            None => {
+                let side = if side == Side::From { "from" } else { "to" };
+                Place {
+                    side: Some(side.to_owned()),
+                    ..Place::of("branch", &network.branches[at.0].id)
+                }
+            }
+        },
+    };
+    row(point, place, feeder_id, (kw, ampere))
+}
+
+/// Where a point is, as the table says it.
+struct Place {
+    element: &'static str,
+    element_id: String,
+    side: Option<String>,
+}
+
+impl Place {
+    fn of(element: &'static str, id: &str) -> Place {
+        Place { element, element_id: id.to_owned(), side: None }
+    }
+}
+
+/// The row of a point; one of the map's powers is so many kW, one of its currents so many A.
+fn row<T>(
+    point: &point_map::Point<T>,
+    place: Place,
+    feeder_id: &str,
+    (kw, ampere): (f64, f64),
+) -> Point {
+    let Measures::Value { quantity, factor, sigma, drift_per_s, range, .. } = &point.measures
     else {
         unreachable!("positions have rows of another kind");
     };
-    let kv = network.buses[bus_of(network, target).0].nominal_kv;
-    // One of the power base in kW; the base of currents in A.
     let (name, unit) = match quantity {
         Quantity::VoltageMagnitude => ("voltage_pu", 1.0),
         Quantity::VoltageAngle => ("voltage_angle_rad", 1.0),
-        Quantity::ActivePower => ("active_power_kw", 1e3 * network.base_mva),
-        Quantity::ReactivePower => ("reactive_power_kvar", 1e3 * network.base_mva),
-        Quantity::CurrentMagnitude => ("current_a", 1e3 * base_ka(network.base_mva, kv)),
+        Quantity::ActivePower => ("active_power_kw", kw),
+        Quantity::ReactivePower => ("reactive_power_kvar", kw),
+        Quantity::CurrentMagnitude => ("current_a", ampere),
         Quantity::CurrentAngle => ("current_angle_rad", 1.0),
-    };
-    let (element, element_id, side) = match target {
-        Target::Bus(bus) => ("bus", &network.buses[bus.0].id, None),
-        Target::Injection(at) => ("injection", &network.injections[at.0].id, None),
-        Target::BranchEnd(at, side) => {
-            let side = if side == Side::From { "from" } else { "to" };
-            ("branch", &network.branches[at.0].id, Some(side.to_owned()))
-        }
     };
     let angle = matches!(quantity, Quantity::VoltageAngle | Quantity::CurrentAngle);
     let phasor = angle && point.source == Source::Pmu;
-    let (sigma, sigma_share) = match sigma {
+    let (sigma, sigma_share) = match *sigma {
         Sigma::Absolute(sigma) => (sigma * unit, None),
         Sigma::Share(share, least) => (least * unit, Some(share)),
     };
@@ -385,9 +430,9 @@ fn value(network: &Network, point: &point_map::Point, feeder_id: &str) -> Point 
     Point {
         point_id: if phasor { format!("{}{ANGLE}", point.name) } else { point.name.clone() },
         feeder_id: feeder_id.to_owned(),
-        element: element.to_owned(),
-        element_id: element_id.clone(),
-        side,
+        element: place.element.to_owned(),
+        element_id: place.element_id,
+        side: place.side,
         quantity: name.to_owned(),
         scale: factor * unit,
         sigma,

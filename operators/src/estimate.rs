@@ -45,6 +45,13 @@
 //! that frames of one tick are of one instant. While any angle is measured in an island, its angles
 //! are absolute; else they are against its source.
 //!
+//! # Unbalanced networks
+//!
+//! Of an unbalanced file a node takes a bus's place, a conductor a branch's, and what is connected
+//! at a node an injection's ([`plan`]). Each of its ticks is estimated by itself, so that nothing
+//! is held out from one tick to the next and the estimator remembers the words alone; its switches
+//! are not asked.
+//!
 //! # Changes of the tables
 //!
 //! A feeder whose reference tables change has a new estimator, which is told what is in the history

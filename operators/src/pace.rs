@@ -4,8 +4,8 @@
 //! is a question; it is answered when telemetry says what was asked. A setpoint of about the same
 //! power, sent again, asks nothing new: it may be an earlier one that is obeyed. One of another
 //! power takes the question's place, and nothing is learned of that. Time runs in ticks. The newest
-//! [`ANSWERS`] answers are kept, and nothing is said before a quarter of them are there: a device is
-//! then taken to be as quick as the settings expect.
+//! [`ANSWERS`] answers are kept, and nothing is said before a quarter of them are there: a device
+//! is then taken to be as quick as the settings expect.
 //!
 //! - [`usual_ticks`](Pace::usual_ticks): half of them took no longer. Until then a command is under
 //!   way, and not lost; it stands for so much longer ([`dispatch`](crate::dispatch)).

@@ -155,14 +155,18 @@ relation! {
         /// The feeder that it helps to estimate.
         pub feeder_id: String = "feeder-1",
         /// What `element_id` names: `bus`, `branch` (or transformer), `meter`, which is what is
-        /// connected behind it, or, of a network file, `injection` or `switch`.
+        /// connected behind it, or, of a network file, `injection`, `winding` or `switch`. Of an
+        /// unbalanced file a bus is a node and a branch a conductor, as the estimates call them,
+        /// and there is `tap`, of a winding.
         pub element: String = "branch",
         /// The element.
         pub element_id: String = "transformer-1",
-        /// Of a branch, the end: `from` (of a transformer, its high-voltage side) or `to`.
+        /// Of a branch, the end: `from` (of a transformer, its high-voltage side) or `to`; of a
+        /// conductor also the number of a terminal.
         pub side: Option<String> = "to".to_owned(),
         /// `voltage_pu`, `active_power_kw`, `reactive_power_kvar`, `current_a`, `voltage_angle_rad`
-        /// or `current_angle_rad`; of a switch `position`, 1 where closed.
+        /// or `current_angle_rad`; of a switch `position`, 1 where closed; of a tap `tap_step`,
+        /// from the middle of its range, or `tap_pu`.
         pub quantity: String = "active_power_kw",
         /// What a value is multiplied by to become that quantity; its sign is part of it.
         pub scale: f64 = -1.0,

@@ -287,7 +287,7 @@ pub(crate) fn pu_from(
     network: &Network,
 ) -> Option<f64> {
     let (prefix, base) = unit_of(unit)?;
-    let bus = bus_of(target, network);
+    let bus = target.bus(network);
     let kv = network.buses[bus.0].nominal_kv;
     match (quantity, base) {
         (_, "pu") => Some(1.0),
@@ -303,7 +303,7 @@ pub(crate) fn pu_from(
 }
 
 /// A unit as its prefix and the unit itself in small letters.
-fn unit_of(unit: &str) -> Option<(f64, &'static str)> {
+pub(crate) fn unit_of(unit: &str) -> Option<(f64, &'static str)> {
     Some(match unit.to_ascii_lowercase().as_str() {
         "v" | "volt" => (1.0, "v"),
         "kv" => (1e3, "v"),
@@ -323,15 +323,6 @@ fn unit_of(unit: &str) -> Option<(f64, &'static str)> {
         "pu" | "p.u." => (1.0, "pu"),
         _ => return None,
     })
-}
-
-fn bus_of(target: Target, network: &Network) -> BusIndex {
-    match target {
-        Target::Bus(bus) => bus,
-        Target::Injection(at) => network.injections[at.0].bus,
-        Target::BranchEnd(branch, Side::From) => network.branches[branch.0].from,
-        Target::BranchEnd(branch, Side::To) => network.branches[branch.0].to,
-    }
 }
 
 /// An instant in ISO 8601, in UTC, to milliseconds.

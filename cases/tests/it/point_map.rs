@@ -5,10 +5,15 @@ use std::path::PathBuf;
 use cases::folder;
 use cases::point_map;
 use cases::point_map::Measures;
+use cases::point_map::Point;
 use cases::point_map::PointMap;
 use expect_test::Expect;
 use expect_test::expect;
+use grid::BusIndex;
 use grid::Network;
+use grid::network::Equivalent;
+use grid::network::ThreeWinding;
+use grid::network::Winding;
 
 use crate::golden;
 use crate::places;
@@ -185,7 +190,7 @@ h,v_mag,Bus 33,,kV,x,,1 kV,,,,,
         Fatal: points.csv:2, column element, a: there is no branch "l12"; did you mean
             "L12"?
         Fatal: points.csv:3, column quantity, b: "p_flw" is none of v_mag, v_ang, p_inj,
-            q_inj, p_flow, q_flow, i_mag, i_ang, status; did you mean "p_flow"?
+            q_inj, p_flow, q_flow, i_mag, i_ang, status, tap; did you mean "p_flow"?
         Fatal: points.csv:4, column sign, c: "*" is neither + nor -
         Fatal: points.csv:4, column interval, c: 0 s must be above zero
         Fatal: points.csv:4, column stale_after, c: -5 s must be above zero
@@ -218,6 +223,63 @@ h,v_mag,Bus 33,,kV,x,,1 kV,,,,,
         Fatal: points.csv:11, column sigma, h: "1 kV" is not a number
     "#]]
     .assert_eq(&golden::remarks(&map.remarks));
+}
+
+/// cigre_mv with a transformer of three windings at its first buses.
+#[track_caller]
+fn check_winding(rows: &str, expected: &Expect) {
+    let mut network = network();
+    let winding =
+        |bus, rated_kv| Winding { bus: BusIndex(bus), rated_kv, rated_mva: 5.0, shift_deg: 0.0 };
+    network.three_winding.push(ThreeWinding {
+        id: "TW0".to_owned(),
+        name: String::new(),
+        windings: [winding(0, 110.0), winding(1, 20.0), winding(2, 20.0)],
+        vk_percent: [8.0, 7.0, 9.0],
+        vkr_percent: [0.4, 0.4, 0.4],
+        pfe_kw: 6.0,
+        i0_percent: 0.1,
+        tap: None,
+        losses_at: 0,
+        equivalent: Equivalent::default(),
+        in_service: true,
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("points.csv");
+    std::fs::write(&path, format!("{HEADER}{rows}")).unwrap();
+    let map = point_map::read(&path, &network).unwrap();
+    let at = |point: &Point| {
+        let measured = point.measurement(100.0).unwrap();
+        let (of, winding) = measured.target.as_winding(&network).unwrap();
+        let bus = &network.buses[measured.target.bus(&network).0].id;
+        format!("{of} winding {winding} at {bus}: {:.6}\n", measured.value)
+    };
+    let said: String = map.points.iter().map(at).collect();
+    expected.assert_eq(&format!("{said}{}", golden::remarks(&map.remarks)));
+}
+
+#[test]
+fn windings_of_a_transformer_go_by_word_or_number() {
+    check_winding(
+        "a,p_flow,TW0,hv,kW,,,1,,,,\nb,q_flow,TW0,2,kvar,,,1,,,,\nc,i_mag,TW0,lv,A,,,1,,,,\n",
+        &expect![[r#"
+            0 winding 0 at B0: 0.100000
+            0 winding 1 at B1: 0.100000
+            0 winding 2 at B2: 3.464102
+        "#]],
+    );
+}
+
+#[test]
+fn an_end_that_a_transformer_of_three_windings_has_not_is_a_fault() {
+    check_winding(
+        "a,p_flow,TW0,from,kW,,,1,,,,\nb,p_flow,TW1,hv,kW,,,1,,,,\n",
+        &expect![[r#"
+            Fatal: points.csv:2, column side, a: "from" is none of hv, mv, lv, 1, 2, 3
+            Fatal: points.csv:3, column side, b: "hv" is neither from nor to
+            Fatal: points.csv:3, column element, b: there is no branch "TW1"; did you mean "T1"?
+        "#]],
+    );
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use cases::point_map::Measures;
+use expect_test::Expect;
+use expect_test::expect;
 use grid::measurement::Quantity;
 use grid::three_phase::measurement::Target;
 
@@ -119,4 +122,84 @@ fn telemetry_of_phase_nodes_is_read_in_volts_and_watts() {
     let first = &measurements[0];
     assert_eq!(first.target, Target::Node(network.node_index("sourcebus.1").unwrap()));
     assert!((first.value - 65_984.641_5).abs() < 1e-9);
+}
+
+/// Points of a script, and what a number of each becomes.
+#[track_caller]
+fn check_points(rows: &str, expected: &Expect) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/opendss/language.dss");
+    let network = cases::opendss::read(&script).unwrap().network;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("points.csv");
+    let header = "point,quantity,element,side,phase,unit,sign,sigma,source\n";
+    std::fs::write(&path, format!("{header}{rows}")).unwrap();
+    let map = cases::point_map::read_unbalanced(&path, &network).unwrap();
+    let mut said = String::new();
+    for point in &map.points {
+        let at = match point.measures {
+            Measures::Position { switch, inverted } => format!("switch {switch}, {inverted}"),
+            Measures::Tap { element, winding, factor, steps } => {
+                let name = &network.elements[element].name;
+                format!("{name} {winding} by {factor:.6}{}", if steps { " steps" } else { "" })
+            }
+            Measures::Value { target, factor, .. } => match target {
+                Target::Node(node) => format!("{} by {factor:.6}", network.nodes[node].id),
+                Target::Conductor { element, terminal, node } => {
+                    let (element, node) = (&network.elements[element], &network.nodes[node]);
+                    format!("{} {terminal} {} by {factor:.6}", element.name, node.id)
+                }
+            },
+        };
+        said.push_str(&format!("{} {at}\n", point.name));
+    }
+    expected.assert_eq(&format!("{said}{}", crate::golden::remarks(&map.remarks)));
+}
+
+#[test]
+fn points_of_conductors_by_bus_and_phase_node_or_load() {
+    check_points(
+        "a,v_mag,A,,b,V,,1%,\nb,v_mag,a.3,,,kV_ln,,1%,\nc,p_inj,Load.C,,,kW,-,1,meter\n\
+         d,q_flow,line.b,to,1,kvar,,1,\ne,i_mag,yd,2,3,A,,1,\nf,status,sw,,,,-,,\n\
+         g,v_ang,source,,1,,,0.1,pmu\nh,v_mag,source,,a,pu,,0.1,\n\
+         i,tap,euro,to,,,,,\nj,tap,transformer.yd,1,,pu,,,\n",
+        &expect![[r#"
+            a a.2 by 0.000416
+            b a.3 by 0.416358
+            c c.1 by -1000.000000
+            d line.b 1 b.1 by 1000.000000
+            e transformer.yd 1 k.3 by 1.000000
+            f switch 0, true
+            g source.1 by 1.000000
+            h source.1 by 1.000000
+            i transformer.euro 1 by 1.000000 steps
+            j transformer.yd 0 by 1.000000
+        "#]],
+    );
+}
+
+#[test]
+fn faults_of_points_at_conductors_are_told_together() {
+    check_points(
+        "a,v_mag,aa,,1,V,,1,\nb,v_mag,a,,4,V,,1,\nc,v_mag,a.1,,2,V,,1,\nd,p_inj,load.m,,2,kW,,1,\n\
+         e,p_flow,line.b,three,1,kW,,1,\nf,p_flow,sw,from,1,kW,,1,\ng,i_mag,lin.b,from,1,A,,1,\n\
+         h,status,line.b,,,,,,\ni,p_inj,load.c,,,pu,,1,\n\
+         j,tap,line.b,to,,,,,\nk,tap,euro,3,,,,,\nl,tap,euro,2,,kV,,,\n",
+        &expect![[r#"
+            Fatal: points.csv:2, column element, a: there is no bus or node "aa"
+            Fatal: points.csv:3, column phase, b: "4" is none of the bus's phases 1, 2, 3
+            Fatal: points.csv:4, column phase, c: 2 is not the phase of the node a.1
+            Fatal: points.csv:5, column element, d: at m.2 there is load.m2, too; name the node,
+                with what all of them draw
+            Fatal: points.csv:6, column side, e: "three" is none of from, to
+            Fatal: points.csv:7, column element, f: line.sw is a switch: measure what lies
+                beside it
+            Fatal: points.csv:8, column element, g: there is no element "lin.b"; did you mean
+                "line.b"?
+            Fatal: points.csv:9, column element, h: line.b is no switch
+            Fatal: points.csv:10, column unit, i: "pu" is no unit of a p_inj
+            Fatal: points.csv:11, column element, j: line.b has no taps
+            Fatal: points.csv:12, column side, k: "3" is none of from, to
+            Fatal: points.csv:13, column unit, l: "kV" is neither step nor pu
+        "#]],
+    );
 }

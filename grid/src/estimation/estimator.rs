@@ -296,6 +296,13 @@ impl Estimator {
         self.stale = true;
     }
 
+    /// Makes the reference variance that of the rows that are active.
+    pub(crate) fn weigh_anew(&mut self) {
+        self.scale = reference_variance(&self.rows);
+        self.stale = true;
+        self.factored = false;
+    }
+
     /// True while there is a factor that belongs to the rows that are active.
     pub fn is_factored(&self) -> bool {
         self.factored
@@ -710,11 +717,11 @@ fn is_current(row: &Row) -> bool {
     matches!(row.what, What::Current(_) | What::CurrentAngle(_))
 }
 
-/// The median variance of injections, else of everything.
+/// The median variance of injections, else of everything, among the rows that are active.
 fn reference_variance(rows: &[Row]) -> f64 {
     let of = |wanted: &dyn Fn(What) -> bool| {
-        let mut variances: Vec<f64> =
-            rows.iter().filter(|row| wanted(row.what)).map(|row| row.sigma * row.sigma).collect();
+        let active = rows.iter().filter(|row| row.active && wanted(row.what));
+        let mut variances: Vec<f64> = active.map(|row| row.sigma * row.sigma).collect();
         let middle = variances.len() / 2;
         (!variances.is_empty()).then(|| *variances.select_nth_unstable_by(middle, f64::total_cmp).1)
     };

@@ -60,16 +60,17 @@ use crate::complex::Complex;
 use crate::estimation::estimator;
 use crate::estimation::tap::Ratio;
 use crate::estimation::tracker::engine::Engine;
-use crate::estimation::tracker::history::History;
 use crate::measurement::Quantity;
 use crate::measurement::Target;
 use crate::model::Model;
 
+pub(crate) use self::history::History;
 pub use self::report::Report;
 pub use self::report::Suspect;
 pub use self::report::Verdict;
 pub use self::saved::AnotherNetwork;
 pub use self::saved::Saved;
+pub(crate) use self::slot::aged;
 
 /// A sigma that differs from the factor's by more than this share asks for a new factor.
 pub const SIGMA_SHARE: f64 = 0.25;

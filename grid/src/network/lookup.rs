@@ -92,6 +92,14 @@ impl Lookup {
         })
     }
 
+    /// A three-winding transformer.
+    pub fn three_winding(&self, key: &str) -> Option<usize> {
+        self.find(key, |element| match element {
+            Element::ThreeWinding(i) => Some(i),
+            _ => None,
+        })
+    }
+
     /// A switch.
     pub fn switch(&self, key: &str) -> Option<usize> {
         self.find(key, |element| match element {

@@ -41,6 +41,8 @@ pub struct Estimate {
     estimator: Estimator,
     /// The circuit's node of each node; nothing where dead.
     place: Vec<Option<usize>>,
+    /// Voltages without load, by the circuit's node.
+    start: Vec<Complex>,
     unused: Vec<Unused>,
 }
 
@@ -62,7 +64,8 @@ impl Estimate {
         compiler.add_injections(measurements);
         let mut estimator = Estimator::of_circuit(&compiler.circuit, compiler.rows);
         estimator.observe();
-        Ok(Estimate { estimator, place: compiler.place, unused: compiler.unused })
+        let (place, start, unused) = (compiler.place, compiler.circuit.start, compiler.unused);
+        Ok(Estimate { estimator, place, start, unused })
     }
 
     /// Estimates: see [`Estimator::solve`].
@@ -87,6 +90,16 @@ impl Estimate {
     /// The core's node of a node; nothing where dead.
     pub fn place(&self, node: usize) -> Option<usize> {
         self.place[node]
+    }
+
+    /// The voltage of a node without load, per unit of its base; zero where dead.
+    pub fn start(&self, node: usize) -> Complex {
+        self.place[node].map_or(Complex::ZERO, |at| self.start[at])
+    }
+
+    /// The island of a node, by any number; nothing where dead.
+    pub fn island(&self, node: usize) -> Option<usize> {
+        self.place[node].map(|at| self.estimator.island(at))
     }
 
     /// Measurements that are in no row.
@@ -214,7 +227,7 @@ impl<'a> Compiler<'a> {
             }
             (Target::Node(_), _) => return self.leave_out(at, WhyUnused::Meaningless),
         };
-        let base = self.base(measurement.quantity, node);
+        let base = base_of(self.network, self.base_va, measurement.quantity, node);
         self.rows.push(Row {
             what,
             members: vec![(at, 1.0)],
@@ -222,16 +235,6 @@ impl<'a> Compiler<'a> {
             sigma: measurement.sigma / base,
             active: true,
         });
-    }
-
-    fn base(&self, quantity: Quantity, node: usize) -> f64 {
-        let volt = self.network.nodes[node].base_volt;
-        match quantity {
-            Quantity::VoltageMagnitude => volt,
-            Quantity::VoltageAngle | Quantity::CurrentAngle => 1.0,
-            Quantity::ActivePower | Quantity::ReactivePower => self.base_va,
-            Quantity::CurrentMagnitude => self.base_va / volt,
-        }
     }
 
     fn flow(
@@ -326,8 +329,19 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// One per unit at a node, in volts, radians, watts, var or amperes.
+pub(super) fn base_of(network: &Network, base_va: f64, quantity: Quantity, node: usize) -> f64 {
+    let volt = network.nodes[node].base_volt;
+    match quantity {
+        Quantity::VoltageMagnitude => volt,
+        Quantity::VoltageAngle | Quantity::CurrentAngle => 1.0,
+        Quantity::ActivePower | Quantity::ReactivePower => base_va,
+        Quantity::CurrentMagnitude => base_va / volt,
+    }
+}
+
 /// Voltages without load in volts; zeros where even that has no solution.
-fn no_load(network: &Network) -> Vec<Complex> {
+pub(super) fn no_load(network: &Network) -> Vec<Complex> {
     let mut bare = network.clone();
     bare.loads.clear();
     bare.controls.clear();

@@ -3,6 +3,8 @@
 
 use crate::measurement::Quantity;
 use crate::measurement::Source;
+use crate::three_phase::Network;
+use crate::three_phase::estimate::base_of;
 
 /// Where it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,4 +38,22 @@ pub struct Measurement {
     pub value: f64,
     /// Its standard deviation in the same unit; above zero.
     pub sigma: f64,
+}
+
+impl Measurement {
+    /// One per unit, with a standard deviation per unit, before anything is measured.
+    pub(super) fn of_unit(
+        network: &Network,
+        base_va: f64,
+        quantity: Quantity,
+        target: Target,
+        sigma: f64,
+    ) -> Measurement {
+        let node = match target {
+            Target::Node(node) | Target::Conductor { node, .. } => node,
+        };
+        let base = base_of(network, base_va, quantity, node);
+        let (id, source) = (String::new(), Source::Meter);
+        Measurement { id, source, quantity, target, value: base, sigma: sigma * base }
+    }
 }

@@ -6,10 +6,17 @@
 //! without load and source has exactly no injection.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::complex::Complex;
 use crate::three_phase::Kind;
 use crate::three_phase::Network;
+use crate::three_phase::Solver;
+use crate::three_phase::estimate::no_load;
+use crate::three_phase::solver;
+
+/// The share of its base below which the voltage of a node without load is none.
+const NEUTRAL: f64 = 0.1;
 
 /// The current at one conductor of an element: `Σ coefficient · voltage`, in amperes into the
 /// element, by node.
@@ -66,6 +73,103 @@ impl Network {
         rows.into_iter()
             .map(|(node, row)| Current { node, coefficients: row.into_iter().collect() })
             .collect()
+    }
+
+    /// The elements that are switches, ascending.
+    pub fn switches(&self) -> Vec<usize> {
+        let is = |element: &usize| matches!(self.elements[*element].kind, Kind::Switch { .. });
+        (0..self.elements.len()).filter(is).collect()
+    }
+
+    /// The nodes of sources in service, ascending.
+    pub fn source_nodes(&self) -> Vec<usize> {
+        let sources = self.elements.iter().filter(|e| e.in_service && e.kind == Kind::Source);
+        let nodes: BTreeSet<usize> =
+            sources.flat_map(|source| source.nodes.iter().flatten()).copied().collect();
+        nodes.into_iter().collect()
+    }
+
+    /// What carries current between buses, conductor by conductor: each element (no switch, no
+    /// source) of which another terminal is at another node than the first, with the nodes of its
+    /// first.
+    pub fn conductors(&self) -> Vec<(usize, usize)> {
+        let mut conductors = Vec::new();
+        for (at, element) in self.elements.iter().enumerate() {
+            if matches!(element.kind, Kind::Switch { .. } | Kind::Source | Kind::Capacitor(_)) {
+                continue;
+            }
+            let first: BTreeSet<usize> = element.terminal(0).iter().flatten().copied().collect();
+            let rest = &element.nodes[element.conductors()..];
+            if rest.iter().flatten().any(|node| !first.contains(node)) {
+                conductors.extend(first.into_iter().map(|node| (at, node)));
+            }
+        }
+        conductors
+    }
+
+    /// What loads draw at each node in watts and var, at the voltages of the power flow with
+    /// everything as it stands; at those without load where it has none.
+    pub fn drawn(&self) -> Vec<Complex> {
+        let mut still = self.clone();
+        still.controls.clear();
+        let mut solver = Solver::new(still, solver::Settings::default());
+        let solved = solver.solve().is_solved();
+        let voltages: Vec<Complex> = if solved {
+            (0..self.nodes.len()).map(|node| solver.voltage(node)).collect()
+        } else {
+            no_load(self)
+        };
+        let mut drawn = vec![Complex::ZERO; self.nodes.len()];
+        for load in self.loads.iter().filter(|load| load.in_service) {
+            let volt = |node: Option<usize>| node.map_or(Complex::ZERO, |node| voltages[node]);
+            let legs = load.legs.len().max(1) as f64;
+            for &[from, to] in &load.legs {
+                let across = volt(from) - volt(to);
+                if across == Complex::ZERO {
+                    continue;
+                }
+                let (g_p, g_q) = load.factors(across.norm_sqr());
+                let y = Complex::new(g_p * load.p_w, -g_q * load.q_var).scale(1.0 / legs);
+                let current = across * y;
+                for (node, current) in [(from, current), (to, current.scale(-1.0))] {
+                    if let Some(node) = node {
+                        drawn[node] += voltages[node] * current.conj();
+                    }
+                }
+            }
+        }
+        drawn
+    }
+
+    /// Why this cannot be estimated node by node, in words; empty if it can.
+    pub fn unfit(&self) -> Vec<String> {
+        let mut closed = self.clone();
+        for element in &mut closed.elements {
+            if matches!(element.kind, Kind::Switch { .. }) {
+                element.kind = Kind::Switch { closed: true };
+            }
+        }
+        let islands = closed.islands();
+        if islands.iter().all(Option::is_none) {
+            return vec!["there is no source in service".to_owned()];
+        }
+        let voltages = no_load(&closed);
+        if voltages.iter().all(|v| *v == Complex::ZERO) {
+            return vec!["it has no state without load".to_owned()];
+        }
+        let mut unfit = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate().filter(|(at, _)| islands[*at].is_some()) {
+            let id = &node.id;
+            if node.base_volt <= 0.0 {
+                unfit.push(format!("node {id} has no voltage base"));
+            } else if voltages[at].abs() < NEUTRAL * node.base_volt {
+                unfit.push(format!(
+                    "node {id} has no voltage to ground: a neutral that is a node of its own is \
+                     not estimated"
+                ));
+            }
+        }
+        unfit
     }
 
     /// Nodes at which there is neither load nor source: their injection is exactly zero.

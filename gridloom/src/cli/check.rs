@@ -34,15 +34,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     )?;
     if let Some(network) = &checked.network {
         for part in network.networks.iter() {
-            let of = &part.network;
-            let (buses, branches) = (of.buses.len(), of.branches.len() + of.three_winding.len());
-            let switches = of.switches.len();
-            writeln!(
-                out,
-                "network {}: {buses} buses, {branches} branches and transformers, {switches} \
-                 switches",
-                part.feeder_id
-            )?;
+            writeln!(out, "network {}: {}", part.feeder_id, part.network)?;
         }
         writeln!(out, "point map: {} points", network.points)?;
         network.remarks.iter().try_for_each(|remark| writeln!(out, "remark: {remark}"))?;

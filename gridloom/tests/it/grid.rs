@@ -367,6 +367,48 @@ fn powerflow_without_a_source_fails_and_says_that_nothing_is_energised() {
 }
 
 #[test]
+fn an_estimate_without_a_source_fails_and_says_that_nothing_is_energised() {
+    let folder = copied("cigre_mv", "injections.csv", ",slack,", ",pq,");
+    let measured = case("cigre_mv/base/meas_meters_s1.csv");
+    let measured = measured.to_str().unwrap();
+    let args = ["grid", "estimate", "--network", ".", "--measurements", measured, "--out", "s.csv"];
+    let said = bad(folder.path(), &args, 1);
+    assert!(said.contains("nothing is energised: no source is connected"), "{said}");
+    let state = rows(&folder.path().join("s.csv"));
+    let dead = |row: &BTreeMap<String, String>| row["energised"] == "0" && row["vm_pu"] == "0";
+    assert!(!state.is_empty() && state.values().all(dead), "{state:?}");
+}
+
+#[test]
+fn an_unbalanced_estimate_without_a_source_fails_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [
+        ("nodes.csv", "node_id,bus,v_base_ln_volt\na.1,a,240\nb.1,b,240\n"),
+        (
+            "elements.json",
+            "{\"elements\":[{\"name\":\"line.l\",\"terminals\":2,\"nodes\":[\"a.1\",\"b.1\"],\
+             \"Y\":[[[1,0],[-1,0]],[[-1,0],[1,0]]]}],\"sources\":[]}",
+        ),
+        (
+            "loads.csv",
+            "load_id,connection,phases,nodes,p_kw_total,q_kvar_total,v_rated_leg_volt,exponent_p,\
+             exponent_q\n",
+        ),
+        (
+            "m.csv",
+            "meas_id,source,kind,element_type,element_id,terminal,phase_node,value_si,sigma_si\n\
+             m,scada,v_mag,node,a.1,,a.1,240,1\n",
+        ),
+    ];
+    for (file, text) in files {
+        std::fs::write(folder.path().join(file), text).unwrap();
+    }
+    let args = ["grid", "estimate", "--network", ".", "--measurements", "m.csv", "--out", "s.csv"];
+    let said = bad(folder.path(), &args, 1);
+    assert!(said.contains("nothing is energised: no source is connected"), "{said}");
+}
+
+#[test]
 fn identifiers_that_stand_twice_are_refused_by_name() {
     let text = std::fs::read_to_string(case("cigre_mv/network.pandapower.json")).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -33,5 +33,6 @@ mod sources;
 mod sql_table;
 mod standing;
 mod tidy;
+mod unbalanced;
 mod upsert;
 mod view_errors;

@@ -27,7 +27,7 @@ const FLOORS: [(&str, &[&str]); 13] = [
 ];
 
 /// Rooms that only the tests of a room below them know: they read its cases.
-const FOR_TESTS: [(&str, &str); 1] = [("grid", "cases")];
+const FOR_TESTS: [(&str, &str); 2] = [("grid", "cases"), ("operators", "cases")];
 
 /// Foreign libraries and the only rooms that may name them.
 const KEPT: [(&str, &[&str]); 6] = [

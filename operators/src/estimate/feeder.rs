@@ -38,6 +38,7 @@ mod absurd;
 mod alarm;
 mod element;
 mod switches;
+mod taps;
 
 use self::alarm::Open;
 use self::switches::Doubt;
@@ -277,7 +278,10 @@ impl Running {
         let Running { plan, live } = self;
         for (id, at_ms) in news {
             let point = plan.points.binary_search_by(|point| point.id.as_str().cmp(id));
-            let Ok(place) = point else { continue };
+            let Ok(place) = point else {
+                taps::tell(live, plan, id, history, *at_ms, step_ms);
+                continue;
+            };
             // Of several values of a tick the last one counts, whichever came last.
             let point = &plan.points[place];
             let end = point.tick_of(*at_ms, step_ms).saturating_sub(point.lasts_ms());
@@ -305,6 +309,11 @@ impl Running {
             for said in history.values(&point.id) {
                 observe(live, plan, place, said, step_ms);
             }
+        }
+        for tap in &plan.taps {
+            history.values(&tap.id).for_each(|(at_ms, _)| {
+                taps::tell(live, plan, &tap.id, history, at_ms, step_ms);
+            });
         }
         for (switch, (id, _)) in plan.switches.iter().enumerate() {
             for (since_ms, closed) in history.positions(id) {
@@ -339,7 +348,7 @@ fn first_tick(since_ms: u64, step_ms: u64) -> u64 {
 fn hand(plan: &Plan, estimator: &mut Estimator, stand_ins: &[StandIn]) {
     /// A deviation that says nothing, per unit: where one of the two powers is not known.
     const NOTHING: f64 = 1e3;
-    let kw = 1e-3 / plan.model.base_mva;
+    let kw = 1e-3 / plan.base_mva;
     for (injection, stand_in) in plan.injections.iter().zip(stand_ins) {
         let (active, reactive) = (stand_in.active_kw, stand_in.reactive_kvar);
         if active.is_none() && reactive.is_none() {
@@ -363,7 +372,10 @@ impl Kept {
             Err(problems) => return Engine::None(problems),
         };
         let history_ms = (tick.settings.reach_ticks() + 1) * step_ms;
-        let live = Estimator::new(&plan, history_ms);
+        let live = match Estimator::new(&plan, history_ms) {
+            Ok(live) => live,
+            Err(problems) => return Engine::None(problems),
+        };
         let mut running = Running { plan, live };
         let goes_on = restored.take().is_some_and(|memory| running.live.restore(&memory));
         if !goes_on {

@@ -10,6 +10,7 @@
 //! switches are heard of.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use grid::BusIndex;
@@ -17,11 +18,48 @@ use grid::Network;
 use grid::network::BranchIndex;
 use grid::network::Connection;
 use grid::network::Control;
+use grid::three_phase;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
 use serde::de::IgnoredAny;
+
+/// A network of either kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnyNetwork {
+    /// Balanced: positive sequence, a node a bus.
+    Balanced(Network),
+    /// Unbalanced: conductor by conductor. It is one part, whatever it is made of.
+    Unbalanced(Box<three_phase::Network>),
+}
+
+/// How many elements it has.
+impl fmt::Display for AnyNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AnyNetwork::Balanced(of) => {
+                let branches = of.branches.len() + of.three_winding.len();
+                let (buses, switches) = (of.buses.len(), of.switches.len());
+                write!(
+                    f,
+                    "{buses} buses, {branches} branches and transformers, {switches} switches"
+                )
+            }
+            AnyNetwork::Unbalanced(of) => {
+                let switches = of.switches().len();
+                let elements = of.elements.len() - switches;
+                write!(f, "{} nodes, {elements} elements, {switches} switches", of.nodes.len())
+            }
+        }
+    }
+}
+
+impl Default for AnyNetwork {
+    fn default() -> AnyNetwork {
+        AnyNetwork::Balanced(Network::default())
+    }
+}
 
 /// A network that is estimated by itself.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,12 +67,23 @@ pub struct Part {
     /// Under which feeder it stands in points, switches and estimates.
     pub feeder_id: String,
     /// The network.
-    pub network: Network,
+    pub network: AnyNetwork,
     /// The names under which its switches are heard of, in its order.
     pub switches: Vec<String>,
-    /// Identifiers of branches whose ratio is estimated, each with the relative standard deviation
-    /// of the one that the network states; nothing where that is not believed at all.
+    /// Identifiers of branches of a balanced network whose ratio is estimated, each with the
+    /// relative standard deviation of the one that the network states; nothing where that is not
+    /// believed at all.
     pub free_ratios: BTreeMap<String, Option<f64>>,
+}
+
+impl Part {
+    /// The network, if it is balanced.
+    pub fn balanced(&self) -> Option<&Network> {
+        match &self.network {
+            AnyNetwork::Balanced(network) => Some(network),
+            AnyNetwork::Unbalanced(_) => None,
+        }
+    }
 }
 
 /// Networks by feeder; shared by all workers. As text it is a fingerprint a feeder, so that another

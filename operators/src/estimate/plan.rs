@@ -6,14 +6,15 @@
 //! a bus without a meter; every other bus injects nothing, exactly. A switch opens its branch at
 //! the from end.
 //!
-//! Of a feeder whose network came from a file (`from_file`) the tables say the points,
-//! and where its switches stand; everything else is the file's.
+//! Of a feeder whose network came from a file (`from_file`; unbalanced, `conductors`) the tables
+//! say the points, and where its switches stand; everything else is the file's.
 //!
 //! A row that cannot be right (a branch to a bus that is not there, a point on nothing) is left out
 //! and said in words; without a source, or where the network itself is refused, there is no plan.
 //!
 //! **Invariant:** the same rows give the same plan, whatever the order in which they came.
 
+mod conductors;
 mod from_file;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use grid::BusIndex;
 use grid::Model;
 use grid::measurement::Quantity;
 use grid::measurement::Target;
+use grid::model::ModelBranch;
 use grid::model::SourceImpedance;
 use grid::model::siemens_from_nf;
 use grid::network;
@@ -37,6 +39,7 @@ use grid::network::Parameters;
 use grid::network::Side;
 use grid::network::Zip;
 use grid::per_unit::base_ka;
+use grid::three_phase;
 use schemas::reference::Asset;
 use schemas::reference::Branch;
 use schemas::reference::Bus;
@@ -46,9 +49,13 @@ use schemas::reference::Point;
 use schemas::reference::Transformer;
 use schemas::state::SwitchState;
 
+pub use self::conductors::conductor_name;
+pub use self::conductors::phase_of;
+pub use self::conductors::terminal;
 pub use self::from_file::opens;
 use super::history::NO_NUMBER;
 use super::history::Said;
+use super::networks::AnyNetwork;
 use super::networks::Part;
 use crate::kernel::Change;
 use crate::table::InFeeder;
@@ -63,6 +70,9 @@ const VOLTAGE_PU: (f64, f64) = (0.1, 2.0);
 
 /// What a point is of that says where a switch stands.
 const SWITCH: &str = "switch";
+
+/// What a point is of that says where a tap stands.
+const TAP: &str = "tap";
 
 /// The position of a switch that is open; any other counts as closed.
 const OPEN: &str = "open";
@@ -81,16 +91,19 @@ pub struct Tables {
 
 /// What a feeder is made of, and how its elements are called.
 pub struct Plan {
-    /// The network, for words about it.
-    pub network: network::Network,
-    /// The same per unit; buses, then branches and behind them transformers, in these orders.
-    pub model: Model,
+    /// What is estimated.
+    pub physics: Physics,
+    /// One per unit of power in MVA: of three phases, or of each of an unbalanced network.
+    pub base_mva: f64,
     /// The buses' names; behind the feeder's own those of other feeders that feed its transformers.
+    /// Of an unbalanced network its nodes.
     pub buses: Vec<String>,
     /// How many of them are its own.
     pub own_buses: usize,
-    /// The branches' and transformers' names.
+    /// The branches' and transformers' names; of an unbalanced network those of their conductors.
     pub branches: Vec<String>,
+    /// What their currents are told by, in the same order.
+    pub ratings: Vec<Rating>,
     /// The switches' names, each with what it opens, in the model's order.
     pub switches: Vec<(String, String)>,
     /// Nominal frequency in Hz.
@@ -102,12 +115,32 @@ pub struct Plan {
     pub injections: Vec<PlannedInjection>,
     /// The points.
     pub points: Vec<PlannedPoint>,
+    /// Points that say where a tap of an unbalanced network stands.
+    pub taps: Vec<PlannedTap>,
     /// The points of active and of reactive power at the head, each with what its value is
     /// multiplied by to be what flows into the feeder. The head is known where all of them speak;
     /// it is not where there are none.
     pub head: [Vec<(usize, f64)>; 2],
     /// What was left out, in words.
     pub problems: Vec<String>,
+}
+
+/// The equations of a plan.
+pub enum Physics {
+    /// Positive sequence: the network, for words about it, and the same per unit; buses, then
+    /// branches and behind them transformers, in the plan's orders.
+    Balanced(Box<(network::Network, Model)>),
+    /// Conductor by conductor.
+    Unbalanced(Box<three_phase::Network>),
+}
+
+/// What the currents of a branch are told by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rating {
+    /// One per unit at its from end, in A.
+    pub base_a: f64,
+    /// What its ends stand, per unit; infinite where nothing is known.
+    pub most: [f64; 2],
 }
 
 /// What is connected behind a meter, or at a bus without one.
@@ -135,8 +168,31 @@ pub enum Share {
     /// As much as it draws as planned, against the others, in kW; and reactive power with it, in
     /// kvar.
     Planned(f64, f64),
+    /// The same, and as much as is planned where the head says nothing.
+    Stated(f64, f64),
     /// Nothing: what it does follows from the sun or from a controller and not from the head.
     Nothing,
+}
+
+/// A point that says where a tap stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedTap {
+    /// The name of its telemetry.
+    pub id: String,
+    /// The element and its winding, from 0.
+    pub winding: (usize, usize),
+    /// What a value is multiplied by, and what is added, to be per unit of the rated voltage.
+    pub scale: (f64, f64),
+    /// What the tap can be at least and at most, per unit.
+    pub range: (f64, f64),
+}
+
+impl PlannedTap {
+    /// The tap of a value; nothing where it cannot stand there.
+    pub fn tap(&self, value: f64) -> Option<f64> {
+        let tap = value * self.scale.0 + self.scale.1;
+        (tap >= self.range.0 && tap <= self.range.1).then_some(tap)
+    }
 }
 
 /// What turns angles: the length of a tick and the nominal frequency.
@@ -155,8 +211,10 @@ pub struct PlannedPoint {
     pub id: String,
     /// What it measures.
     pub quantity: Quantity,
-    /// Where.
+    /// Where; of an unbalanced network at which node.
     pub target: Target,
+    /// Of a point at a conductor of an unbalanced network, where.
+    pub conductor: Option<three_phase::measurement::Target>,
     /// The quantity as the point map says it, with its unit.
     pub unit: String,
     /// What a value is multiplied by to be of that unit.
@@ -300,8 +358,15 @@ impl Tables {
         frequency_hz: f64,
     ) -> Result<Plan, Vec<String>> {
         if let Some(part) = file {
-            let mut draft = Draft::of_file(part);
-            self.points.of_feeder(feeder_id).for_each(|point| draft.point(point));
+            let points = self.points.of_feeder(feeder_id);
+            let network = match &part.network {
+                AnyNetwork::Balanced(network) => network,
+                AnyNetwork::Unbalanced(network) => {
+                    return conductors::plan(part, network, points, frequency_hz);
+                }
+            };
+            let mut draft = Draft::of_file(part, network);
+            points.for_each(|point| draft.point(point));
             return draft.finish_file(part);
         }
         let mut draft = Draft::new(feeder_id, frequency_hz);
@@ -535,6 +600,7 @@ impl Draft {
                 Some((Target::Injection(index), injection.bus))
             }
             "injection" => self.injection_of_file(&row.element_id),
+            "winding" => self.winding_of_file(&row.element_id),
             _ => None,
         }
     }
@@ -552,53 +618,26 @@ impl Draft {
         };
         let base_mva = self.network.base_mva;
         let amperes = 1e3 * base_ka(base_mva, self.network.buses[bus].nominal_kv);
-        let (quantity, unit_pu) = match row.quantity.as_str() {
-            "voltage_pu" => (Quantity::VoltageMagnitude, 1.0),
-            "voltage_angle_rad" => (Quantity::VoltageAngle, 1.0),
-            "active_power_kw" => (Quantity::ActivePower, 1e-3 / base_mva),
-            "reactive_power_kvar" => (Quantity::ReactivePower, 1e-3 / base_mva),
-            "current_a" => (Quantity::CurrentMagnitude, 1.0 / amperes),
-            "current_angle_rad" => (Quantity::CurrentAngle, 1.0),
-            other => {
-                self.problems.push(format!("{id} measures {other}, which is not estimated"));
+        let (quantity, unit_pu) = match quantity_of(row, base_mva, amperes) {
+            Ok(quantity) => quantity,
+            Err(problem) => {
+                self.problems.push(problem);
                 return;
             }
         };
-        // A voltage of nothing at a live bus, or of twice the nominal one, is a fault of the
-        // instrument, whatever else is said.
-        let (least, greatest) = match quantity {
-            Quantity::VoltageMagnitude => VOLTAGE_PU,
-            _ => (f64::NEG_INFINITY, f64::INFINITY),
+        let planned = match planned(row, quantity, target, unit_pu) {
+            Ok(planned) => planned,
+            Err(problem) => {
+                self.problems.push(problem);
+                return;
+            }
         };
-        let range = (row.value_min.unwrap_or(least), row.value_max.unwrap_or(greatest));
-        if range.0.is_nan() || range.1.is_nan() || range.0 > range.1 {
-            self.problems.push(format!("{id} has value_min above value_max"));
-            return;
-        }
-        let right = row.sigma > 0.0 && row.drift_per_s >= 0.0 && row.scale != 0.0;
-        if !right || !(row.sigma * row.scale * row.drift_per_s).is_finite() {
-            self.problems.push(format!("{id} has no usable sigma, drift or scale"));
-            return;
-        }
         if let (Target::Injection(of), Quantity::ActivePower) = (target, quantity) {
             let place = self.points.len();
             let injections = self.injections.iter_mut().filter(|known| known.index == of.0);
             injections.for_each(|injection| injection.points.push(place));
         }
-        self.points.push(PlannedPoint {
-            id: id.clone(),
-            quantity,
-            target,
-            unit: row.quantity.clone(),
-            scale: row.scale,
-            unit_pu,
-            sigma_pu: row.sigma * unit_pu,
-            sigma_share: row.sigma_share.unwrap_or(0.0).max(0.0),
-            range,
-            drift_pu_per_s: row.drift_per_s * unit_pu,
-            averaged_over_ms: row.averaged_over_ms.max(0) as u64,
-            stale_after_ms: row.stale_after_ms.max(0) as u64,
-        });
+        self.points.push(planned);
     }
 
     fn finish(
@@ -617,8 +656,14 @@ impl Draft {
             }
         };
         let names = |ids: Vec<&String>| ids.into_iter().cloned().collect::<Vec<String>>();
+        let base_mva = model.base_mva;
+        let rating = |of: &ModelBranch| {
+            let base_a = 1e3 * base_ka(base_mva, model.bus_kv[of.from]);
+            Rating { base_a, most: of.rated }
+        };
         Ok(Plan {
-            model,
+            base_mva,
+            ratings: model.branches.iter().map(rating).collect(),
             buses: names(self.network.buses.iter().map(|bus| &bus.id).collect()),
             own_buses: self.own_buses,
             branches: names(self.network.branches.iter().map(|branch| &branch.id).collect()),
@@ -628,10 +673,65 @@ impl Draft {
             head,
             injections: self.injections,
             points: self.points,
+            taps: Vec::new(),
             problems: self.problems,
-            network: self.network,
+            physics: Physics::Balanced(Box::new((self.network, model))),
         })
     }
+}
+
+/// What a point measures, and one of its unit per unit, where one per unit is so much.
+fn quantity_of(row: &Point, base_mva: f64, base_a: f64) -> Result<(Quantity, f64), String> {
+    Ok(match row.quantity.as_str() {
+        "voltage_pu" => (Quantity::VoltageMagnitude, 1.0),
+        "voltage_angle_rad" => (Quantity::VoltageAngle, 1.0),
+        "active_power_kw" => (Quantity::ActivePower, 1e-3 / base_mva),
+        "reactive_power_kvar" => (Quantity::ReactivePower, 1e-3 / base_mva),
+        "current_a" => (Quantity::CurrentMagnitude, 1.0 / base_a),
+        "current_angle_rad" => (Quantity::CurrentAngle, 1.0),
+        other => {
+            return Err(format!("{} measures {other}, which is not estimated", row.point_id));
+        }
+    })
+}
+
+/// A point as its row says it.
+fn planned(
+    row: &Point,
+    quantity: Quantity,
+    target: Target,
+    unit_pu: f64,
+) -> Result<PlannedPoint, String> {
+    let id = &row.point_id;
+    // A voltage of nothing at a live bus, or of twice the nominal one, is a fault of the
+    // instrument, whatever else is said.
+    let (least, greatest) = match quantity {
+        Quantity::VoltageMagnitude => VOLTAGE_PU,
+        _ => (f64::NEG_INFINITY, f64::INFINITY),
+    };
+    let range = (row.value_min.unwrap_or(least), row.value_max.unwrap_or(greatest));
+    if range.0.is_nan() || range.1.is_nan() || range.0 > range.1 {
+        return Err(format!("{id} has value_min above value_max"));
+    }
+    let right = row.sigma > 0.0 && row.drift_per_s >= 0.0 && row.scale != 0.0;
+    if !right || !(row.sigma * row.scale * row.drift_per_s).is_finite() {
+        return Err(format!("{id} has no usable sigma, drift or scale"));
+    }
+    Ok(PlannedPoint {
+        id: id.clone(),
+        quantity,
+        target,
+        conductor: None,
+        unit: row.quantity.clone(),
+        scale: row.scale,
+        unit_pu,
+        sigma_pu: row.sigma * unit_pu,
+        sigma_share: row.sigma_share.unwrap_or(0.0).max(0.0),
+        range,
+        drift_pu_per_s: row.drift_per_s * unit_pu,
+        averaged_over_ms: row.averaged_over_ms.max(0) as u64,
+        stale_after_ms: row.stale_after_ms.max(0) as u64,
+    })
 }
 
 /// The first point of a quantity at the head, and what its value is multiplied by.

@@ -10,7 +10,8 @@
 //! that is planned.
 //!
 //! Where neither is known there is no stand-in, and what depends on it is not observable: nothing
-//! is guessed from nothing.
+//! is guessed from nothing. A conductor of an unbalanced file has what the file plans there,
+//! because every load of such a file is a planned one, within as much as it is.
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,11 @@ const SHARED_MIN: f64 = 0.1;
 /// The least standard deviation of what falls to one as a share of the mean of all, and of a
 /// reactive power as a share of the active one.
 const LEAST_SHARE: f64 = 0.1;
+
+/// The least power factor at which a conductor's active power says how much is drawn there, and the
+/// most that it is said to be, as a multiple of what is planned.
+const SCALES_MIN: f64 = 0.3;
+const SCALES_MAX: f64 = 3.0;
 
 /// What is forecast of a bus for an hour: net load without what batteries do.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,11 +117,9 @@ pub fn stand_ins(
     for (at, (stand_in, injection)) in all.iter_mut().zip(&plan.injections).enumerate() {
         let Some(own) = drawn(injection) else { continue };
         stand_in.active_kw = stand_in.active_kw.or_else(|| {
-            let (total, shares) = if stand_in.measured {
-                (head_kw?, &all_kw)
-            } else {
-                (head_kw? - known_kw, &unknown)
-            };
+            let Some(head_kw) = head_kw else { return stated(injection) };
+            let (total, shares) =
+                if stand_in.measured { (head_kw, &all_kw) } else { (head_kw - known_kw, &unknown) };
             let (kw, least) = (shares.give(total, own), shares.least(total));
             let sigma = (ALLOCATED_SIGMA_SHARE * kw.abs()).max(ALLOCATED_SIGMA_KW_MIN);
             Some((kw, sigma.max(least)))
@@ -124,9 +128,8 @@ pub fn stand_ins(
         stand_in.reactive_kvar = match injection.share {
             // Of a file, whose capacitors and machines are what the head's reactive power is of,
             // too: by the power factor that is planned.
-            Share::Planned(kw_planned, kvar_planned) => kw.map(|kw| {
-                let scale = if kw_planned == 0.0 { 1.0 } else { kw / kw_planned };
-                let kvar = scale * kvar_planned;
+            Share::Planned(_, kvar_planned) | Share::Stated(_, kvar_planned) => kw.map(|kw| {
+                let kvar = scale(injection, kw) * kvar_planned;
                 let least = KVAR_SIGMA_MIN.max(LEAST_SHARE * kw.abs());
                 (kvar, KVAR_SIGMA_SHARE * kvar.abs() + least)
             }),
@@ -145,8 +148,30 @@ pub fn stand_ins(
 fn drawn(injection: &PlannedInjection) -> Option<f64> {
     match injection.share {
         Share::Equal => Some(1.0),
-        Share::Planned(kw, _) => Some(kw),
+        Share::Planned(kw, _) | Share::Stated(kw, _) => Some(kw),
         Share::Nothing => None,
+    }
+}
+
+/// What is planned of an injection, where that stands in by itself.
+fn stated(injection: &PlannedInjection) -> Option<(f64, f64)> {
+    let Share::Stated(kw, _) = injection.share else { return None };
+    Some((kw, (ALLOCATED_SIGMA_SHARE * kw.abs()).max(ALLOCATED_SIGMA_KW_MIN)))
+}
+
+/// What an injection draws as a multiple of what is planned. At a conductor between two phases the
+/// active power may be next to nothing beside the reactive one, and says nothing of how much.
+fn scale(injection: &PlannedInjection, kw: f64) -> f64 {
+    match injection.share {
+        Share::Planned(planned, _) if planned != 0.0 => kw / planned,
+        Share::Stated(planned, kvar) if planned.abs() >= SCALES_MIN * planned.hypot(kvar) => {
+            if planned == 0.0 {
+                1.0
+            } else {
+                (kw / planned).clamp(0.0, SCALES_MAX)
+            }
+        }
+        _ => 1.0,
     }
 }
 

@@ -8,3 +8,4 @@ mod hosted;
 mod network;
 mod path;
 mod plant;
+mod unbalanced;

@@ -33,6 +33,7 @@ use grid::power_flow;
 use grid::power_flow::PowerFlow;
 use grid::power_flow::Start;
 use operators::estimate::EstimateKernel;
+use operators::estimate::networks::AnyNetwork;
 use operators::estimate::networks::Networks;
 use operators::estimate::networks::Part;
 use operators::estimate::networks::split;
@@ -43,6 +44,7 @@ use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::estimate::EstimateObservability;
 use schemas::estimate::EstimateResidual;
+use schemas::estimate::EstimatedBranch;
 use schemas::estimate::EstimatedBus;
 use schemas::reference;
 use schemas::reference::Point;
@@ -233,6 +235,15 @@ const POINTS: [Row; 21] = [
     ("ld7-q", "injection", "LD7", "reactive_power_kvar", 10.0),
 ];
 
+/// At the windings of the three-winding transformer.
+const WINDINGS: [Row; 5] = [
+    ("tw1-p", "winding", "TW/1", "active_power_kw", 5.0),
+    ("tw2-p", "winding", "TW/2", "active_power_kw", 5.0),
+    ("tw2-q", "winding", "TW/2", "reactive_power_kvar", 5.0),
+    ("tw3-p", "winding", "TW/3", "active_power_kw", 5.0),
+    ("tw3-i", "winding", "TW/3", "current_a", 0.5),
+];
+
 /// The phasors: magnitude and angle at two buses.
 const PHASORS: [Row; 4] = [
     ("pmu0", "bus", "B0", "voltage_pu", 0.000_5),
@@ -264,7 +275,14 @@ fn point((id, element, element_id, quantity, sigma): &Row) -> Point {
 fn reads(flow: &PowerFlow, (_, element, id, quantity, _): &Row) -> f64 {
     let network = network();
     let number: usize = id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+    // Behind the branches come the windings: between bus and star point the first, the others from
+    // the star point on.
+    let winding = |id: &str| {
+        let winding: usize = id.trim_start_matches("TW/").parse().unwrap();
+        (network.branches.len() + winding - 1, usize::from(winding > 1))
+    };
     let power = match *element {
+        "winding" => flow.flows(winding(id).0)[winding(id).1],
         "branch" => flow.flows(network.branches.iter().position(|b| b.id == *id).unwrap())[0],
         _ => {
             let at = |i: &Injection| i.bus.0 == number && i.class == InjectionClass::Load;
@@ -276,6 +294,10 @@ fn reads(flow: &PowerFlow, (_, element, id, quantity, _): &Row) -> f64 {
         "voltage_angle_rad" => flow.voltage(number).arg(),
         "active_power_kw" => power.re * 1e3 * MVA,
         "reactive_power_kvar" => power.im * 1e3 * MVA,
+        "current_a" if *element == "winding" => {
+            let (branch, end) = winding(id);
+            flow.currents(branch)[end].abs() * 1e3 * MVA / (3.0_f64.sqrt() * 6.0)
+        }
         "current_a" => {
             let branch = network.branches.iter().position(|b| b.id == *id).unwrap();
             flow.currents(branch)[0].abs() * 1e3 * MVA / (3.0_f64.sqrt() * 20.0)
@@ -292,6 +314,7 @@ struct Told {
     began: bool,
     chance: Chance,
     points: Vec<Row>,
+    branches: Vec<EstimatedBranch>,
     buses: Vec<EstimatedBus>,
     observability: Vec<EstimateObservability>,
     residuals: Vec<EstimateResidual>,
@@ -319,6 +342,7 @@ impl Told {
             began: false,
             chance: Chance::new(5),
             points: points.to_vec(),
+            branches: Vec::new(),
             buses: Vec::new(),
             observability: Vec::new(),
             residuals: Vec::new(),
@@ -379,6 +403,7 @@ impl Told {
             Change::none(Forecast::schema()),
         ];
         let out = self.kernel.step_changing(Timestamp(self.at), &changes);
+        apply(&mut self.branches, &out[0]);
         apply(&mut self.buses, &out[1]);
         apply(&mut self.observability, &out[3]);
         apply(&mut self.residuals, &out[4]);
@@ -397,6 +422,7 @@ const SILENT: f64 = f64::MIN;
 fn part() -> Part {
     let network = network();
     let switches = network.switches.iter().map(|switch| switch.id.clone()).collect();
+    let network = AnyNetwork::Balanced(network);
     Part { feeder_id: text("ring"), network, switches, free_ratios: BTreeMap::new() }
 }
 
@@ -493,6 +519,28 @@ fn absurd_values_are_named_and_not_fed() {
     assert_eq!(states.iter().filter(|state| **state == "cleared").count(), 3);
 }
 
+#[test]
+fn what_flows_at_windings_determines_what_hangs_on_them() {
+    let flow = truth([true, false, true]);
+    let others = POINTS.iter().filter(|row| !row.0.starts_with("ld7"));
+    let points: Vec<Row> = others.chain(&WINDINGS).copied().collect();
+    let mut told = Told::new(&points, part());
+    (0..4).for_each(|_| told.tick(&flow, &[], &[]));
+    check(&told, &flow, 0.0);
+    assert_eq!(told.alarms, []);
+    // Nothing but the third winding measures what is drawn at B7, at whose bus it ends.
+    let row = told.branches.iter().find(|row| row.branch_id == "TW/3").unwrap();
+    let [from, _] = flow.flows(network().branches.len() + 2);
+    let off = row.p_kw.unwrap() - from.re * 1e3 * MVA;
+    assert!(off.abs() < 15.0, "{row:?} {from:?}");
+    // One that contradicts the load behind it is named.
+    let wrong = reads(&flow, &WINDINGS[1]) + 200.0;
+    told.tick(&flow, &[], &[("tw2-p", wrong)]);
+    let named: Vec<&str> = told.residuals.iter().map(|row| row.point_id.as_str()).collect();
+    assert!(named.contains(&"tw2-p"), "{named:?}");
+    check(&told, &flow, 0.0);
+}
+
 /// The alarms about switches: subject and state.
 fn about_switches(told: &Told) -> Vec<(&str, &str)> {
     let of = told.alarms.iter().filter(|alarm| alarm.kind == "topology-error");
@@ -528,7 +576,8 @@ fn a_tap_that_nobody_tells_is_estimated_with_the_state() {
     let flow = truth([true, false, true]);
     let wrong = |free_ratios: BTreeMap<String, Option<f64>>| {
         let mut part = Part { free_ratios, ..part() };
-        let Parameters::Transformer(sheet) = &mut part.network.branches[0].parameters else {
+        let AnyNetwork::Balanced(network) = &mut part.network else { panic!("it is balanced") };
+        let Parameters::Transformer(sheet) = &mut network.branches[0].parameters else {
             panic!("the first branch is a transformer");
         };
         sheet.taps[0].position = 2.0;
@@ -554,6 +603,7 @@ fn again(part: &Part) -> [Told; 2] {
     again.kernel.restore(&memory).unwrap();
     assert!(again.kernel.save() == memory);
     again.at = straight.at;
+    again.branches.clone_from(&straight.branches);
     again.buses.clone_from(&straight.buses);
     again.observability.clone_from(&straight.observability);
     again.residuals.clone_from(&straight.residuals);

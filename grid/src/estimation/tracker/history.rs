@@ -10,7 +10,7 @@ use crate::estimation::tracker::WORDS_MAX;
 
 /// Words with the instants they are of, ascending.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct History<T> {
+pub(crate) struct History<T> {
     words: VecDeque<(u64, T)>,
 }
 
@@ -22,7 +22,7 @@ impl<T> Default for History<T> {
 
 impl<T: Copy> History<T> {
     /// Puts a word in its place; one of the same instant gives way.
-    pub(super) fn put(&mut self, at_ms: u64, value: T) {
+    pub(crate) fn put(&mut self, at_ms: u64, value: T) {
         let place = self.words.partition_point(|&(at, _)| at < at_ms);
         match self.words.get_mut(place) {
             Some(word) if word.0 == at_ms => word.1 = value,
@@ -34,25 +34,25 @@ impl<T: Copy> History<T> {
     }
 
     /// The last word at or before an instant.
-    pub(super) fn at(&self, at_ms: u64) -> Option<(u64, T)> {
+    pub(crate) fn at(&self, at_ms: u64) -> Option<(u64, T)> {
         let place = self.words.partition_point(|&(at, _)| at <= at_ms);
         place.checked_sub(1).map(|last| self.words[last])
     }
 
     /// Lets go of words that nothing after `before` can ask for.
-    pub(super) fn forget(&mut self, before: u64) {
+    pub(crate) fn forget(&mut self, before: u64) {
         while self.words.len() > 1 && self.words[1].0 <= before {
             self.words.pop_front();
         }
     }
 
     /// All words.
-    pub(super) fn words(&self) -> Vec<(u64, T)> {
+    pub(crate) fn words(&self) -> Vec<(u64, T)> {
         self.words.iter().copied().collect()
     }
 
     /// A history of these words, ascending.
-    pub(super) fn of(words: &[(u64, T)]) -> History<T> {
+    pub(crate) fn of(words: &[(u64, T)]) -> History<T> {
         History { words: words.iter().copied().collect() }
     }
 }

@@ -105,11 +105,16 @@ impl Point {
         if age_ms > self.stale_after_ms {
             return None;
         }
-        let averaged_s = self.averaged_over_ms as f64 / 1e3;
-        let drift = self.drift_per_s * (age_ms as f64 / 1e3 + averaged_s / 2.0);
-        let within = self.drift_per_s * averaged_s;
-        Some((fresh * fresh + drift * drift + within * within / 12.0).sqrt())
+        Some(aged(fresh, self.drift_per_s, age_ms, self.averaged_over_ms))
     }
+}
+
+/// The standard deviation at an age of a value that was `fresh`, and is the mean of so long.
+pub(crate) fn aged(fresh: f64, drift_per_s: f64, age_ms: u64, averaged_over_ms: u64) -> f64 {
+    let averaged_s = averaged_over_ms as f64 / 1e3;
+    let drift = drift_per_s * (age_ms as f64 / 1e3 + averaged_s / 2.0);
+    let within = drift_per_s * averaged_s;
+    (fresh * fresh + drift * drift + within * within / 12.0).sqrt()
 }
 
 impl Tracker {

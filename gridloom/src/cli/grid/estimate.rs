@@ -2,6 +2,7 @@
 //!
 //! Measurements that the others contradict are left out of the state and named with the reason; a
 //! part of the network that nothing measured says anything about is said so and has no numbers.
+//! Where no source is connected the state is all zeros, and the exit code is 1.
 
 use std::io::Write;
 use std::path::Path;
@@ -21,6 +22,7 @@ use gridloom::problem::Problems;
 use super::Which;
 use super::network;
 use super::network::Study;
+use super::powerflow::say_dead;
 use super::state;
 
 mod balanced;
@@ -141,11 +143,18 @@ fn tell_outcome(
             writeln!(out, "{name}: nothing can be observed; measure a voltage and some powers")?;
             Ok(true)
         }
+        // The state is known, all zeros.
         Outcome::NoSource => {
-            writeln!(out, "{name}: no source is connected; every bus is dead")?;
+            say_dead(name);
             Ok(true)
         }
     }
+}
+
+/// The exit code of an outcome of which a state was written: where no source is connected a script
+/// is not to take it for a supply, as of a power flow.
+fn exit_code(outcome: &Outcome) -> ExitCode {
+    if *outcome == Outcome::NoSource { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Says how well the measurements fit together, and which do not.

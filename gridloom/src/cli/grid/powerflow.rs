@@ -123,7 +123,7 @@ fn balanced(
 }
 
 /// Says that there is no voltage anywhere.
-fn say_dead(network: &str) {
+pub(super) fn say_dead(network: &str) {
     say(&format!("error: {network}: nothing is energised: no source is connected"));
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use grid::Complex;
-use grid::per_unit::base_ka;
 use schemas::estimate::EstimateObservability;
 use schemas::estimate::EstimatedBranch;
 use schemas::estimate::EstimatedBus;
@@ -92,24 +91,22 @@ impl Kept {
     }
 
     fn show_branches(&mut self, seen: &Seen<'_>, tick: &Tick<'_>, out: &mut Outs) {
-        let base_mva = seen.plan.model.base_mva;
-        let kw = 1e3 * base_mva;
+        let kw = 1e3 * seen.plan.base_mva;
         for (branch, branch_id) in seen.plan.branches.iter().enumerate() {
-            let of = &seen.plan.model.branches[branch];
+            let of = &seen.plan.ratings[branch];
             let flows = seen.live.flows(branch);
             let say = |value: &dyn Fn([Complex; 2], [Complex; 2]) -> f64| {
                 flows.map(|(s, i)| value(s, i)).filter(|value| value.is_finite())
             };
-            let amperes = 1e3 * base_ka(base_mva, seen.plan.model.bus_kv[of.from]);
-            let rated = of.rated.iter().any(|rated| rated.is_finite());
-            let loading = say(&|_, i| (i[0].abs() / of.rated[0]).max(i[1].abs() / of.rated[1]));
+            let rated = of.most.iter().any(|rated| rated.is_finite());
+            let loading = say(&|_, i| (i[0].abs() / of.most[0]).max(i[1].abs() / of.most[1]));
             let now = EstimatedBranch {
                 feeder_id: tick.feeder_id.to_owned(),
                 branch_id: branch_id.clone(),
                 tick_at: tick.at,
                 p_kw: say(&|s, _| s[0].re * kw),
                 q_kvar: say(&|s, _| s[0].im * kw),
-                i_a: say(&|_, i| i[0].abs() * amperes),
+                i_a: say(&|_, i| i[0].abs() * of.base_a),
                 loading: loading.filter(|_| rated),
             };
             let before = self.shown.branches.get(branch_id);

@@ -189,7 +189,7 @@ fn measurements(seen: &Seen<'_>, stand_ins: &[StandIn], tick: &Tick<'_>) -> Vec<
             sigma: point.sigma_of(value_pu).hypot(lost),
         });
     }
-    let kw = 1e-3 / seen.plan.model.base_mva;
+    let kw = 1e-3 / seen.plan.base_mva;
     for (injection, stand_in) in seen.plan.injections.iter().zip(stand_ins) {
         let target = Target::Injection(InjectionIndex(injection.index));
         let mut stand = |quantity: Quantity, said: Option<(f64, f64)>| {

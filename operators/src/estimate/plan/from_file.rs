@@ -25,8 +25,8 @@ use crate::estimate::networks::Part;
 
 impl Draft {
     /// The network of a file, without points.
-    pub(super) fn of_file(part: &Part) -> Draft {
-        let network = part.network.clone();
+    pub(super) fn of_file(part: &Part, network: &Network) -> Draft {
+        let network = network.clone();
         let mut draft = Draft::new(&part.feeder_id, network.frequency_hz);
         draft.own_buses = network.buses.len();
         let named = |ids: Vec<&String>| {
@@ -63,6 +63,15 @@ impl Draft {
         let index = self.network.injections.iter().position(|injection| injection.id == id)?;
         let bus = self.network.injections[index].bus.0;
         Some((Target::Injection(InjectionIndex(index)), bus))
+    }
+
+    /// A winding by what the estimates call it, `TW0/2`, and its bus.
+    pub(super) fn winding_of_file(&self, name: &str) -> Option<(Target, usize)> {
+        let (id, number) = name.rsplit_once('/')?;
+        let of = self.network.three_winding.iter().position(|of| of.id == id)?;
+        let winding = ["1", "2", "3"].iter().position(|known| *known == number)?;
+        let target = Target::winding(&self.network, of, winding);
+        Some((target, target.bus(&self.network).0))
     }
 
     /// A point that says where a switch stands, under the switch's own name.
@@ -152,6 +161,16 @@ fn head(network: &Network, points: &[PlannedPoint], quantity: Quantity) -> Vec<(
             let Some(found) = found else { return Vec::new() };
             all.push(found);
             begins += 1;
+        }
+        let transformers = network.three_winding.iter().enumerate();
+        for (of, transformer) in transformers.filter(|(_, of)| of.in_service) {
+            let windings = transformer.windings.iter().enumerate();
+            for (winding, _) in windings.filter(|(_, at)| at.bus == injection.bus) {
+                let found = measures(Target::winding(network, of, winding));
+                let Some(found) = found else { return Vec::new() };
+                all.push(found);
+                begins += 1;
+            }
         }
         if begins == 0 {
             return Vec::new();

@@ -28,6 +28,7 @@ use super::super::state::digits;
 use super::EstimateArgs;
 use super::NAMED_MAX;
 use super::estimate;
+use super::exit_code;
 use super::some;
 use super::tell_fit;
 use super::tell_outcome;
@@ -75,7 +76,7 @@ pub(super) fn run(
         write_residuals(path, network, &mut estimator, &measurements, &verdict)?;
         writeln!(out, "wrote {}", path.display())?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(&outcome))
 }
 
 /// What was measured, and the column or table it stands in.

@@ -20,6 +20,7 @@ use super::super::state::BusState;
 use super::super::state::digits;
 use super::EstimateArgs;
 use super::estimate;
+use super::exit_code;
 use super::some;
 use super::tell_fit;
 use super::tell_outcome;
@@ -72,7 +73,7 @@ pub(super) fn run(
     }
     write_state(&args.out, network, &mut of)?;
     writeln!(out, "wrote {}", args.out.display())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(&outcome))
 }
 
 /// A measurement by identifier, quantity and place.
