@@ -32,7 +32,9 @@
 //! is over, and is at its blindest a quarter before. `s` is the mean size of what the base misses;
 //! what is far beyond it (a fault, a meter that errs) counts as if it were less far.
 //!
-//! Quantiles are tracked per lead and hour of the day ([`Conformal`]); the median is theirs.
+//! Quantiles are tracked per lead and hour of the day ([`Conformal`]); the median is theirs. They
+//! are counted in the spread of the hour that the quarter lies in, as it is handed over: how
+//! uncertain hours are by day and by night is known before any quarter has taught it.
 //!
 //! # Corrections
 //!
@@ -100,6 +102,9 @@ const BEGUN: f32 = 2.0 * (DAY * LEADS as i64) as f32;
 /// the series is none of a load.
 const ABSURD: f32 = 20.0;
 
+/// How many times the usual spread of an hour one may be, or a part of it.
+const UNIT_FAR: f64 = 10.0;
+
 /// The least first guess of a spread, in the series' unit: where nothing is known and the newest
 /// quarter is 0.
 const GUESS_MIN: f64 = 0.05;
@@ -134,8 +139,12 @@ struct Issue {
     hours: [f64; 3],
     #[serde(with = "crate::bits::array")]
     value: [f64; LEADS],
+    /// The spread of each, in its unit.
     #[serde(with = "crate::bits::array")]
     spread: [f64; LEADS],
+    /// What bands are counted in.
+    #[serde(with = "crate::bits::array")]
+    unit: [f64; LEADS],
 }
 
 /// What the base says around an origin: of the newest four quarters and of the next four.
@@ -172,6 +181,9 @@ pub struct Short {
     leads: Vec<Lead>,
     issues: Vec<Issue>,
     bands: Option<Conformal>,
+    /// The usual spread of an hour, which bands are counted in where none is handed over.
+    #[serde(with = "crate::bits::array")]
+    unit: [f64; 1],
 }
 
 impl Short {
@@ -184,6 +196,7 @@ impl Short {
             leads: CARRIED.map(Lead::new).to_vec(),
             issues: Vec::new(),
             bands: None,
+            unit: [0.0],
         }
     }
 
@@ -251,9 +264,10 @@ impl Short {
                 continue;
             }
             if let Some(bands) = &mut self.bands {
-                let (value, spread) = (issue.value[ahead], issue.spread[ahead]);
+                let (value, unit) = (issue.value[ahead], issue.unit[ahead]);
                 let actual = actual.clamp(value - most, value + most);
-                bands.learn(cell(ahead, target), value, spread, actual);
+                let cell = cell(ahead, target);
+                bands.learn(cell, 0.0, issue.spread[ahead], (actual - value) / unit);
             }
             let Some(base) = base.filter(|_| self.at(issue.origin).is_finite()) else { continue };
             let missed = (actual - base.ahead[ahead]) as f32;
@@ -271,9 +285,9 @@ impl Short {
 
     /// What is said of the coming quarters, from what is forecast of the hour under way and of the
     /// two after it, NaN where nothing is. Where the hours are unknown it is the newest quarter,
-    /// and where that is unknown too, nothing. `spread` is a first guess of the mean absolute
-    /// error, 0 where there is none.
-    pub fn issue(&mut self, hours: [f64; 3], spread: f64) -> Option<[Quarter; LEADS]> {
+    /// and where that is unknown too, nothing. `spreads` are how far these hours usually are off,
+    /// 0 where that is not known.
+    pub fn issue(&mut self, hours: [f64; 3], spreads: [f64; 3]) -> Option<[Quarter; LEADS]> {
         let origin = self.end() - 1;
         let value: [f64; LEADS] = match self.base(origin, hours) {
             Some(base) => std::array::from_fn(|ahead| {
@@ -282,20 +296,41 @@ impl Short {
             }),
             None => [self.newest(origin)?; LEADS],
         };
-        let guess = if spread > 0.0 { spread } else { (0.1 * value[0].abs()).max(GUESS_MIN) };
+        let unit = self.units(origin, value[0], spreads);
         let bands = self.bands.get_or_insert_with(|| {
-            Conformal::new(LEADS, 24, DAY as f64, guess, (f64::NEG_INFINITY, f64::INFINITY))
+            Conformal::new(LEADS, 24, DAY as f64, 1.0, (f64::NEG_INFINITY, f64::INFINITY))
         });
         let mut spread = [0.0; LEADS];
         let quarters = std::array::from_fn(|ahead| {
             let cell = cell(ahead, origin + 1 + ahead as i64);
             spread[ahead] = bands.spread(cell);
-            let quantiles = bands.quantiles(cell, value[ahead]);
-            Quarter { p10: quantiles[P10], p50: quantiles[P50], p90: quantiles[P90] }
+            let off = bands.quantiles(cell, 0.0);
+            let [p10, p50, p90] =
+                [P10, P50, P90].map(|level| value[ahead] + unit[ahead] * off[level]);
+            Quarter { p10, p50, p90 }
         });
         self.issues.retain(|issue| issue.origin != origin);
-        self.issues.push(Issue { origin, hours, value, spread });
+        self.issues.push(Issue { origin, hours, value, spread, unit });
         Some(quarters)
+    }
+
+    /// What the bands of the coming quarters are counted in: the spread of the hour in which each
+    /// lies, neither far below nor far above the usual one.
+    fn units(&mut self, origin: i64, value: f64, spreads: [f64; 3]) -> [f64; LEADS] {
+        let [usual] = &mut self.unit;
+        let now = spreads[0];
+        if *usual <= 0.0 {
+            *usual = if now > 0.0 { now } else { (0.1 * value.abs()).max(GUESS_MIN) };
+        } else if now > 0.0 {
+            *usual += (now.min(UNIT_FAR * *usual) - *usual) / DAY as f64;
+        }
+        let present = (origin + 1).div_euclid(HOUR);
+        std::array::from_fn(|ahead| {
+            let hour = (origin + 1 + ahead as i64).div_euclid(HOUR) - present;
+            let spread = spreads[hour as usize];
+            let known = spread > 0.0;
+            if known { spread.clamp(*usual / UNIT_FAR, *usual * UNIT_FAR) } else { *usual }
+        })
     }
 
     /// The newest quarter of the last hour that is known.

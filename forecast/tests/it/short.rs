@@ -5,7 +5,9 @@ use forecast::adaptive::Adaptive;
 use forecast::adaptive::Policy;
 use forecast::model::Kind;
 use forecast::model::Model;
+use forecast::model::P10;
 use forecast::model::P50;
+use forecast::model::P90;
 use forecast::model::Quantity;
 use forecast::model::Role;
 use forecast::model::Said;
@@ -23,6 +25,9 @@ use crate::watch_data::Dice;
 use crate::watch_data::column;
 
 const HOUR_MS: i64 = 3_600_000;
+
+/// Mean absolute deviations of a normal distribution between its tenth and ninetieth percentile.
+const BAND_DEVIATIONS: f64 = 3.212;
 
 /// Days before what is said is scored.
 const BEGIN_DAYS: i64 = 14;
@@ -92,7 +97,8 @@ impl Hourly {
     }
 
     /// An hour is over; gives the next three.
-    fn step(&mut self, value: f64) -> [f64; 3] {
+    /// Medians of the coming hours, and how far they usually are off.
+    fn step(&mut self, value: f64) -> [[f64; 3]; 2] {
         let at = self.hour - self.first;
         let known = if at == 0 { 0..26 } else { at + 25..at + 26 };
         let mut said = Vec::new();
@@ -109,7 +115,11 @@ impl Hourly {
         self.model.observe(value);
         self.hour += 1;
         let points = self.model.outlook().points;
-        std::array::from_fn(|at| points.get(at).map_or(f64::NAN, |point| point.quantiles[P50]))
+        let of = |quantiles: &[f64; 11]| {
+            [quantiles[P50], (quantiles[P90] - quantiles[P10]) / BAND_DEVIATIONS]
+        };
+        let of = |at: usize| points.get(at).map_or([f64::NAN, 0.0], |p| of(&p.quantiles));
+        [0, 1].map(|what| std::array::from_fn(|at| of(at)[what]))
     }
 }
 
@@ -117,14 +127,14 @@ fn score(load: &Column, weather: Vec<(Role, Vec<f64>)>) -> Scored {
     let (first, values) = by_quarter(load);
     let mut hourly = Hourly::new(first / 4, weather);
     let (mut short, mut factor) = (Short::new(first), Factor::default());
-    let (mut scored, mut hours) = (Scored::default(), [f64::NAN; 3]);
+    let (mut scored, mut hours, mut spreads) = (Scored::default(), [f64::NAN; 3], [0.0; 3]);
     for (at, value) in values.iter().enumerate() {
         short.push(*value, &mut factor);
         let index = first + at as i64;
         if (index + 1) % 4 == 0 {
-            hours = hourly.step(mean(&values[at - 3..=at]));
+            [hours, spreads] = hourly.step(mean(&values[at - 3..=at]));
         }
-        let Some(said) = short.issue(hours, 0.0) else { continue };
+        let Some(said) = short.issue(hours, spreads) else { continue };
         if at as i64 <= BEGIN_DAYS * 96 || !hours[0].is_finite() || !value.is_finite() {
             continue;
         }
@@ -245,8 +255,8 @@ fn hours(quarter: i64) -> [f64; 3] {
 
 /// What was learned, as text: everything but the bands.
 fn learned(short: &Short) -> serde_json::Value {
-    let mut all = serde_json::to_value(short).unwrap();
-    let of = all.as_object_mut().unwrap();
+    let mut all = serde_json::to_value(short).expect("it can be written");
+    let of = all.as_object_mut().expect("it has fields");
     of.remove("bands");
     of.remove("issues");
     all
@@ -275,8 +285,8 @@ fn a_quarter_restated_within_the_hour_teaches_as_if_it_had_come_so_1000_quarters
             };
             late.push(first, &mut factor);
             ideal.push(*value, &mut factor);
-            late.issue(hours(at), 0.0);
-            ideal.issue(hours(at), 0.0);
+            late.issue(hours(at), [0.0; 3]);
+            ideal.issue(hours(at), [0.0; 3]);
             for (quarter, _) in due.extract_if(.., |(_, when)| *when <= at) {
                 late.restate(quarter, truth[quarter as usize]);
             }
@@ -293,7 +303,7 @@ fn later_than_that_it_is_looked_at_and_not_learned_from() {
         let mut short = Short::new(0);
         for (at, value) in truth.iter().enumerate() {
             short.push(*value, factor);
-            short.issue(hours(at as i64), 0.0);
+            short.issue(hours(at as i64), [0.0; 3]);
         }
         let changed = restated.map(|quarter| short.restate(quarter, 99.0));
         (short, changed)
@@ -316,10 +326,10 @@ fn saved_and_read_back_it_goes_on_the_same() {
     for (at, value) in truth.iter().enumerate() {
         let at = at as i64;
         short.push(*value, &mut factor);
-        let said = short.issue(hours(at), 0.0);
+        let said = short.issue(hours(at), [0.0; 3]);
         if let Some(other) = &mut other {
             other.push(*value, &mut factor);
-            assert_eq!(other.issue(hours(at), 0.0), said);
+            assert_eq!(other.issue(hours(at), [0.0; 3]), said);
         }
         if at == 250 {
             let text = serde_json::to_string(&short).unwrap();
@@ -335,15 +345,15 @@ fn saved_and_read_back_it_goes_on_the_same() {
 fn without_an_hourly_forecast_the_newest_quarter_stays_and_of_nothing_nothing_is_said() {
     let (mut short, mut factor) = (Short::new(0), Factor::default());
     short.push(f64::NAN, &mut factor);
-    assert_eq!(short.issue([f64::NAN; 3], 0.0), None);
+    assert_eq!(short.issue([f64::NAN; 3], [0.0; 3]), None);
     short.push(7.0, &mut factor);
-    let said = short.issue([f64::NAN; 3], 0.0).unwrap();
+    let said = short.issue([f64::NAN; 3], [0.0; 3]).unwrap();
     assert_eq!(said.map(|quarter| quarter.p50), [7.0; 4]);
     assert!(said.iter().all(|quarter| quarter.p10 < 7.0 && quarter.p90 > 7.0));
     for _ in 0..4 {
         short.push(f64::NAN, &mut factor);
     }
-    assert_eq!(short.issue([f64::NAN; 3], 0.0), None, "an hour without a word");
+    assert_eq!(short.issue([f64::NAN; 3], [0.0; 3]), None, "an hour without a word");
 }
 
 #[test]
@@ -354,7 +364,7 @@ fn what_rests_most_of_the_day_is_learned_from_too() {
     for at in 0..96 * 40 {
         let works = |at: i64| if (40..44).contains(&(at % 96)) { 11.0 } else { 0.0 };
         short.push(works(at), &mut factor);
-        let said = short.issue([0.0; 3], 0.0).unwrap()[0];
+        let said = short.issue([0.0; 3], [0.0; 3]).unwrap()[0];
         if at % 96 == 40 && at > 96 * 30 {
             within.push(said.p50);
         }
@@ -372,7 +382,7 @@ fn one_absurd_reading_is_forgotten_three_hours_later() {
         for (at, value) in truth.iter().enumerate() {
             let value = if absurd && at == 600 { 1e6 } else { *value };
             short.push(value, factor);
-            said.push(short.issue(hours(at as i64), 0.0));
+            said.push(short.issue(hours(at as i64), [0.0; 3]));
         }
         said
     };

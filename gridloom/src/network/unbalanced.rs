@@ -54,7 +54,7 @@ pub(super) fn open(
         if said_it {
             let message = format!("{key} is for balanced networks; this one is three-phase");
             let problem = Problem::new(&config.file, message);
-            problems.push(problem.at(line, &format!("network.{key}")));
+            problems.push(problem.at(line, format!("network.{key}")));
         }
     }
     if !unfit.is_empty() {

@@ -213,7 +213,8 @@ impl Series {
         let present = at.0 / HOUR_MS;
         let hour = |ahead: u64| self.hours.get(&(present + ahead));
         let hours = [0, 1, 2].map(|ahead| hour(ahead).map_or(f64::NAN, |hour| hour.p50_kw));
-        let band_kw = hour(0).map_or(0.0, |hour| hour.band_kw);
+        let spreads =
+            [0, 1, 2].map(|ahead| hour(ahead).map_or(0.0, |hour| hour.band_kw / BAND_DEVIATIONS));
         let last = self.short.at(self.short.end() - 1);
         let last = if last.is_finite() { format!("{last:.3}") } else { "NULL".to_owned() };
         let mut saw = format!("node_quarter@{} last_quarter_kw={last}", at.0);
@@ -227,7 +228,7 @@ impl Series {
             }
             None => PERSISTENCE_VERSION,
         };
-        let said = self.short.issue(hours, band_kw / BAND_DEVIATIONS);
+        let said = self.short.issue(hours, spreads);
         let point = |(hour, said): (usize, &Quarter)| Point {
             hour,
             p10_kw: said.p10,
