@@ -335,19 +335,8 @@ impl<'n> Reader<'n> {
         // The unit of a row whose element is unknown is looked at where anything stands.
         let somewhere = (!self.network.buses.is_empty()).then_some(Target::Bus(BusIndex(0)));
         let per_unit = pu_from(unit, quantity, target.or(somewhere)?, self.network);
-        if per_unit.is_none() {
-            let problem = format!("{unit:?} is no unit of a {}", row.text("quantity"));
-            row.fault("unit", problem, say);
-        }
-        let sigma = self.cells.sigma(quantity, per_unit.unwrap_or(1.0), say);
-        let drift_per_s = self.cells.drift(say);
-        let range = self.cells.range(say);
-        let per_unit = per_unit?;
-        let factor = sign * scale? * per_unit;
-        let drift_per_s = drift_per_s?.map(|drift| drift * per_unit);
-        let range = range.map(|(least, greatest)| (least * per_unit, greatest * per_unit))?;
-        let (target, sigma) = (target?, sigma?);
-        Some(Measures::Value { quantity, target, factor, sigma, drift_per_s, range })
+        let scale = scale.map(|scale| sign * scale);
+        self.cells.value(quantity, (target, scale), (unit, per_unit), say)
     }
 
     fn target(&self, kind: Kind, say: &mut Vec<Remark>) -> Option<Target> {

@@ -85,7 +85,7 @@ pub struct ForecastOutputs<'s> {
     pub forecasts: Rows<'s>,
     /// Rows of `forecasts` of zones and the system.
     pub above: Rows<'s>,
-    /// Rows of `alarms`, of kind `forecast-drift`.
+    /// Rows of `alarms`, of kinds `forecast-drift` and `load-doubtful`.
     pub drift: Rows<'s>,
     /// Rows of `model_versions`.
     pub versions: Rows<'s>,

@@ -74,6 +74,31 @@ impl Cells<'_> {
         })
     }
 
+    /// A quantity at `target`, where the row says one, whose numbers are multiplied by `scale` to
+    /// be in `unit`, of which one is so much per unit.
+    pub(super) fn value<T>(
+        &self,
+        quantity: Quantity,
+        (target, scale): (Option<T>, Option<f64>),
+        (unit, per_unit): (&str, Option<f64>),
+        say: &mut Vec<Remark>,
+    ) -> Option<Measures<T>> {
+        let row = &self.0;
+        if per_unit.is_none() {
+            let problem = format!("{unit:?} is no unit of a {}", row.text("quantity"));
+            row.fault("unit", problem, say);
+        }
+        let sigma = self.sigma(quantity, per_unit.unwrap_or(1.0), say);
+        let drift_per_s = self.drift(say);
+        let range = self.range(say);
+        let per_unit = per_unit?;
+        let factor = scale? * per_unit;
+        let drift_per_s = drift_per_s?.map(|drift| drift * per_unit);
+        let range = range.map(|(least, greatest)| (least * per_unit, greatest * per_unit))?;
+        let (target, sigma) = (target?, sigma?);
+        Some(Measures::Value { quantity, target, factor, sigma, drift_per_s, range })
+    }
+
     /// Says which cells of a switch's row are passed over.
     pub(super) fn nothing_but_position(&self, more: &[&str], say: &mut Vec<Remark>) {
         for column in ["unit", "scale", "sigma", "sigma_min"].iter().chain(more) {
@@ -150,7 +175,7 @@ impl Cells<'_> {
     }
 
     /// What is lost a second, in the row's unit; nothing where it is not said.
-    pub(super) fn drift(&self, say: &mut Vec<Remark>) -> Option<Option<f64>> {
+    fn drift(&self, say: &mut Vec<Remark>) -> Option<Option<f64>> {
         if self.0.text("drift").is_empty() {
             return Some(None);
         }
@@ -163,7 +188,7 @@ impl Cells<'_> {
     }
 
     /// The least and the greatest value, in the row's unit.
-    pub(super) fn range(&self, say: &mut Vec<Remark>) -> Option<(f64, f64)> {
+    fn range(&self, say: &mut Vec<Remark>) -> Option<(f64, f64)> {
         let least = self.0.number_or("min", f64::NEG_INFINITY, say);
         let greatest = self.0.number_or("max", f64::INFINITY, say);
         let (least, greatest) = (least?, greatest?);
@@ -175,12 +200,7 @@ impl Cells<'_> {
     }
 
     /// A standard deviation as it is written, per unit.
-    pub(super) fn sigma(
-        &self,
-        quantity: Quantity,
-        per_unit: f64,
-        say: &mut Vec<Remark>,
-    ) -> Option<Sigma> {
+    fn sigma(&self, quantity: Quantity, per_unit: f64, say: &mut Vec<Remark>) -> Option<Sigma> {
         let row = &self.0;
         let text = row.text("sigma");
         let least = row.number_or("sigma_min", 0.0, say).map(|least| least * per_unit);

@@ -161,19 +161,8 @@ impl Reader<'_> {
             return None;
         }
         let per_unit = of_unit(unit, quantity, base_volt);
-        if per_unit.is_none() {
-            let problem = format!("{unit:?} is no unit of a {}", row.text("quantity"));
-            row.fault("unit", problem, say);
-        }
-        let sigma = self.cells.sigma(quantity, per_unit.unwrap_or(1.0), say);
-        let drift_per_s = self.cells.drift(say);
-        let range = self.cells.range(say);
-        let per_unit = per_unit?;
-        let factor = sign * scale? * per_unit;
-        let drift_per_s = drift_per_s?.map(|drift| drift * per_unit);
-        let range = range.map(|(least, greatest)| (least * per_unit, greatest * per_unit))?;
-        let (target, sigma) = (target?, sigma?);
-        Some(Measures::Value { quantity, target, factor, sigma, drift_per_s, range })
+        let scale = scale.map(|scale| sign * scale);
+        self.cells.value(quantity, (target, scale), (unit, per_unit), say)
     }
 
     fn target(&self, kind: Kind, say: &mut Vec<Remark>) -> Option<Target> {
