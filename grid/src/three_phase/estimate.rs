@@ -6,6 +6,10 @@
 //! stays symmetric. The start is the network without load, because angles turn on the way through
 //! transformers.
 //!
+//! Where no angle is measured in an island, the nodes of its sources have the angles that they have
+//! without load, within [`SOURCE_ANGLE_RAD`]: behind a source that feeds lines straight, without a
+//! transformer, next to nothing else ties one phase to another. Each is a row without members.
+//!
 //! Not for neutrals that are nodes of their own: at a voltage near zero neither a magnitude nor a
 //! power to ground says anything of the current that a load drives through them.
 //!
@@ -35,6 +39,10 @@ use crate::three_phase::measurement::Measurement;
 use crate::three_phase::measurement::Target;
 use crate::three_phase::solver;
 
+/// The standard deviation of the angles that sources have without load, between one another: a
+/// supply is off by a third of a degree, and the drop over the source's own impedance by as much.
+pub const SOURCE_ANGLE_RAD: f64 = 0.005;
+
 /// The estimation of an unbalanced network.
 #[derive(Clone, Debug)]
 pub struct Estimate {
@@ -62,6 +70,7 @@ impl Estimate {
             compiler.add(at, measurement);
         }
         compiler.add_injections(measurements);
+        compiler.add_source_angles();
         let mut estimator = Estimator::of_circuit(&compiler.circuit, compiler.rows);
         estimator.observe();
         let (place, start, unused) = (compiler.place, compiler.circuit.start, compiler.unused);
@@ -282,6 +291,31 @@ impl<'a> Compiler<'a> {
                 return Err(WhyUnused::Meaningless);
             }
         })
+    }
+
+    /// The angles of sources without load, in islands of several source nodes where no measurement
+    /// is of an angle.
+    fn add_source_angles(&mut self) {
+        let of_row = |row: &Row| match row.what {
+            What::Angle(node) => Some(self.circuit.island[node]),
+            What::CurrentAngle(at) => Some(self.circuit.island[self.circuit.terminals[at].node]),
+            _ => None,
+        };
+        let measured: BTreeSet<usize> = self.rows.iter().filter_map(of_row).collect();
+        let mut sources: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for place in self.network.source_nodes().iter().filter_map(|&node| self.place[node]) {
+            sources.entry(self.circuit.island[place]).or_default().insert(place);
+        }
+        sources.retain(|island, nodes| !measured.contains(island) && nodes.len() > 1);
+        for place in sources.into_values().flatten() {
+            self.rows.push(Row {
+                what: What::Angle(place),
+                members: Vec::new(),
+                value: self.circuit.start[place].arg(),
+                sigma: SOURCE_ANGLE_RAD,
+                active: true,
+            });
+        }
     }
 
     /// Injections of one node by themselves, of several that are merged as their sum.

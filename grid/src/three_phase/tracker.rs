@@ -12,8 +12,9 @@
 //!
 //! Nothing but a measured angle ties the phases of a source to one another. While none is measured
 //! in an island, each node of its sources has the angle that it has without load, within
-//! [`SOURCE_ANGLE_RAD`]; while one is, angles are absolute and those of the file say nothing: then
-//! the phases of one bus at least must be measured.
+//! [`SOURCE_ANGLE_RAD`](crate::three_phase::estimate::SOURCE_ANGLE_RAD); while one is, angles are
+//! absolute and those of the file say nothing: then the phases of one bus at least must be
+//! measured.
 //!
 //! # What it does not do
 //!
@@ -51,10 +52,6 @@ use crate::three_phase::system::Current;
 use self::slot::Filling;
 use self::slot::Origin;
 use self::slot::Slot;
-
-/// The standard deviation of the angles that sources have without load, between one another: a
-/// supply is off by a third of a degree, and the drop over the source's own impedance by as much.
-pub const SOURCE_ANGLE_RAD: f64 = 0.005;
 
 /// Standard deviations from zero at which a value at a dead node speaks of life.
 const SPEAKS: f64 = 5.0;

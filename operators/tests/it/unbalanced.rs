@@ -327,8 +327,8 @@ fn offline(network: &Network, known: &[Measurement]) -> (Vec<Complex>, Vec<Strin
     let verdict = bad_data::identify(estimate.estimator(), &bad_data::Settings::default());
     assert!(verdict.outcome.is_solved(), "{:?}", verdict.outcome);
     let rows = estimate.estimator().rows().to_vec();
-    let out =
-        verdict.suspects.iter().map(|suspect| known[rows[suspect.row].members[0].0].id.clone());
+    let first = |suspect: &bad_data::Suspect| rows[suspect.row].members.first();
+    let out = verdict.suspects.iter().filter_map(first).map(|&(at, _)| known[at].id.clone());
     let out = out.filter(|id| !id.starts_with("stand-in")).collect();
     ((0..network.nodes.len()).map(|node| estimate.voltage(node).unwrap()).collect(), out)
 }

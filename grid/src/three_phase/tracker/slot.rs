@@ -9,9 +9,9 @@ use crate::estimation::tracker::aged;
 use crate::measurement::Quantity;
 use crate::three_phase::Estimate;
 use crate::three_phase::Network;
+use crate::three_phase::estimate::SOURCE_ANGLE_RAD;
 use crate::three_phase::measurement::Target;
 use crate::three_phase::tracker::Point;
-use crate::three_phase::tracker::SOURCE_ANGLE_RAD;
 use crate::three_phase::tracker::Tracker;
 
 /// The standard deviation of a slot that no point fills, before anything does, per unit.

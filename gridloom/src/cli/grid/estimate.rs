@@ -206,7 +206,10 @@ fn tell_suspects(
     let shares = estimator.shares();
     for suspect in &verdict.suspects {
         let culprits: Vec<String> = suspect.culprits.iter().map(|&at| measurement(at)).collect();
-        let culprits = culprits.join(" or ");
+        let culprits = match culprits.as_slice() {
+            [] => "the angles of a source between its phases".to_owned(),
+            culprits => culprits.join(" or "),
+        };
         let (sigmas, cause) = (suspect.normalised().abs(), suspect.cause);
         let done = match treatment {
             Treatment::LeftOut => "left out".to_owned(),
