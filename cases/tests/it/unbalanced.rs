@@ -9,6 +9,8 @@ use expect_test::expect;
 use grid::measurement::Quantity;
 use grid::three_phase::measurement::Target;
 
+use crate::places::theirs;
+
 /// A script in a folder of its own, and what is said of it.
 #[track_caller]
 fn check_said(script: &str, expected: &[&str]) {
@@ -93,24 +95,9 @@ fn files_are_found_whatever_the_case_of_their_letters() {
     assert_eq!(import.network.loads.len(), 1);
 }
 
-/// A case that may not be copied; nothing where there is none, and loudly so.
-fn data(case: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("GRIDLOOM_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
-    let folder = root.join("grid").join(case);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{}: set GRIDLOOM_DATA", folder.display());
-    eprintln!("NOT TESTED: {} is not there, set GRIDLOOM_DATA", folder.display());
-    None
-}
-
 #[test]
 fn telemetry_of_phase_nodes_is_read_in_volts_and_watts() {
-    let Some(folder) = data("ieee13_unbal") else { return };
+    let Some(folder) = theirs("ieee13_unbal") else { return };
     let network = cases::elements::read_folder(&folder).unwrap().network;
     let path = folder.join("meas_sparse_pmu_s1.csv");
     let (measurements, remarks) = cases::elements::read_measurements(&path, &network).unwrap();

@@ -16,12 +16,12 @@ use grid::measurement::Measurement;
 
 use super::estimation::sets::Set;
 use super::estimation::sets::files;
-use super::estimation::sets::folder_of;
 use super::estimation::sets::sets;
 use super::estimation::unbalanced::Feeder;
 use super::estimation::unbalanced::compile;
 use super::estimation::unbalanced::json;
 use super::estimation::unbalanced::table;
+use crate::places;
 
 mod statistics;
 
@@ -65,7 +65,7 @@ fn check_set(clean: &Set, folder: &std::path::Path) {
 
 #[track_caller]
 fn check_case(case: &str) {
-    let Some(folder) = folder_of(case) else { return };
+    let Some(folder) = places::case(case) else { return };
     sets(case, "bad_", ".json").iter().for_each(|set| check_set(set, &folder));
 }
 
@@ -101,7 +101,7 @@ fn simbench_mv_names_the_bad_value() {
 
 #[track_caller]
 fn check_unbalanced(case: &str) {
-    let Some(folder) = folder_of(case) else { return };
+    let Some(folder) = places::case(case) else { return };
     let feeder = Feeder::read(&folder);
     let names = files(&folder.join("answers"), "bad_", ".json");
     assert!(!names.is_empty(), "{case} has bad sets");
@@ -177,7 +177,7 @@ fn rows_that_cannot_be_told_apart_are_grouped() {
 
 #[test]
 fn an_attack_along_the_state_is_not_seen() {
-    let folder = folder_of("ieee14").unwrap();
+    let folder = places::case("ieee14").unwrap();
     let mut estimator = Set::read(&folder, "base", "scada_s1").estimator();
     let mut other = Set::read(&folder, "base", "scada_s2").estimator();
     assert!(estimator.solve(&Solve::default()).is_solved());

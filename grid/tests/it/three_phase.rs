@@ -22,24 +22,7 @@ use grid::three_phase::Solver;
 use grid::three_phase::measurement::Measurement;
 use grid::three_phase::measurement::Target;
 
-/// A folder of cases that may not be copied; nothing where there is none, and loudly so.
-fn data(case: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("GRIDLOOM_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
-    let folder = root.join("grid").join(case);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is not there: set GRIDLOOM_DATA",
-        folder.display()
-    );
-    eprintln!("NOT TESTED: {} is not there, set GRIDLOOM_DATA", folder.display());
-    None
-}
+use crate::places;
 
 /// Voltages by node from a CSV with magnitude and angle columns.
 fn truth(path: &Path, magnitude: &str) -> BTreeMap<String, Complex> {
@@ -71,7 +54,7 @@ fn worst_pu(solver: &Solver, truth: &BTreeMap<String, Complex>) -> f64 {
 
 #[track_caller]
 fn check_elements(case: &str) {
-    let Some(folder) = data(case) else { return };
+    let Some(folder) = places::case(case) else { return };
     let import = cases::elements::read_folder(&folder).unwrap();
     assert!(import.remarks.is_empty(), "{:?}", import.remarks);
     let mut solver = Solver::new(import.network, Settings::default());
@@ -113,7 +96,7 @@ fn positions(solver: &Solver) -> BTreeMap<String, i32> {
 /// A script, solved with its own controls, against voltages and, where there are some, positions.
 #[track_caller]
 fn check_script(case: &str, script: &str, more: &str, [truth_file, magnitude]: [&str; 2]) {
-    let Some(folder) = data(case) else { return };
+    let Some(folder) = places::case(case) else { return };
     let import = cases::opendss::read_with(&folder.join(script), more).unwrap();
     assert!(import.is_whole(), "{:?}", import.remarks);
     let mut solver = Solver::new(import.network, Settings::default());
@@ -149,7 +132,7 @@ pub(crate) struct Solved {
 /// All feeders that have a truth, in order; nothing in the place of those that are not there.
 pub(crate) fn solved_feeders() -> Vec<Option<Solved>> {
     let matrices = |name: &'static str| {
-        let folder = data(name)?;
+        let folder = places::case(name)?;
         let network = cases::elements::read_folder(&folder).unwrap().network;
         let mut solver = Solver::new(network, Settings::default());
         assert!(solver.solve().is_solved());
@@ -157,7 +140,7 @@ pub(crate) fn solved_feeders() -> Vec<Option<Solved>> {
         Some(Solved { name, from: "matrices", solver, truth, moves: None })
     };
     let script = |name: &'static str, file: &str, more: &str, [path, magnitude]: [&str; 2]| {
-        let folder = data(name)?;
+        let folder = places::case(name)?;
         let network = cases::opendss::read_with(&folder.join(file), more).unwrap().network;
         let mut solver = Solver::new(network, Settings::default());
         let moves = Some(solver.settle(100).moves);
@@ -378,7 +361,7 @@ fn a_load_beyond_what_a_line_can_carry_diverges_by_name() {
 /// exactly: its voltage to ground hangs on the last of the twelve digits of the elements.
 #[track_caller]
 fn check_estimates(case: &str, floating: &str) {
-    let Some(folder) = data(case) else { return };
+    let Some(folder) = places::case(case) else { return };
     let network = cases::elements::read_folder(&folder).unwrap().network;
     let about = std::fs::read_to_string(folder.join("case.json")).unwrap();
     let about: serde_json::Value = serde_json::from_str(&about).unwrap();
@@ -471,7 +454,7 @@ fn check_exact_of(network: &Network, angle: &dyn Fn(usize) -> bool, every: usize
 /// ties its phases is the source, whose own drop is what is left.
 #[track_caller]
 fn check_exact_without_angles(name: &str, file: &str, more: &str) {
-    let Some(folder) = data(name) else { return };
+    let Some(folder) = places::case(name) else { return };
     let network = cases::opendss::read_with(&folder.join(file), more).unwrap().network;
     let mut solver = Solver::new(network, Settings::default());
     assert!(solver.settle(100).settled);

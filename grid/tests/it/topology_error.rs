@@ -14,8 +14,8 @@ use grid::measurement::Target;
 use grid::network::BusIndex;
 
 use super::estimation::sets::Set;
-use super::estimation::sets::folder_of;
 use super::estimation::sets::sets;
+use crate::places;
 
 /// Sets of a case whose switches moved, and what moved.
 fn moved(case: &str) -> Vec<(Set, Vec<usize>)> {
@@ -129,7 +129,7 @@ fn right_positions_of_feeders_stand() {
 /// A meter that lies is no switch.
 #[track_caller]
 fn check_lying_meter(case: &str) {
-    let Some(folder) = folder_of(case) else { return };
+    let Some(folder) = places::case(case) else { return };
     for clean in sets(case, "bad_", ".json") {
         let set = Set::read(&folder, &clean.scenario, &format!("{}_bad", clean.name));
         let found = judge(&set, &set.topology, false);
@@ -184,7 +184,7 @@ fn what_reads_zero_behind_a_closed_switch_is_dead() {
 /// A set that was taken with everything in its normal position, one switch being said to be open.
 #[track_caller]
 fn check_said_to_be_open(case: &str, plan: &str, switch: usize, expected: &str) {
-    let set = Set::read(&folder_of(case).unwrap(), "base", plan);
+    let set = Set::read(&places::case(case).unwrap(), "base", plan);
     let mut closed = set.topology.closed().to_vec();
     closed[switch] = false;
     let stated = Topology::with_positions(&set.model, &closed);

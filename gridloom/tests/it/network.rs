@@ -41,6 +41,28 @@ fn at(tick: usize, second: usize) -> String {
 const CONFIG: &str = "[instance]\nname = \"estimate\"\ndata_dir = \"data\"\npatience = \"off\"\n\
                       [network]\nfile = \"network.json\"\npoints = \"points.csv\"\nname = \"mv\"\n";
 
+/// Writes an instance on a network file: its configuration with a file source a stream, what the
+/// streams say, and the point map.
+pub(crate) fn write_instance(
+    folder: &Path,
+    config: &str,
+    points: &str,
+    streams: &BTreeMap<&'static str, String>,
+) {
+    fs::write(folder.join("points.csv"), points).unwrap();
+    let mut config = config.to_owned();
+    for (stream, rows) in streams {
+        fs::write(folder.join(format!("{stream}.ndjson")), rows).unwrap();
+        writeln!(
+            config,
+            "[[sources]]\nname = \"{stream}\"\nkind = \"file\"\nstream = \"{stream}\"\n\
+             path = \"{stream}.ndjson\"\nout_of_order = \"30s\""
+        )
+        .unwrap();
+    }
+    fs::write(folder.join("gridloom.toml"), config).unwrap();
+}
+
 /// A folder with the network, the map, what was measured, and the configuration.
 struct Field {
     folder: tempfile::TempDir,
@@ -142,19 +164,7 @@ impl Field {
     }
 
     fn write(&self, more: &str) {
-        let here = self.path();
-        fs::write(here.join("points.csv"), &self.points).unwrap();
-        let mut config = format!("{CONFIG}{more}");
-        for (stream, rows) in &self.streams {
-            fs::write(here.join(format!("{stream}.ndjson")), rows).unwrap();
-            writeln!(
-                config,
-                "[[sources]]\nname = \"{stream}\"\nkind = \"file\"\nstream = \"{stream}\"\n\
-                 path = \"{stream}.ndjson\"\nout_of_order = \"30s\""
-            )
-            .unwrap();
-        }
-        fs::write(here.join("gridloom.toml"), config).unwrap();
+        write_instance(self.path(), &format!("{CONFIG}{more}"), &self.points, &self.streams);
     }
 
     /// Runs to the end of the files, and gives what was estimated of each bus: magnitude, angle.

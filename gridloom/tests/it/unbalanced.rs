@@ -15,6 +15,7 @@ use grid::three_phase::Solver;
 use crate::bad_input::ask;
 use crate::cli::bad;
 use crate::cli::good;
+use crate::network::write_instance;
 
 /// Ticks that are told: 5 s each.
 const TICKS: usize = 3;
@@ -126,19 +127,7 @@ impl Field {
     }
 
     fn write(&self, more: &str) {
-        let here = self.path();
-        fs::write(here.join("points.csv"), &self.points).unwrap();
-        let mut config = format!("{CONFIG}{more}");
-        for (stream, rows) in &self.streams {
-            fs::write(here.join(format!("{stream}.ndjson")), rows).unwrap();
-            writeln!(
-                config,
-                "[[sources]]\nname = \"{stream}\"\nkind = \"file\"\nstream = \"{stream}\"\n\
-                 path = \"{stream}.ndjson\"\nout_of_order = \"30s\""
-            )
-            .unwrap();
-        }
-        fs::write(here.join("gridloom.toml"), config).unwrap();
+        write_instance(self.path(), &format!("{CONFIG}{more}"), &self.points, &self.streams);
     }
 
     /// Runs to the end of the files; each node's voltage must be the power flow's, turned by so

@@ -28,6 +28,7 @@ use crate::hosted::Feed;
 use crate::hosted::Said;
 use crate::hosted::as_view;
 use crate::hosted::collect;
+use crate::hosted::drive;
 use crate::hosted::schemas;
 use crate::hosted::texts;
 use crate::hosted::view_schema;
@@ -185,25 +186,8 @@ fn hosted(feed: &Feed, workers: usize) -> Said {
             collect::<Forecast>(&out.forecasts, &into, &probe);
             collect::<ModelVersion>(&out.versions, &into, &probe);
         });
-        // Each worker feeds its share of the rows, whatever feeder they are of.
-        for (name, updates) in &feed {
-            let session = sessions.get_mut(name).unwrap();
-            for (n, (at, row, diff)) in updates.iter().enumerate() {
-                if n % worker.peers() == worker.index() {
-                    session.update_at(row.clone(), *at, *diff);
-                }
-            }
-        }
-        for tick in 0..=TICKS {
-            let until = START * HOUR_MS + tick * STEP_MS;
-            for session in sessions.values_mut() {
-                session.advance_to(until);
-                session.flush();
-            }
-            while probe.less_than(&until) {
-                worker.step();
-            }
-        }
+        let stops = (0..=TICKS).map(|tick| START * HOUR_MS + tick * STEP_MS);
+        drive(worker, &mut sessions, &feed, &probe, stops);
     });
     guards.unwrap().join().into_iter().for_each(|worker| worker.unwrap());
     let mut said = std::mem::take(&mut *said.lock().unwrap());

@@ -52,6 +52,7 @@ use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 use timely::dataflow::ProbeHandle;
+use timely::worker::Worker;
 
 use crate::path::Path;
 use crate::path::Shown;
@@ -380,6 +381,34 @@ pub(crate) fn collect<'s, R: Relation + std::fmt::Debug + 'static>(
     rows.clone().inspect(tell).probe_with(probe);
 }
 
+/// Gives a worker its share of the rows, whatever feeder they are of, and lets the inputs' clock stop
+/// at these times.
+pub(crate) fn drive(
+    worker: &mut Worker,
+    sessions: &mut BTreeMap<&str, InputSession<u64, Row, i64>>,
+    feed: &Feed,
+    probe: &ProbeHandle<u64>,
+    stops: impl Iterator<Item = u64>,
+) {
+    for (name, updates) in feed {
+        let session = sessions.get_mut(name).unwrap();
+        for (n, (at, row, diff)) in updates.iter().enumerate() {
+            if n % worker.peers() == worker.index() {
+                session.update_at(row.clone(), *at, *diff);
+            }
+        }
+    }
+    for until in stops {
+        for session in sessions.values_mut() {
+            session.advance_to(until);
+            session.flush();
+        }
+        while probe.less_than(&until) {
+            worker.step();
+        }
+    }
+}
+
 /// The path hosted by workers. `jump`: the inputs' clock goes to the end at once, without a stop at
 /// each tick.
 fn hosted(story: &BTreeMap<Timestamp, Told>, workers: usize, jump: bool) -> Said {
@@ -403,26 +432,9 @@ fn hosted(story: &BTreeMap<Timestamp, Told>, workers: usize, jump: bool) -> Said
             collect::<Alarm>(&out.alarms, &into, &probe);
             collect::<Setpoint>(&out.setpoints, &into, &probe);
         });
-        // Each worker feeds its share of the rows, whatever feeder they are of.
-        for (name, updates) in &feed {
-            let session = sessions.get_mut(name).unwrap();
-            for (n, (at, row, diff)) in updates.iter().enumerate() {
-                if n % worker.peers() == worker.index() {
-                    session.update_at(row.clone(), *at, *diff);
-                }
-            }
-        }
         let stops = if jump { TICKS..=TICKS } else { 0..=TICKS };
-        for n in stops {
-            let until = first().plus(n * STEP_MS).0;
-            for session in sessions.values_mut() {
-                session.advance_to(until);
-                session.flush();
-            }
-            while probe.less_than(&until) {
-                worker.step();
-            }
-        }
+        let stops = stops.map(|n| first().plus(n * STEP_MS).0);
+        drive(worker, &mut sessions, &feed, &probe, stops);
     });
     guards.unwrap().join().into_iter().for_each(|worker| worker.unwrap());
     let mut said = std::mem::take(&mut *said.lock().unwrap());

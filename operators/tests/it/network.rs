@@ -53,6 +53,8 @@ use schemas::state::PointValue;
 use schemas::state::SwitchState;
 use schemas::time::Timestamp;
 
+use crate::path::apply;
+use crate::path::came;
 use crate::plant::Chance;
 
 const STEP_MS: u64 = 5_000;
@@ -319,18 +321,6 @@ struct Told {
     observability: Vec<EstimateObservability>,
     residuals: Vec<EstimateResidual>,
     alarms: Vec<Alarm>,
-}
-
-fn apply<R: Relation + PartialEq>(rows: &mut Vec<R>, change: &Change) {
-    for row in change.gone::<R>() {
-        let at = rows.iter().position(|known| *known == row);
-        rows.remove(at.expect("what goes was there"));
-    }
-    rows.extend(change.events::<R>());
-}
-
-fn came<R: Relation>(rows: &[R]) -> Change {
-    Change::of(rows, vec![1; rows.len()])
 }
 
 impl Told {

@@ -73,6 +73,15 @@ impl<R: Relation + Clone + PartialEq> Shown<R> {
     }
 }
 
+/// Takes a change over into the rows as they stand.
+pub(crate) fn apply<R: Relation + PartialEq>(rows: &mut Vec<R>, change: &Change) {
+    for row in change.gone::<R>() {
+        let at = rows.iter().position(|known| *known == row);
+        rows.remove(at.expect("what goes was there"));
+    }
+    rows.extend(change.events::<R>());
+}
+
 /// Rows that came.
 pub(crate) fn came<R: Relation>(rows: &[R]) -> Change {
     Change::of(rows, vec![1; rows.len()])

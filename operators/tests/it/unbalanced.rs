@@ -42,6 +42,9 @@ use schemas::state::PointValue;
 use schemas::state::SwitchState;
 use schemas::time::Timestamp;
 
+use crate::path::apply;
+use crate::path::came;
+
 const STEP_MS: u64 = 5_000;
 const FIRST: u64 = 1_000_000;
 const FEEDER: &str = "feeder";
@@ -155,18 +158,6 @@ struct Told<'f> {
     observability: Vec<EstimateObservability>,
     residuals: Vec<EstimateResidual>,
     alarms: Vec<Alarm>,
-}
-
-fn apply<R: Relation + PartialEq>(rows: &mut Vec<R>, change: &Change) {
-    for row in change.gone::<R>() {
-        let at = rows.iter().position(|known| *known == row);
-        rows.remove(at.expect("what goes was there"));
-    }
-    rows.extend(change.events::<R>());
-}
-
-fn came<R: Relation>(rows: &[R]) -> Change {
-    Change::of(rows, vec![1; rows.len()])
 }
 
 /// A kernel over a network; everything that moves is said.

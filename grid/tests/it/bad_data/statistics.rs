@@ -15,8 +15,8 @@ use grid::measurement::Target;
 use grid::network::Side;
 
 use super::super::estimation::sets::Set;
-use super::super::estimation::sets::folder_of;
 use crate::document;
+use crate::places;
 
 /// Sets invented for each case and each number of errors.
 const DRAWS: usize = 10_000;
@@ -315,7 +315,7 @@ fn draw_two(bench: &mut Bench, count: &mut Count) -> bool {
 
 /// Counts for a case, and its line of the table.
 fn rates(case: &str, name: &str) -> Option<(Count, String)> {
-    let set = Set::read(&folder_of(case)?, "base", name);
+    let set = Set::read(&places::case(case)?, "base", name);
     let mut bench = Bench::new(&set);
     let mut count = Count::default();
     for _ in 0..DRAWS {

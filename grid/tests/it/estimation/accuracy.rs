@@ -7,11 +7,11 @@ use std::fmt::Write;
 use cases::folder::answers;
 use grid::estimation::Settings;
 
-use super::sets::BALANCED;
 use super::sets::Set;
-use super::sets::folder_of;
 use super::sets::sets;
 use crate::document;
+use crate::places;
+use crate::places::CASES;
 
 const HEAD: &str = "\
 | case | scenario | set | rows | dof | J | rms V % | worst V % | at | worst angle mrad |
@@ -79,7 +79,7 @@ fn line(set: &Set) -> (String, f64) {
 #[test]
 fn table_of_errors_is_as_documented() {
     let present: Vec<&str> =
-        BALANCED.into_iter().filter(|case| folder_of(case).is_some()).collect();
+        CASES.into_iter().filter(|case| places::case(case).is_some()).collect();
     let mut table = HEAD.to_owned();
     let (mut above, mut count) = (0, 0);
     for case in &present {
@@ -91,11 +91,11 @@ fn table_of_errors_is_as_documented() {
         }
     }
     assert!(above <= ABOVE, "{above} of {count} sets have an rms error of {TARGET} % or more");
-    let whole = present.len() == BALANCED.len();
+    let whole = present.len() == CASES.len();
     let written = document::table("estimation accuracy", &table, whole);
     let of_present = |line: &&str| {
         let case = line.trim_start_matches("| ").split(' ').next().unwrap_or_default();
-        !BALANCED.contains(&case) || present.contains(&case)
+        !CASES.contains(&case) || present.contains(&case)
     };
     let written: String =
         written.lines().filter(of_present).flat_map(|line| [line, "\n"]).collect();

@@ -17,7 +17,7 @@ use grid::network::InjectionIndex;
 use grid::network::Side;
 
 use super::sets::Set;
-use super::sets::folder_of;
+use crate::places;
 
 /// Seeded normal numbers: twelve uniform ones (Knuth's multiplicative generator).
 struct Draws(u64);
@@ -35,7 +35,7 @@ impl Draws {
 }
 
 fn set(case: &str, scenario: &str, name: &str) -> Set {
-    Set::read(&folder_of(case).unwrap(), scenario, name)
+    Set::read(&places::case(case).unwrap(), scenario, name)
 }
 
 fn solved(set: &Set) -> Estimator {
@@ -219,7 +219,7 @@ fn a_metered_total_of_a_bus_stands_for_its_elements() {
 #[test]
 fn telemetry_of_what_is_dead_is_listed_with_what_it_must_be() {
     let mut set = set("case33bw", "base", "meters_s1");
-    let open = folder_of("case33bw").unwrap().join("open_dead/switch_status.csv");
+    let open = places::case("case33bw").unwrap().join("open_dead/switch_status.csv");
     let closed = cases::folder::switch_positions(&open, &set.network).unwrap();
     set.topology = Topology::with_positions(&set.model, &closed.closed);
     let estimator = set.estimator();

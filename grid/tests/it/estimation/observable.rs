@@ -16,11 +16,11 @@ use grid::estimation::Settings;
 use grid::estimation::What;
 use grid::network::Side;
 
-use super::sets::BALANCED;
 use super::sets::Set;
-use super::sets::folder_of;
 use super::sets::sets;
 use crate::document;
+use crate::places;
+use crate::places::CASES;
 
 /// How far an estimate may be from the dense optimum, per unit. (Found: 1e-12 at most.)
 const STATE: f64 = 1e-9;
@@ -346,9 +346,9 @@ fn line(set: &Set, dense: &Dense<'_>, objective: f64) -> String {
 #[test]
 fn what_is_seen_of_a_network_is_at_its_optimum() {
     let with_such = |case: &&str| !case.starts_with("ieee");
-    let cases: Vec<&str> = BALANCED.into_iter().filter(with_such).collect();
+    let cases: Vec<&str> = CASES.into_iter().filter(with_such).collect();
     let present: Vec<&str> =
-        cases.iter().copied().filter(|case| folder_of(case).is_some()).collect();
+        cases.iter().copied().filter(|case| places::case(case).is_some()).collect();
     let mut table = HEAD.to_owned();
     for case in &present {
         sets(case, "obs_", ".json").iter().for_each(|set| table.push_str(&check(set)));

@@ -11,38 +11,9 @@ use grid::estimation::Estimator;
 use grid::measurement::Measurement;
 use grid::model::SourceImpedance;
 
-/// The balanced cases.
-pub(crate) const BALANCED: [&str; 6] =
-    ["ieee14", "ieee57", "case33bw", "cigre_mv", "simbench_lv_rural1", "simbench_mv_rural"];
-
-/// Those that stand in the repository; others may not be copied.
-const OURS: [&str; 4] = ["ieee14", "ieee57", "case33bw", "cigre_mv"];
+use crate::places;
 
 const SCENARIOS: [&str; 4] = ["base", "open_loop", "open_dead", "open_transfer"];
-
-fn manifest() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The folder of a case; nothing, said loudly, where it is absent, which fails where CI is.
-pub(crate) fn folder_of(case: &str) -> Option<PathBuf> {
-    if OURS.contains(&case) {
-        return Some(manifest().join("tests/cases").join(case));
-    }
-    let data = std::env::var_os("GRIDLOOM_DATA").map(PathBuf::from);
-    let data = data.unwrap_or_else(|| manifest().join("../../shared/data"));
-    let folder = data.join("grid").join(case);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    let absent = format!(
-        "NOT TESTED: {} is not there; GRIDLOOM_DATA names the folder that holds grid/",
-        folder.display()
-    );
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{absent}");
-    eprintln!("{absent}");
-    None
-}
 
 /// A measurement set of a balanced case, and how the switches stand.
 pub(crate) struct Set {
@@ -105,7 +76,7 @@ pub(crate) fn files(folder: &Path, begin: &str, end: &str) -> Vec<String> {
 
 /// Every set of a case with a stored answer that is called so.
 pub(crate) fn sets(case: &str, begin: &str, end: &str) -> Vec<Set> {
-    let Some(folder) = folder_of(case) else { return Vec::new() };
+    let Some(folder) = places::case(case) else { return Vec::new() };
     let mut all = Vec::new();
     for scenario in SCENARIOS.into_iter().filter(|scenario| folder.join(scenario).is_dir()) {
         for name in files(&folder.join(scenario).join("answers"), begin, end) {

@@ -13,7 +13,7 @@ use grid::estimation::What;
 use serde_json::Value;
 
 use super::sets::files;
-use super::sets::folder_of;
+use crate::places;
 
 /// How far an estimate may be from the stored optimum, per unit (stored to twelve digits).
 const STATE: f64 = 1e-8;
@@ -174,7 +174,7 @@ pub(crate) fn compile(feeder: &Feeder, measurements: &[Record]) -> (Circuit, Vec
 
 #[track_caller]
 fn check_optimum(case: &str) {
-    let Some(folder) = folder_of(case) else { return };
+    let Some(folder) = places::case(case) else { return };
     let feeder = Feeder::read(&folder);
     let checks = json(&folder.join("checks.json"));
     for set in files(&folder.join("answers"), "wls_", ".csv") {
