@@ -1,7 +1,6 @@
 //! What readers of unbalanced networks say of what they do not understand, and telemetry.
 
 use std::path::Path;
-use std::path::PathBuf;
 
 use cases::point_map::Measures;
 use expect_test::Expect;

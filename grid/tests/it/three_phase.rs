@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::path::PathBuf;
 
 use grid::Complex;
 use grid::measurement::Quantity;
