@@ -31,6 +31,7 @@ use grid::measurement::Quantity;
 use grid::measurement::Source;
 use grid::measurement::Target;
 use grid::network::BranchClass;
+use grid::network::Fault;
 use grid::network::Lookup;
 use grid::network::Side;
 use grid::network::check;
@@ -94,9 +95,10 @@ pub fn open(config: &Config) -> (Option<Opened>, Vec<Problem>) {
             return (None, vec![problem.at(said.lines[0], "network.file")]);
         }
     };
-    let Import { mut network, remarks, .. } = import;
+    let Import { mut network, remarks, placeholders, .. } = import;
     problems.extend(fatal(&said.path, &remarks));
-    let faults = check::fatal(&network);
+    let mut faults = check::check_but_for(&network, &placeholders);
+    faults.retain(Fault::is_fatal);
     problems.extend(faults.iter().map(|fault| Problem::new(&said.path, fault.to_string())));
     if !faults.is_empty() {
         return (None, problems);

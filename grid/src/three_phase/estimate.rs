@@ -59,7 +59,7 @@ impl Estimate {
     /// members refer to the measurements by position.
     ///
     /// # Errors
-    /// A node under voltage without a voltage base, by its identifier.
+    /// A node under voltage has no voltage base; in words, with its identifier.
     pub fn new(
         network: &Network,
         measurements: &[Measurement],

@@ -238,6 +238,29 @@ fn faults_of_network_and_map_are_told_before_anything_starts() {
     assert!(bad(field.path(), &["run"], 2).contains("network.file"));
 }
 
+/// An instance refuses what `grid check` refuses.
+#[test]
+fn a_network_with_twins_or_without_a_source_is_refused() {
+    let field = Field::new();
+    field.write("");
+    let path = field.path().join("network.json");
+    let sound = fs::read_to_string(&path).unwrap();
+    for (table, from, to, part) in [
+        ("load", "\"index\":[0,1,", "\"index\":[0,0,", "LD0 stands 2 times"),
+        ("ext_grid", "1.0,true", "1.0,false", "network has no source"),
+    ] {
+        let mut network: serde_json::Value = serde_json::from_str(&sound).unwrap();
+        let table = &mut network["_object"][table]["_object"];
+        let text = table.as_str().unwrap();
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(text, changed, "{text}");
+        *table = changed.into();
+        fs::write(&path, network.to_string()).unwrap();
+        let told = bad(field.path(), &["check"], 2);
+        assert!(told.contains(part), "{told}");
+    }
+}
+
 #[test]
 fn check_says_what_network_it_found() {
     let mut field = Field::new();

@@ -381,8 +381,8 @@ pub(crate) fn collect<'s, R: Relation + std::fmt::Debug + 'static>(
     rows.clone().inspect(tell).probe_with(probe);
 }
 
-/// Gives a worker its share of the rows, whatever feeder they are of, and lets the inputs' clock stop
-/// at these times.
+/// Gives a worker its share of the rows, whatever feeder they are of, and lets the inputs' clock
+/// stop at these times.
 pub(crate) fn drive(
     worker: &mut Worker,
     sessions: &mut BTreeMap<&str, InputSession<u64, Row, i64>>,

@@ -594,6 +594,18 @@ fn angles_that_nobody_measures_are_the_sources() {
     assert_eq!((row.unobservable_buses, row.dead_buses), (0, 3), "{row:?}");
 }
 
+/// A feeder that hangs on its source without a transformer, with one behind an ungrounded delta.
+#[test]
+fn the_123_node_feeder_is_estimated_without_a_measured_angle() {
+    let Some(folder) = folder("opendss/ieee123") else { return };
+    let network = cases::opendss::read(&folder.join("IEEE123Master.dss")).unwrap().network;
+    let field = measured(network, "line.l115");
+    let mut told = Told::new(&field);
+    (0..2).for_each(|_| told.tick(&told.all(&[]), &[]));
+    check_truth(&told, &field.network, "line.l115.1");
+    assert_eq!(told.named(), []);
+}
+
 #[test]
 fn a_switch_that_opens_leaves_dead_what_it_fed_and_what_still_reads_there_is_named() {
     let [before, after] = [true, false].map(|closed| measured(switched(closed), "line.positional"));

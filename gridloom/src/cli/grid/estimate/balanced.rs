@@ -13,6 +13,8 @@ use cases::folder;
 use grid::Network;
 use grid::Topology;
 use grid::estimation::Estimator;
+use grid::estimation::Unused;
+use grid::estimation::WhyUnused;
 use grid::estimation::bad_data::Verdict;
 use grid::estimation::topology_error;
 use grid::measurement::Measurement;
@@ -58,7 +60,18 @@ pub(super) fn run(
     let node = |at: usize| buses.get(&at).map_or_else(String::new, |&bus| named(network, bus));
     let found = tell_outcome(&outcome, &network.name, &node, out)?;
     tell_use(network, &estimator, measurements.len(), out)?;
-    tell_switches(args, study, (&model, &topology), &measurements, &verdict, out)?;
+    let silent = if args.all_report {
+        topology_error::buses_without_measurements(&model, &measurements)
+    } else {
+        Vec::new()
+    };
+    // One meter that lies, or none at all, is explained without a switch.
+    let impossible = |of: &Unused| matches!(of.why, WhyUnused::Dead | WhyUnused::OpenEnd);
+    let alive = |&bus: &usize| topology.energised(topology.node(bus));
+    let seen = estimator.unused().iter().any(impossible) || silent.iter().any(alive);
+    if seen || verdict.suspects.len() > 1 || verdict.is_unexplained() {
+        tell_switches(study, (&model, &topology), (&measurements, &silent), &verdict, out)?;
+    }
     let measurement = |at: usize| told(network, &measurements[at]);
     let judged = (&verdict, args.treatment());
     if outcome.is_solved() {
@@ -157,27 +170,19 @@ fn blind_islands(network: &Network, estimator: &Estimator) -> Vec<String> {
     islands.filter(|buses| buses != "[]").collect()
 }
 
-/// Says which switches do not stand where they are said to, as far as it can be told.
+/// Says which switches do not stand where they are said to, as far as it can be told: each is asked
+/// by an estimate of its own.
 fn tell_switches(
-    args: &EstimateArgs,
     study: &Balanced,
     (model, topology): (&Model, &Topology),
-    measurements: &[Measurement],
+    (measurements, silent): (&[Measurement], &[usize]),
     verdict: &Verdict,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let network = &study.import.network;
-    let silent = if args.all_report {
-        topology_error::buses_without_measurements(model, measurements)
-    } else {
-        Vec::new()
-    };
     let settings = topology_error::Settings::default();
-    let found = topology_error::suspect(model, topology, measurements, &silent, &settings);
-    // One meter that lies, or none at all, is explained without a switch.
-    let seen = found.stated.impossible_count + found.stated.silent > 0;
-    let contradicted = verdict.suspects.len() > 1 || verdict.is_unexplained();
-    if found.stated_stands || found.alike.is_empty() || !(seen || contradicted) {
+    let found = topology_error::suspect(model, topology, measurements, silent, &settings);
+    if found.stated_stands || found.alike.is_empty() {
         return Ok(());
     }
     if let Some(culprit) = found.culprit() {

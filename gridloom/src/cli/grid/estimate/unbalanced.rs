@@ -43,9 +43,12 @@ pub(super) fn run(
     }
     let network = &import.network;
     let measurements = measurements(args, import)?;
+    let unfit = if is_fed(network) { network.unfit() } else { Vec::new() };
+    if !unfit.is_empty() {
+        anyhow::bail!("the network cannot be estimated:\n{}", unfit.join("\n"));
+    }
     units::check_unbalanced(args, network, &measurements)?;
-    let mut of = Estimate::new(network, &measurements, BASE_VA)
-        .map_err(|node| anyhow::anyhow!("node {node} is live and has no voltage base"))?;
+    let mut of = Estimate::new(network, &measurements, BASE_VA).map_err(anyhow::Error::msg)?;
     let (outcome, mut verdict) = estimate(args, of.estimator());
     let values: Vec<f64> = measurements.iter().map(|measurement| measurement.value).collect();
     verdict.blame(of.estimator(), &values);
@@ -74,6 +77,11 @@ pub(super) fn run(
     write_state(&args.out, network, &mut of)?;
     writeln!(out, "wrote {}", args.out.display())?;
     Ok(exit_code(&outcome))
+}
+
+/// True if a source reaches anything: if none does the state is known, all zeros.
+fn is_fed(network: &Network) -> bool {
+    network.islands().iter().any(Option::is_some)
 }
 
 /// A measurement by identifier, quantity and place.
