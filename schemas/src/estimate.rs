@@ -60,6 +60,11 @@ relation! {
         pub i_a: Option<f64> = 18.0,
         /// The greater of its ends' currents as a share of the rated; NULL where none is rated.
         pub loading: Option<f64> = 0.066,
+        /// Of a transformer whose ratio is estimated, the ratio over the one that is stated; NULL
+        /// of all others.
+        pub ratio: Option<f64> = None,
+        /// Its standard deviation.
+        pub sigma_ratio: Option<f64> = None,
     }
 }
 

@@ -578,6 +578,13 @@ fn a_tap_that_nobody_tells_is_estimated_with_the_state() {
     let free = wrong(BTreeMap::from([(text("T0"), Some(0.1))]));
     check(&free, &flow, 0.0);
     assert_eq!(free.alarms, []);
+    let stated = |position: f64| 1.0 + 0.015 * position;
+    let row = |id: &str| free.branches.iter().find(|row| row.branch_id == id).unwrap();
+    let (ratio, sigma) = (row("T0").ratio.unwrap(), row("T0").sigma_ratio.unwrap());
+    let right = stated(-2.0) / stated(2.0);
+    assert!(sigma > 0.0 && sigma < 0.01, "{sigma}");
+    assert!((ratio - right).abs() < 4.0 * sigma, "{ratio} +- {sigma}, not {right}");
+    assert!(free.branches.iter().filter(|row| row.ratio.is_some()).count() == 1);
     // With the ratio as it is stated nothing fits.
     assert!(!wrong(BTreeMap::new()).alarms.is_empty());
 }

@@ -100,6 +100,7 @@ impl Kept {
             };
             let rated = of.most.iter().any(|rated| rated.is_finite());
             let loading = say(&|_, i| (i[0].abs() / of.most[0]).max(i[1].abs() / of.most[1]));
+            let ratio = seen.live.ratio(branch);
             let now = EstimatedBranch {
                 feeder_id: tick.feeder_id.to_owned(),
                 branch_id: branch_id.clone(),
@@ -108,6 +109,8 @@ impl Kept {
                 q_kvar: say(&|s, _| s[0].im * kw),
                 i_a: say(&|_, i| i[0].abs() * of.base_a),
                 loading: loading.filter(|_| rated),
+                ratio: ratio.map(|(ratio, _)| ratio),
+                sigma_ratio: ratio.map(|(_, sigma)| sigma).filter(|sigma| sigma.is_finite()),
             };
             let before = self.shown.branches.get(branch_id);
             if before.is_none_or(|before| branch_moved(before, &now, tick.settings)) {
@@ -150,5 +153,9 @@ fn bus_moved(before: &EstimatedBus, now: &EstimatedBus, settings: &Settings) -> 
 
 fn branch_moved(before: &EstimatedBranch, now: &EstimatedBranch, settings: &Settings) -> bool {
     let by = settings.estimate_move_kw;
-    apart(before.p_kw, now.p_kw, by) || apart(before.q_kvar, now.q_kvar, by)
+    let sigma_by = SIGMA_MOVE_SHARE * before.sigma_ratio.unwrap_or(0.0);
+    apart(before.p_kw, now.p_kw, by)
+        || apart(before.q_kvar, now.q_kvar, by)
+        || apart(before.ratio, now.ratio, settings.estimate_move_pu)
+        || apart(before.sigma_ratio, now.sigma_ratio, sigma_by)
 }
