@@ -10,8 +10,11 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use benches::foresight::nodes::Cost;
 use benches::foresight::nodes::WARM_DAYS;
+use benches::foresight::nodes::backtest;
 use benches::foresight::nodes::measure;
+use benches::foresight::nodes::measure_whole;
 use benches::foresight::real::SERIES;
 use benches::meter::Counting;
 use benches::meter::machine;
@@ -39,15 +42,34 @@ fn main() {
     for (minutes, nodes, days, us, kilobytes) in NODES {
         let nodes = if smoke() { 3 } else { nodes };
         let cost = measure(minutes, nodes, days);
-        let core = 100.0 * cost.step_us * 1e-6 * 10_000.0 / 900.0;
-        let measured =
-            format!("{:.0} | {us:.0} | {:.0} | {kilobytes:.0}", cost.step_us, cost.kilobytes);
-        println!("| {minutes} min | {nodes} | {} | {measured} | {core:.2} % |", cost.columns);
-        assert!(cost.digest.is_finite(), "forecasts are numbers");
+        print(
+            &format!("{minutes} min"),
+            nodes,
+            cost,
+            [us, kilobytes].map(|most| format!("{most:.0}")),
+        );
     }
+    for days in [60, 400] {
+        let (nodes, days) = if smoke() { (2, 60) } else { (1_000, days) };
+        let cost = measure_whole(nodes, days);
+        print(&format!("60 min, whole, {days} days"), nodes, cost, ["-"; 2].map(str::to_owned));
+    }
+    let days = if smoke() { 90 } else { 3 * 365 };
+    let (seconds, origins, wape) = backtest(days);
+    println!();
+    println!(
+        "backtest of {days} days of half hours: {seconds:.1} s, {origins} origins, WAPE {wape:.2} %"
+    );
     if !smoke() {
         races();
     }
+}
+
+fn print(step: &str, nodes: usize, cost: Cost, [us, kilobytes]: [String; 2]) {
+    let core = 100.0 * cost.step_us * 1e-6 * 10_000.0 / 900.0;
+    let measured = format!("{:.0} | {us} | {:.0} | {kilobytes}", cost.step_us, cost.kilobytes);
+    println!("| {step} | {nodes} | {} | {measured} | {core:.2} % |", cost.columns);
+    assert!(cost.digest.is_finite(), "forecasts are numbers");
 }
 
 fn races() {

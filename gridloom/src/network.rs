@@ -62,7 +62,7 @@ const DRIFT_S: f64 = 60.0;
 
 /// The relative standard deviation of the stated ratio of a transformer whose ratio is estimated: a
 /// tap changer's whole range, so that it only holds what nothing measures.
-const TOLD_RATIO_SIGMA: f64 = 0.1;
+pub const TOLD_RATIO_SIGMA: f64 = 0.1;
 
 /// Limits of a bus's voltage per unit (EN 50160), where a file says none.
 const VOLTAGE_PU: (f64, f64) = (0.9, 1.1);

@@ -2,8 +2,11 @@
 
 use std::f64::consts::TAU;
 
+use forecast::adaptive::Adaptive;
+use forecast::adaptive::Policy;
 use forecast::forecaster::Forecaster;
 use forecast::model::Kind;
+use forecast::model::Model;
 use forecast::model::Quantity;
 use forecast::model::Role;
 use forecast::model::Said;
@@ -57,14 +60,36 @@ impl Made {
         2.0 + (self.turn(index) - 1.0).sin() + heat + noise
     }
 
-    fn tell(&self, forecaster: &mut Forecaster, node: u64, at: i64) {
+    /// What becomes known of the weather with a reading: a day ahead, as it will be measured.
+    fn said(&self, at: i64) -> impl Iterator<Item = Said> {
         let known = if at == 0 { 0..self.day + 1 } else { at + self.day..at + self.day + 1 };
-        for ahead in known {
+        known.map(move |ahead| {
             let index = self.first + ahead;
             let value = self.temperature_c(index);
-            forecaster.know(&Said { issued: self.first + at, quantity: 0, index, value });
-        }
+            Said { issued: self.first + at, quantity: 0, index, value }
+        })
+    }
+
+    fn tell(&self, forecaster: &mut Forecaster, node: u64, at: i64) {
+        self.said(at).for_each(|said| forecaster.know(&said));
         forecaster.observe(self.load_kw(node, self.first + at), &mut |_| {});
+    }
+
+    fn tell_whole(&self, model: &mut Adaptive, node: u64, at: i64) {
+        model.know(&self.said(at).collect::<Vec<Said>>());
+        model.observe(self.load_kw(node, self.first + at));
+    }
+}
+
+fn setup(step_ms: i64, day: i64) -> Setup {
+    Setup {
+        kind: Kind::Load,
+        step_ms,
+        horizon: day as usize,
+        quantities: vec![Quantity { name: "air".to_owned(), role: Role::Temperature }],
+        holidays: Default::default(),
+        capacity: None,
+        place: None,
     }
 }
 
@@ -75,15 +100,7 @@ pub fn measure(minutes: i64, nodes: usize, days: i64) -> Cost {
     let step_ms = minutes * 60_000;
     let day = 86_400_000 / step_ms;
     let made = Made { day, first: 16_000 * day };
-    let setup = Setup {
-        kind: Kind::Load,
-        step_ms,
-        horizon: day as usize,
-        quantities: vec![Quantity { name: "air".to_owned(), role: Role::Temperature }],
-        holidays: Default::default(),
-        capacity: None,
-        place: None,
-    };
+    let setup = setup(step_ms, day);
     let (first, end) = (made.first, made.first + days * day);
     let history = History {
         first,
@@ -112,4 +129,55 @@ pub fn measure(minutes: i64, nodes: usize, days: i64) -> Cost {
     }
     let step_us = (cpu_seconds() - begin) / steps as f64 / nodes as f64 * 1e6;
     Cost { columns: structure.design.columns.len(), step_us, kilobytes, digest }
+}
+
+/// `nodes` of hourly steps as an instance has them: whole models with all their experts, the screen,
+/// the watch, and their history of `days`, from which they were made and which reviews look at. A
+/// day is measured, in which none is reviewed.
+pub fn measure_whole(nodes: usize, days: i64) -> Cost {
+    let made = Made { day: 24, first: 16_000 * 24 };
+    let policy = Policy { trees: false, ..Policy::default() };
+    let before = live_bytes();
+    let new = |_| Adaptive::new(setup(3_600_000, made.day), made.first, policy);
+    let mut all: Vec<Adaptive> = (0..nodes).map(new).collect();
+    let warm = days * made.day;
+    for (node, model) in all.iter_mut().enumerate() {
+        (0..warm).for_each(|at| made.tell_whole(model, node as u64, at));
+        model.outlook();
+    }
+    let kilobytes = (live_bytes() - before) as f64 / nodes as f64 / 1e3;
+    let begin = cpu_seconds();
+    let mut digest = 0.0;
+    for at in warm..warm + made.day {
+        for (node, model) in all.iter_mut().enumerate() {
+            made.tell_whole(model, node as u64, at);
+            digest += model.outlook().points[5].value;
+        }
+    }
+    let step_us = (cpu_seconds() - begin) / made.day as f64 / nodes as f64 * 1e6;
+    let columns = all.iter().filter_map(|model| model.forecaster());
+    let columns = columns.map(|of| of.structure().design.columns.len()).max().unwrap_or(0);
+    Cost { columns, step_us, kilobytes, digest }
+}
+
+/// A backtest of half-hourly steps over so many days: everything is told in order, with reviews and
+/// trees, and in the last third each six hours are an origin. Processor seconds, origins, and the
+/// mean absolute error over the mean load in percent.
+pub fn backtest(days: i64) -> (f64, usize, f64) {
+    let made = Made { day: 48, first: 16_000 * 48 };
+    let begin = cpu_seconds();
+    let mut model = Adaptive::new(setup(1_800_000, made.day), made.first, Policy::default());
+    let (mut origins, mut error, mut load) = (0, 0.0, 0.0);
+    for at in 0..days * made.day {
+        made.tell_whole(&mut model, 0, at);
+        if at >= 2 * days * made.day / 3 && (at + 1) % 12 == 0 {
+            origins += 1;
+            for (ahead, point) in model.outlook().points.iter().enumerate() {
+                let actual = made.load_kw(0, made.first + at + 1 + ahead as i64);
+                error += (point.value - actual).abs();
+                load += actual.abs();
+            }
+        }
+    }
+    (cpu_seconds() - begin, origins, 100.0 * error / load)
 }

@@ -202,6 +202,25 @@ fn estimate_takes_the_measurements_that_a_file_brings() {
     assert!((number(&state["B2"], "vm_pu") - 1.01107).abs() < 1e-3, "{state:?}");
 }
 
+#[test]
+fn a_ratio_is_estimated_where_it_is_asked_for() {
+    let measured = case("ieee14/base/meas_scada_s1.csv");
+    let args = ["estimate", "--measurements", measured.to_str().unwrap(), "--taps"];
+    let (said, _) = run(&[args.as_slice(), &["T0"]].concat(), "ieee14/network.pandapower.json");
+    let line =
+        said.lines().find(|line| line.starts_with("ratio")).unwrap_or_else(|| panic!("{said}"));
+    let numbers: Vec<f64> = line.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+    let [ratio, sigma] = numbers[..] else { panic!("{line}") };
+    assert!((ratio - 1.0).abs() < 4.0 * sigma && sigma < 0.02, "{line}");
+    let folder = tempfile::tempdir().unwrap();
+    let network = case("ieee14/network.pandapower.json");
+    let mut all =
+        vec!["grid", "estimate", "--network", network.to_str().unwrap(), "--out", "s.csv"];
+    all.extend([&args[1..], &["L0"]].concat());
+    let said = bad(folder.path(), &all, 1);
+    assert!(said.contains("no two-winding transformer \"L0\""), "{said}");
+}
+
 /// Writes what a solved feeder's voltmeters and phasors would say, and estimates from it.
 #[test]
 fn estimate_of_an_unbalanced_feeder_gives_its_nodes() {

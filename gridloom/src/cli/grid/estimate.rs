@@ -49,6 +49,9 @@ pub(crate) struct EstimateArgs {
     /// Every bus with a load or a machine reports: a silent one is evidence of a wrong switch.
     #[arg(long)]
     all_report: bool,
+    /// Transformers whose ratio is estimated with the state; stated ones count within 10 %.
+    #[arg(long, value_name = "BRANCH,…", value_delimiter = ',')]
+    taps: Vec<String>,
     /// Weigh down what is far off (Huber) instead of leaving it out.
     #[arg(long, conflicts_with = "keep_bad")]
     robust: bool,

@@ -20,6 +20,8 @@ use grid::estimation::topology_error;
 use grid::measurement::Measurement;
 use grid::model::Model;
 use grid::model::SourceImpedance;
+use grid::network::Parameters;
+use gridloom::network::TOLD_RATIO_SIGMA;
 
 use super::super::network::Balanced;
 use super::super::network::locate;
@@ -53,6 +55,7 @@ pub(super) fn run(
     units::check_balanced(args, study, (&measurements, column))?;
     let topology = Topology::with_positions(&model, &study.closed);
     let mut estimator = Estimator::new(&model, &topology, &measurements);
+    let taps = free_ratios(args, network, (&model, &topology), &mut estimator)?;
     let (outcome, mut verdict) = estimate(args, &mut estimator);
     let values: Vec<f64> = measurements.iter().map(|measurement| measurement.value).collect();
     verdict.blame(&estimator, &values);
@@ -83,6 +86,7 @@ pub(super) fn run(
     if !found {
         return Ok(ExitCode::FAILURE);
     }
+    tell_ratios(network, &estimator, &taps, out)?;
     write_state(&args.out, network, &mut estimator)?;
     writeln!(out, "wrote {}", args.out.display())?;
     if let Some(path) = &args.residuals {
@@ -90,6 +94,49 @@ pub(super) fn run(
         writeln!(out, "wrote {}", path.display())?;
     }
     Ok(exit_code(&outcome))
+}
+
+/// Makes the ratios unknown that are asked for, and gives their branches.
+fn free_ratios(
+    args: &EstimateArgs,
+    network: &Network,
+    (model, topology): (&Model, &Topology),
+    estimator: &mut Estimator,
+) -> anyhow::Result<Vec<usize>> {
+    let mut taps = Vec::new();
+    for id in &args.taps {
+        let branch = network.branches.iter().position(|branch| branch.id == *id);
+        let is_transformer =
+            |&at: &usize| matches!(network.branches[at].parameters, Parameters::Transformer(_));
+        let Some(branch) = branch.filter(is_transformer) else {
+            anyhow::bail!("--taps: there is no two-winding transformer {id:?}");
+        };
+        if !estimator.free_ratio(model, topology, branch, Some(TOLD_RATIO_SIGMA)) {
+            anyhow::bail!("--taps: {id} does not connect two nodes under voltage");
+        }
+        taps.push(branch);
+    }
+    Ok(taps)
+}
+
+/// Says what was found of ratios.
+fn tell_ratios(
+    network: &Network,
+    estimator: &Estimator,
+    taps: &[usize],
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    for &branch in taps {
+        let Some(ratio) = estimator.ratio(branch) else { continue };
+        let (id, of) = (&network.branches[branch].id, ratio.relative);
+        let sure = if ratio.deviation.is_finite() {
+            format!("{of:.4} of the stated one, sigma {:.4}", ratio.deviation * of)
+        } else {
+            "nothing measures it".to_owned()
+        };
+        writeln!(out, "{:<16}{id}: {sure}", "ratio")?;
+    }
+    Ok(())
 }
 
 /// What was measured, and the column or table it stands in.

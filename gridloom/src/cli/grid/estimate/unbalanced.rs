@@ -41,6 +41,9 @@ pub(super) fn run(
     if args.all_report {
         anyhow::bail!("--all-report is for balanced networks; this one is three-phase");
     }
+    if !args.taps.is_empty() {
+        anyhow::bail!("--taps is for balanced networks; this one is three-phase");
+    }
     let network = &import.network;
     let measurements = measurements(args, import)?;
     let unfit = if is_fed(network) { network.unfit() } else { Vec::new() };
