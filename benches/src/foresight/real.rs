@@ -45,8 +45,32 @@ pub struct Series {
     ahead: i64,
 }
 
-/// Victoria, zone 2 of GEFCom2012, Maine.
-pub const SERIES: [Series; 3] = [
+const GEFCOM: Series = Series {
+    name: "GEFCom2012 zone 2",
+    file: "load_gefcom2012_us_zones01-10_hourly_2004_2008.csv",
+    target: "z02_kw",
+    temperature: "t11_degF",
+    fahrenheit: true,
+    holiday: Some("holiday"),
+    minutes: 60,
+    window: (13_695, 14_058),
+    ahead: 0,
+};
+
+const ISO_NE: Series = Series {
+    name: "ISO-NE Maine",
+    file: "load_isone_zones_ME_NH_CT_NEMASSBOST_hourly_2017-01_2017-04.csv",
+    target: "ME_load_mw",
+    temperature: "ME_temp_degF",
+    fahrenheit: true,
+    holiday: None,
+    minutes: 60,
+    window: (17_240, 17_285),
+    ahead: 0,
+};
+
+/// The public systems and zones that have a temperature.
+pub const SERIES: [Series; 8] = [
     Series {
         name: "Victoria",
         file: "load_vic_au_30min_2012_2013.csv",
@@ -58,27 +82,35 @@ pub const SERIES: [Series; 3] = [
         window: (15_887, 16_070),
         ahead: 600,
     },
+    GEFCOM,
+    Series { name: "GEFCom2012 zone 10", target: "z10_kw", ..GEFCOM },
     Series {
-        name: "GEFCom2012 zone 2",
-        file: "load_gefcom2012_us_zones01-10_hourly_2004_2008.csv",
-        target: "z02_kw",
-        temperature: "t11_degF",
-        fahrenheit: true,
-        holiday: Some("holiday"),
-        minutes: 60,
-        window: (13_695, 14_058),
-        ahead: 0,
+        name: "BigDEAL LDC2",
+        file: "load_bigdeal2022_LDC2_hourly_2015_2018.csv",
+        target: "LDC2_load_mw",
+        temperature: "T1_degF",
+        holiday: None,
+        window: (17_532, 17_834),
+        ..GEFCOM
+    },
+    ISO_NE,
+    Series {
+        name: "ISO-NE New Hampshire",
+        target: "NH_load_mw",
+        temperature: "NH_temp_degF",
+        ..ISO_NE
     },
     Series {
-        name: "ISO-NE Maine",
-        file: "load_isone_zones_ME_NH_CT_NEMASSBOST_hourly_2017-01_2017-04.csv",
-        target: "ME_load_mw",
-        temperature: "ME_temp_degF",
-        fahrenheit: true,
-        holiday: None,
-        minutes: 60,
-        window: (17_240, 17_285),
-        ahead: 0,
+        name: "ISO-NE Connecticut",
+        target: "CT_load_mw",
+        temperature: "CT_temp_degF",
+        ..ISO_NE
+    },
+    Series {
+        name: "ISO-NE NEMASSBOST",
+        target: "NEMASSBOST_load_mw",
+        temperature: "NEMASSBOST_temp_degF",
+        ..ISO_NE
     },
 ];
 

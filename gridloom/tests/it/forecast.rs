@@ -245,6 +245,23 @@ fn forecast_columns_stand_for_the_weather_ahead() {
 }
 
 #[test]
+fn a_plant_in_kilowatts_is_rated_by_what_it_did_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| format!("{},{}", 200 * (i % 10), 3 + i % 10);
+    write(folder.path(), "power.csv", "time_utc,wf1_kw,wind_ms", 24 * 60, row);
+    let report = json(folder.path(), &["--data", "power.csv", "--kind", "wind"]);
+    assert_eq!(report["capacity"], 1800.0);
+    let remarks = report["remarks"].to_string();
+    assert!(remarks.contains("1800 kW, the largest reading before the window"), "{remarks}");
+    // The wind tells all.
+    let nmae = model(&report, "gridloom")["nmae"].as_f64().unwrap();
+    assert!(nmae < 2.0, "{nmae}");
+    let report =
+        json(folder.path(), &["--data", "power.csv", "--kind", "wind", "--capacity", "2000"]);
+    assert_eq!(report["capacity"], 2000.0);
+}
+
+#[test]
 fn weather_as_issued_sets_the_origins() {
     let folder = tempfile::tempdir().unwrap();
     let row = |i: usize| format!("{}", (i % 10) as f64 / 10.0);

@@ -151,7 +151,12 @@ pub(super) fn build(wanted: &Wanted) -> Result<Series, Vec<Problem>> {
         Kind::Wind | Kind::Pv => BTreeSet::new(),
     };
     let unit = columns::power_unit(&target).unwrap_or_default();
-    let capacity = wanted.capacity.or((unit == "pu").then_some(1.0));
+    let capacity = match wanted.capacity.or((unit == "pu").then_some(1.0)) {
+        None if matches!(kind, Kind::Wind | Kind::Pv) => {
+            Some(rated(&table, training, unit, &mut remarks).map_err(one)?)
+        }
+        capacity => capacity,
+    };
     let horizon = (wanted.horizon_ms / grid.step_ms).max(1) as usize;
     let mut setup = Setup {
         kind,
@@ -182,6 +187,23 @@ pub(super) fn build(wanted: &Wanted) -> Result<Series, Vec<Problem>> {
     let mut files = data;
     files.extend(of_issues.into_iter().chain(wanted.issues.clone()));
     Ok(Series { frame, name: target, unit, files, clock, weather: known_as, window_ms, remarks })
+}
+
+/// The rated power of a plant where nobody says it: the largest reading before the window.
+fn rated(
+    table: &Table,
+    training: &[f64],
+    unit: &str,
+    remarks: &mut Vec<String>,
+) -> Result<f64, Problem> {
+    let most = training.iter().copied().filter(|x| x.is_finite()).fold(0.0, f64::max);
+    if most > 0.0 {
+        let of = "the largest reading before the window; --capacity says another";
+        remarks.push(format!("capacity   {most} {unit}, {of}"));
+        return Ok(most);
+    }
+    let message = "what the plant is rated is not to be seen before the window".to_owned();
+    Err(Problem::new(&table.path, message).hint("--capacity X says it, in the unit of the column"))
 }
 
 /// That every column that was named as weather is somewhere.
