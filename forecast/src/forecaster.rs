@@ -437,16 +437,14 @@ impl Forecaster {
         }
     }
 
-    /// Learns a target unless it is missing, and solves its slot; `false` where that has not seen
-    /// enough. What settles depends on the time alone.
+    /// Learns a target, and solves its slot; `false` where that has not seen enough. What settles
+    /// depends on the time alone.
     fn learn(&mut self, sample: Sample, scratch: &mut Scratch) -> bool {
         let index = sample.index;
         let slot = self.slot(index);
         let before = index - YOUNG_DAYS * self.day();
         self.slots[slot].settle(before, self.structure.decay);
-        if sample.y.is_finite() {
-            self.slots[slot].learn(sample);
-        }
+        self.slots[slot].learn(sample);
         self.solve(slot, scratch)
     }
 
@@ -628,13 +626,8 @@ impl Forecaster {
                 }
             }
         }
-        if !y.is_finite() {
-            self.slots[slot].unlearn(index);
-        } else if !self.slots[slot].correct(index, y) && index >= self.past_start() {
-            let mut x = Vec::new();
-            design.row(&self.past, index, &mut x);
-            self.slots[slot].learn(Sample { index, x, y });
-        }
+        // Its row is there, as it was made with the weather that was known then.
+        self.slots[slot].correct(index, y);
         let mut scratch = SCRATCH.take();
         for slot in 0..self.slots.len() {
             self.solve(slot, &mut scratch);

@@ -9,7 +9,8 @@
 //! is **settled**: what was settled before is decayed once, and the row is added to it. So the sums
 //! are a function of the rows and of their order in time alone. A correction of a young reading
 //! replaces rows; the sums are then those of the corrected history, to the bit, in whatever order
-//! corrections came.
+//! corrections came. The row of a missing reading is kept as well, without any weight: when the
+//! reading comes late, the weather may be known otherwise than it was then.
 //!
 //! # Bounds
 //!
@@ -40,7 +41,7 @@ pub struct Sample {
     pub index: i64,
     /// Its features in fixed point, see [`UNIT`].
     pub x: Vec<i16>,
-    /// Its value, over the series' scale.
+    /// Its value, over the series' scale; NaN where it is missing.
     pub y: f32,
 }
 
@@ -93,12 +94,13 @@ impl Slot {
         Slot { gram, right, young: Young::default(), settled: 0 }
     }
 
-    /// Samples that were learned.
+    /// Samples that were learned: those whose value is known.
     pub fn count(&self) -> usize {
-        self.settled as usize + self.young.index.len()
+        self.settled as usize + self.young.y.iter().filter(|y| y.is_finite()).count()
     }
 
-    /// Learns a target, in its place in time: the one that stood there is replaced.
+    /// Learns a target, in its place in time: the one that stood there is replaced. Of one whose
+    /// value is missing the features are kept until it comes.
     pub fn learn(&mut self, sample: Sample) {
         let Sample { index, x, y } = sample;
         let p = self.right.len();
@@ -111,17 +113,11 @@ impl Slot {
         }
     }
 
-    /// Unlearns a young target; `false` where there was none.
-    pub fn unlearn(&mut self, index: i64) -> bool {
-        let found = self.young.index.binary_search(&index);
-        found.map(|at| self.young.remove(at..at + 1, self.right.len())).is_ok()
-    }
-
     /// Settles what is older than `before`.
     pub fn settle(&mut self, before: i64, decay: f32) {
         let p = self.right.len();
         let old = self.young.index.partition_point(|index| *index < before);
-        for at in 0..old {
+        for at in (0..old).filter(|at| self.young.y[*at].is_finite()) {
             self.gram.iter_mut().for_each(|entry| *entry *= decay);
             self.right.iter_mut().for_each(|entry| *entry *= decay);
             let x = &self.young.x[at * p..(at + 1) * p];
@@ -132,7 +128,7 @@ impl Slot {
         self.young.remove(0..old, p);
     }
 
-    /// Corrects the value of a young target; `false` where there is none.
+    /// Corrects the value of a young target, NaN: it is missing; `false` where there is none.
     pub fn correct(&mut self, index: i64, y: f32) -> bool {
         let found = self.young.index.binary_search(&index);
         found.map(|at| self.young.y[at] = y).is_ok()
@@ -154,12 +150,22 @@ impl Slot {
         for (sum, entry) in sums.right.iter_mut().zip(&self.right) {
             *sum += weight * f64::from(*entry);
         }
-        let p = self.right.len();
-        for (x, y) in self.young.x.chunks(BATCH * p).zip(self.young.y.chunks(BATCH)) {
-            rows.clear();
+        let (mut values, mut held) = ([0.0; BATCH], 0);
+        rows.clear();
+        for (x, y) in self.young.x.chunks_exact(self.right.len()).zip(&self.young.y) {
+            if !y.is_finite() {
+                continue;
+            }
             rows.extend(x.iter().map(|x| f64::from(*x) / f64::from(UNIT)));
-            add_rows(&mut sums.gram, &mut sums.right, rows, y, weight);
+            values[held] = *y;
+            held += 1;
+            if held == BATCH {
+                add_rows(&mut sums.gram, &mut sums.right, rows, &values, weight);
+                rows.clear();
+                held = 0;
+            }
         }
+        add_rows(&mut sums.gram, &mut sums.right, rows, &values[..held], weight);
     }
 }
 

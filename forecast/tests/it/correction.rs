@@ -107,6 +107,16 @@ fn readings_that_come_late() {
     check(&made, &wrong, &made.load, |places| places.reverse());
 }
 
+/// Columns of a grown series look hours ahead of their target: at weather that was still a forecast
+/// when the reading was missed, and is measured when it comes.
+#[test]
+fn readings_that_come_after_the_weather_was_restated() {
+    let made = made(320, 18).misforecast(1);
+    let mut wrong = made.load.clone();
+    wrong[310 * 24..310 * 24 + 30].iter_mut().for_each(|value| *value = f64::NAN);
+    check_shape(310, &made, &wrong, &made.load, &|_| {});
+}
+
 #[test]
 fn a_reading_that_is_taken_back() {
     let made = made(70, 14);

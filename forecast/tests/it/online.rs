@@ -58,7 +58,7 @@ fn what_comes_later_changes_nothing() {
     let before = outlook(&made, 60);
     let mut chance = Chance(9);
     made.load[60 * 24..].iter_mut().for_each(|value| *value = 1e3 * chance.next());
-    made.temperature_c[61 * 24 + 1..].iter_mut().for_each(|t| *t = 40.0 * chance.next() as f32);
+    made.ahead_c[61 * 24 + 1..].iter_mut().for_each(|t| *t = 40.0 * chance.next() as f32);
     assert_eq!(outlook(&made, 60), before);
 }
 

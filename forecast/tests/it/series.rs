@@ -29,7 +29,10 @@ pub(crate) struct Made {
     pub(crate) setup: Setup,
     pub(crate) first: i64,
     pub(crate) load: Vec<f64>,
+    /// As it was measured in the end.
     pub(crate) temperature_c: Vec<f32>,
+    /// As it was forecast a day ahead.
+    pub(crate) ahead_c: Vec<f32>,
 }
 
 /// `days` of hours.
@@ -62,17 +65,33 @@ pub(crate) fn made(days: i64, seed: u64) -> Made {
         capacity: None,
         place: None,
     };
-    Made { setup, first, load, temperature_c }
+    let ahead_c = temperature_c.clone();
+    Made { setup, first, load, temperature_c, ahead_c }
 }
 
 impl Made {
-    /// The weather that is said with the reading `at`: a day ahead.
+    /// The same, with a forecast of the temperature that is off by some degrees for hours.
+    pub(crate) fn misforecast(mut self, seed: u64) -> Made {
+        let (mut chance, mut off) = (Chance(seed), 0.0);
+        for value in &mut self.ahead_c {
+            off = 0.9 * off + 0.8 * chance.normal() as f32;
+            *value += off;
+        }
+        self
+    }
+
+    /// The weather that is said with the reading `at`: a day ahead, and as it was measured where
+    /// that is something else.
     pub(crate) fn said(&self, at: usize) -> Vec<Said> {
         let issued = self.first + at as i64;
-        let range = if at == 0 { 0..25 } else { at + 24..at + 25 };
-        let values = range.filter_map(|k| Some((k, *self.temperature_c.get(k)?)));
-        values
-            .map(|(k, value)| Said { issued, quantity: 0, index: self.first + k as i64, value })
-            .collect()
+        let say = |k: usize, value| {
+            let index = self.first + k as i64;
+            Said { issued, quantity: 0, index, value }
+        };
+        let measured = self.temperature_c.get(at).filter(|value| **value != self.ahead_c[at]);
+        let horizon = self.setup.horizon;
+        let range = if at == 0 { 0..horizon + 1 } else { at + horizon..at + horizon + 1 };
+        let ahead = range.filter_map(|k| Some(say(k, *self.ahead_c.get(k)?)));
+        measured.map(|value| say(at, *value)).into_iter().chain(ahead).collect()
     }
 }
