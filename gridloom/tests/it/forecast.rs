@@ -415,6 +415,11 @@ fn a_question_that_cannot_be_answered_is_refused() {
     refused(folder.path(), &with(&["--utc-offset", "+10:00"]), &["local clock already"]);
     refused(folder.path(), &with(&["--from", "soon"]), &["2013-07-01T12:00"]);
     refused(folder.path(), &with(&["--step", "6"]), &["a number and a unit"]);
+    let zoned = ["--from", "2024-02-01T00:00Z"];
+    refused(folder.path(), &with(&zoned), &["on the series' own clock, without a zone"]);
+    refused(folder.path(), &with(&["--utc-offset", "+1é2"]), &["hours and minutes"]);
+    let words = ["--horizon 1h30m is no whole number of steps of 1h", "--step 30m is no whole"];
+    refused(folder.path(), &with(&["--horizon", "90m", "--step", "30m"]), &words);
     let window = ["--from", "2024-02-11T20:00"];
     refused(folder.path(), &with(&window), &["no origin of the window has a whole horizon"]);
 }

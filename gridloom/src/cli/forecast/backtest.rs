@@ -56,10 +56,11 @@ pub(crate) struct BacktestArgs {
     /// The series' own clock, for files in UTC: what standard time is ahead of it, as +10:00.
     #[arg(long, value_name = "±HH:MM", allow_hyphen_values = true, value_parser = offset)]
     utc_offset: Option<i64>,
-    /// How far ahead every origin is asked; at most a day.
+    /// How far ahead every origin is asked: whole steps of the series, at most a day.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = span_ms)]
     horizon: i64,
-    /// How often it is asked, counted from midnight. Default: 6h, or when weather is issued.
+    /// How often it is asked, counted from midnight: whole steps of the series. Default: 6h, or
+    /// when weather is issued.
     #[arg(long, value_name = "DURATION", value_parser = span_ms)]
     step: Option<i64>,
     /// The window begins with this day, month or instant on the series' clock. Default: the last
@@ -136,7 +137,8 @@ fn offset(text: &str) -> Result<i64, String> {
 }
 
 fn window(text: &str) -> Result<(i64, i64), String> {
-    let hint = "write a day, a month or an instant: 2013-07-01, 2013-07, 2013-07-01T12:00";
+    let hint = "write a day, a month or an instant on the series' own clock, without a zone: \
+                2013-07-01, 2013-07, 2013-07-01T12:00";
     time::span(text).ok_or_else(|| hint.to_owned())
 }
 

@@ -133,6 +133,7 @@ pub(super) fn build(wanted: &Wanted) -> Result<Series, Vec<Problem>> {
     let target = target(wanted, &table).map_err(one)?;
     let values = table.numbers(&target).map_err(one)?;
     let grid = grid(&table, ahead_ms).map_err(one)?;
+    let (horizon, every) = asked(wanted, &table, grid)?;
     let readings = grid.lay(&table, values);
     let window = window(wanted, &table, grid, &readings).map_err(one)?;
     let training = &readings[..(window.start - grid.first).clamp(0, grid.steps as i64) as usize];
@@ -157,7 +158,6 @@ pub(super) fn build(wanted: &Wanted) -> Result<Series, Vec<Problem>> {
         }
         capacity => capacity,
     };
-    let horizon = (wanted.horizon_ms / grid.step_ms).max(1) as usize;
     let mut setup = Setup {
         kind,
         step_ms: grid.step_ms,
@@ -168,9 +168,9 @@ pub(super) fn build(wanted: &Wanted) -> Result<Series, Vec<Problem>> {
         place: plant(wanted, &table, grid, kind, &mut remarks),
     };
     let mut weather_words = sky.words(grid.first, horizon);
-    let origins = match (&issues, wanted.every_ms) {
+    let origins = match (&issues, every) {
         (Some(issues), None) => Origins::After(issues.origins(ahead_ms, grid.step_ms)),
-        (_, every_ms) => Origins::Every(every_ms.unwrap_or(EVERY_MS) / grid.step_ms),
+        (_, every) => Origins::Every(every.unwrap_or((EVERY_MS / grid.step_ms).max(1))),
     };
     weather_words.extend(tell_issues(&issues, grid, &mut setup));
     weather::order(&mut weather_words);
@@ -335,6 +335,25 @@ fn grid(table: &Table, ahead_ms: i64) -> Result<Grid, Problem> {
     }
     let first = (times[0] + ahead_ms).div_euclid(step_ms);
     Ok(Grid { step_ms, first, steps: steps as usize, ahead_ms, begin_ms: times[0] })
+}
+
+/// The horizon, and how often it is asked where somebody says so, in steps: whole ones, for a
+/// forecast of half a step is none.
+fn asked(wanted: &Wanted, table: &Table, grid: Grid) -> Result<(usize, Option<i64>), Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut steps = |name: &str, ms: i64| {
+        if ms % grid.step_ms != 0 {
+            let shown = |ms: i64| gridloom::config::duration::print(ms.unsigned_abs());
+            let step = shown(grid.step_ms);
+            let message = format!("{name} {} is no whole number of steps of {step}", shown(ms));
+            let hint = format!("the series has a reading every {step}");
+            problems.push(Problem::new(&table.path, message).hint(hint));
+        }
+        ms / grid.step_ms
+    };
+    let horizon = steps("--horizon", wanted.horizon_ms);
+    let every = wanted.every_ms.map(|every_ms| steps("--step", every_ms));
+    if problems.is_empty() { Ok((horizon as usize, every)) } else { Err(problems) }
 }
 
 /// Where newest readings of origins lie: what was said, else the last third.

@@ -82,7 +82,7 @@ pub(super) fn offset(text: &str) -> Option<i64> {
     };
     let (hours, minutes) = match rest.split_once(':') {
         Some(parts) => parts,
-        None if rest.len() == 4 => (&rest[..2], &rest[2..]),
+        None if rest.len() == 4 && rest.is_ascii() => rest.split_at(2),
         None => (rest, "0"),
     };
     let (hours, minutes) = (hours.parse::<u32>().ok()?, minutes.parse::<u32>().ok()?);
@@ -109,7 +109,8 @@ fn of_day(text: &str) -> Option<i64> {
 }
 
 /// The first and the last but one millisecond of what is named: a day, a month (`2011-01`), or an
-/// instant, which is its own end. Half-open.
+/// instant, which is its own end. Half-open. An instant on another clock than the series' own, with
+/// a zone, is none.
 pub(super) fn span(text: &str) -> Option<(i64, i64)> {
     let text = text.trim();
     if text.len() == 7 && text.as_bytes()[4] == b'-' {
@@ -121,7 +122,8 @@ pub(super) fn span(text: &str) -> Option<(i64, i64)> {
     if let Some(from) = date_ms(text) {
         return Some((from, from + DAY_MS));
     }
-    parse(text).map(|stamp| (stamp.wall_ms, stamp.wall_ms))
+    let stamp = parse(text).filter(|stamp| stamp.ahead_ms.is_none())?;
+    Some((stamp.wall_ms, stamp.wall_ms))
 }
 
 /// An instant for people: `2011-12-31 13:00`.
@@ -174,6 +176,10 @@ mod tests {
         for text in ["", "load", "12.5", "2011-02-30", "2011-12-31T25:00", "2011-12-31Tx", "T12"] {
             assert_eq!(parse(text), None, "{text}");
         }
+        for text in ["2011-12-31T12:00+1é2", "2011-12-31T1é2", "2é11-12-3", "2011-12-31é12:00"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -184,6 +190,9 @@ mod tests {
         let noon = day("2013-12-31") + NOON_MS;
         assert_eq!(span("2013-12-31T12:00"), Some((noon, noon)));
         assert_eq!(span("soon"), None);
+        for zoned in ["2013-12-31T12:00Z", "2013-12-31T12:00+02:00", "2013-12-31 12:00 UTC"] {
+            assert_eq!(span(zoned), None, "{zoned}: on another clock");
+        }
     }
 
     #[test]
@@ -191,6 +200,8 @@ mod tests {
         for (text, shown) in [("+10:00", "UTC+10:00"), ("-3:30", "UTC-03:30"), ("+0", "UTC")] {
             assert_eq!(show_offset(offset(text).unwrap()), shown);
         }
-        assert_eq!(offset("+25:00"), None);
+        for text in ["+25:00", "+1é2", "é", ""] {
+            assert_eq!(offset(text), None, "{text}");
+        }
     }
 }
