@@ -5,7 +5,8 @@
 //! Once a month, and when the [`Watch`] says that errors have grown, it holds a **review**: what
 //! would be chosen today is run through the same history as a challenger, with trees and without,
 //! and takes over where it would have done better over the last [`CONTEST_DAYS`] days by a paired
-//! test. So a model that is more complicated has to earn it.
+//! test. So a model that is more complicated has to earn it. Both are judged on the weather as it
+//! was known a day ahead.
 //!
 //! Every version that began to answer is told once, as a [`Version`]: from its structure and the
 //! history, it can be had again to the bit.
@@ -19,7 +20,7 @@
 //!
 //! # Bounds
 //!
-//! The history of [`HISTORY_DAYS`], rows for trees of the same time where trees answer, the
+//! The history of [`HISTORY_DAYS`], its weather twice; rows for trees of the same time where trees answer, the
 //! structures of the last [`VERSIONS_KEPT`] versions.
 
 use std::collections::VecDeque;
@@ -44,10 +45,12 @@ use crate::structure::Expert;
 use crate::structure::History;
 use crate::structure::Structure;
 
+mod memory;
 mod review;
 mod tape;
 mod trial;
 
+use self::memory::Memory;
 use self::review::Contestant;
 use self::trial::Case;
 use self::trial::Outcome as Came;
@@ -131,7 +134,7 @@ pub struct Adaptive {
     setup: Setup,
     policy: Policy,
 
-    history: History,
+    memory: Memory,
     quality: Quality,
     aside: VecDeque<(i64, Verdict)>,
     champion: Option<Contestant>,
@@ -176,10 +179,10 @@ impl Version {
 impl Adaptive {
     /// A series of which nothing is known; its first reading will be that of `first`.
     pub fn new(setup: Setup, first: i64, policy: Policy) -> Adaptive {
-        let weather = vec![Vec::new(); setup.quantities.len()];
+        let hour = (Structure::day(&setup) / 24).max(1) as usize;
         Adaptive {
             quality: Quality::new(setup.step_ms),
-            history: History { first, seen: Vec::new(), weather },
+            memory: Memory::new(first, setup.quantities.len(), setup.horizon, hour),
             setup,
             policy,
             aside: VecDeque::new(),
@@ -271,15 +274,15 @@ impl Adaptive {
 
     /// The index after the newest reading.
     pub fn end(&self) -> i64 {
-        self.history.first + self.history.seen.len() as i64
+        self.memory.end()
     }
 
     /// Corrects a reading that came before: late, or restated; NaN: it is taken back. `false` where
     /// it is not there, or older than the model can still change; the history holds it all the
     /// same, and the next review sees it.
     pub fn correct(&mut self, index: i64, value: f64) -> bool {
-        let at = usize::try_from(index - self.history.first).ok();
-        let Some(seen) = at.and_then(|at| self.history.seen.get_mut(at)) else { return false };
+        let at = usize::try_from(index - self.memory.history.first).ok();
+        let Some(seen) = at.and_then(|at| self.memory.history.seen.get_mut(at)) else { return false };
         *seen = value as f32;
         if let Some(trial) = &mut self.trial {
             trial.correct(index, value);
@@ -293,7 +296,7 @@ impl Adaptive {
 
     /// Runs what has this structure through the history.
     fn contestant(&self, structure: Structure) -> Contestant {
-        Contestant::run(&self.setup, structure, &self.history)
+        Contestant::run(&self.setup, structure, &self.memory)
     }
 
     /// Chooses the first structure, where that can be done.
@@ -301,10 +304,10 @@ impl Adaptive {
         if self.champion.is_some() {
             return;
         }
-        let Some(structure) = Structure::choose(&self.setup, &self.history) else { return };
+        let Some(structure) = Structure::choose(&self.setup, &self.memory.history) else { return };
         let contestant = self.contestant(structure.clone());
         let reason = "the first with enough history".to_owned();
-        self.adopt(contestant, Version::of(&self.history, &structure, reason));
+        self.adopt(contestant, Version::of(&self.memory.history, &structure, reason));
         if self.policy.trees {
             self.ask(Question::Trees);
         }
@@ -344,7 +347,7 @@ impl Adaptive {
         let case = Case {
             setup: self.setup.clone(),
             policy: self.policy,
-            history: self.history.clone(),
+            memory: self.memory.clone(),
             champion: champion.champion(),
             question,
         };
@@ -373,8 +376,8 @@ impl Adaptive {
 
     /// Looks at what became of a forecast.
     fn look(&mut self, judged: &Judged) {
-        let week = judged.index - 7 * self.steps_of_day() - self.history.first;
-        let naive = usize::try_from(week).ok().and_then(|at| self.history.seen.get(at));
+        let week = judged.index - 7 * self.steps_of_day() - self.memory.history.first;
+        let naive = usize::try_from(week).ok().and_then(|at| self.memory.history.seen.get(at));
         let outcome = Outcome {
             at_ms: judged.index * self.setup.step_ms,
             actual: judged.actual,
@@ -436,23 +439,11 @@ impl Adaptive {
     /// Carries what was before a shift of the level over to the new one: the shape of the days is
     /// the same, and what was learned of it holds.
     fn carry_over(&mut self, since: i64, ratio: f64) {
-        let upto = usize::try_from(since - self.history.first).unwrap_or(0);
-        let upto = upto.min(self.history.seen.len());
-        self.history.seen[..upto].iter_mut().for_each(|value| *value *= ratio as f32);
+        let upto = usize::try_from(since - self.memory.history.first).unwrap_or(0);
+        let upto = upto.min(self.memory.history.seen.len());
+        self.memory.history.seen[..upto].iter_mut().for_each(|value| *value *= ratio as f32);
         if !self.pinned {
             self.ask(Question::Moved { ratio });
-        }
-    }
-
-    fn bound(&mut self) {
-        let kept = (HISTORY_DAYS * self.steps_of_day()) as usize;
-        if self.history.seen.len() > kept + kept / 8 {
-            let gone = self.history.seen.len() - kept;
-            self.history.seen.drain(..gone);
-            self.history.weather.iter_mut().for_each(|values| {
-                values.drain(..gone.min(values.len()));
-            });
-            self.history.first += gone as i64;
         }
     }
 }
@@ -460,12 +451,9 @@ impl Adaptive {
 impl Model for Adaptive {
     fn know(&mut self, said: &[Said]) {
         for said in said {
-            let Ok(at) = usize::try_from(said.index - self.history.first) else { continue };
-            let Some(values) = self.history.weather.get_mut(said.quantity) else { continue };
-            if values.len() <= at {
-                values.resize(at + 1, f32::NAN);
+            if !self.memory.know(said) {
+                continue;
             }
-            values[at] = said.value;
             if let Some(trial) = &mut self.trial {
                 trial.know(said);
             }
@@ -482,7 +470,7 @@ impl Model for Adaptive {
         let index = self.end();
         let raw = value;
         let value = self.screened(index, raw);
-        self.history.seen.push(value as f32);
+        self.memory.history.seen.push(value as f32);
         let Some(champion) = &mut self.champion else {
             if let Some((since, ratio)) = self.shifted.take() {
                 self.carry_over(since, ratio);
@@ -502,7 +490,7 @@ impl Model for Adaptive {
             let why = if std::mem::take(&mut self.asked) { "errors have grown" } else { MONTHLY };
             self.review(why);
         }
-        self.bound();
+        self.memory.bound((HISTORY_DAYS * self.steps_of_day()) as usize);
     }
 
     fn outlook(&mut self) -> Outlook {
@@ -513,3 +501,6 @@ impl Model for Adaptive {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! One that answers, or would like to: a forecaster, its trees, and how it did.
 //!
-//! A contestant is run through a history as if it had lived through it; its errors of the newest
-//! days are what it is judged by.
+//! A contestant is run through a history as if it had lived through it, told of the weather what
+//! was known then; its errors of the newest days are what it is judged by.
 
 use std::collections::VecDeque;
 
@@ -9,18 +9,17 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::CONTEST_DAYS;
+use super::memory::Memory;
 use super::tape::ROWS_MIN;
 use super::tape::Tape;
 use crate::forecaster::Forecaster;
 use crate::forecaster::Judged;
 use crate::forecaster::Learned;
-use crate::model::Said;
 use crate::model::Setup;
 use crate::score::Contest;
 use crate::score::Rule;
 use crate::score::Standing;
 use crate::structure::Expert;
-use crate::structure::History;
 use crate::structure::Structure;
 
 /// Days between two growths of trees.
@@ -52,7 +51,10 @@ pub(super) struct Champion {
     pub(super) structure: Structure,
     /// Whether it has learned enough that trees can be grown and judged.
     pub(super) enough_for_trees: bool,
-    losses: VecDeque<(i64, f64, u32)>,
+    /// Sum and count of errors by day, the newest last.
+    pub(super) losses: VecDeque<(i64, f64, u32)>,
+    /// Whether these are of forecasts that were issued, rather than of a run through the memory.
+    pub(super) lived: bool,
 }
 
 /// Why a challenger takes over.
@@ -73,7 +75,8 @@ pub(super) struct Verdict {
 impl Contestant {
     /// What has this structure, run through a history. Trees are grown before the days that would
     /// judge them.
-    pub(super) fn run(setup: &Setup, structure: Structure, history: &History) -> Contestant {
+    pub(super) fn run(setup: &Setup, structure: Structure, memory: &Memory) -> Contestant {
+        let history = &memory.history;
         let day = Structure::day(setup);
         let days = history.seen.len() as i64 / day;
         let back = (2 * TREES_DAYS).min(days / 3);
@@ -83,36 +86,12 @@ impl Contestant {
             due: history.first + history.seen.len() as i64 - back * day,
             losses: VecDeque::new(),
         };
-        let horizon = setup.horizon as i64;
         for (at, value) in history.seen.iter().enumerate() {
-            let at = at as i64;
-            let known = if at == 0 { 0..horizon + 1 } else { at + horizon..at + horizon + 1 };
-            for (quantity, values) in history.weather.iter().enumerate() {
-                for ahead in known.clone() {
-                    let value = values.get(ahead as usize).copied().filter(|v| v.is_finite());
-                    let (issued, index) = (history.first + at, history.first + ahead);
-                    if let Some(value) = value {
-                        contestant.forecaster.know(&Said { issued, quantity, index, value });
-                    }
-                }
-            }
+            memory.said(at).for_each(|said| contestant.forecaster.know(&said));
             contestant.step(f64::from(*value));
         }
-        contestant.know_ahead(history, history.seen.len() as i64 + horizon);
+        memory.said_by_now().for_each(|said| contestant.forecaster.know(&said));
         contestant
-    }
-
-    /// Tells what is known of the weather from the `from`-th step of a history on.
-    fn know_ahead(&mut self, history: &History, from: i64) {
-        let issued = history.first + history.seen.len() as i64 - 1;
-        for (quantity, values) in history.weather.iter().enumerate() {
-            for (ahead, value) in values.iter().enumerate().skip(from as usize) {
-                let index = history.first + ahead as i64;
-                if value.is_finite() {
-                    self.forecaster.know(&Said { issued, quantity, index, value: *value });
-                }
-            }
-        }
     }
 
     /// What is known of it when it is challenged.
@@ -121,6 +100,7 @@ impl Contestant {
             structure: self.forecaster.structure().clone(),
             enough_for_trees: self.enough_for_trees(),
             losses: self.losses.clone(),
+            lived: true,
         }
     }
 
@@ -177,6 +157,16 @@ impl Contestant {
 }
 
 impl Champion {
+    /// Judges it on what a challenger is told. Where forecasts of the weather were issued again
+    /// within a day, it knew more as it lived, and is run through the memory, too.
+    pub(super) fn hear_alike(&mut self, setup: &Setup, memory: &Memory) {
+        let days = CONTEST_DAYS as i64 + 1;
+        if self.lived && memory.knew_more(memory.end() - days * Structure::day(setup)) {
+            self.losses = Contestant::run(setup, self.structure.clone(), memory).losses;
+            self.lived = false;
+        }
+    }
+
     /// Whether trees are among its experts.
     pub(super) fn has_trees(&self) -> bool {
         self.structure.experts.contains(&Expert::Boosted)

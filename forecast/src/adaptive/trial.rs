@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::Policy;
 use super::Version;
+use super::memory::Memory;
 use super::review::Champion;
 use super::review::Contestant;
 use crate::job::Job;
 use crate::model::Said;
 use crate::model::Setup;
 use crate::structure::Expert;
-use crate::structure::History;
 use crate::structure::Structure;
 
 /// What a trial is about.
@@ -35,7 +35,7 @@ pub(super) enum Question {
 pub(super) struct Case {
     pub(super) setup: Setup,
     pub(super) policy: Policy,
-    pub(super) history: History,
+    pub(super) memory: Memory,
     pub(super) champion: Champion,
     pub(super) question: Question,
 }
@@ -118,7 +118,7 @@ impl Case {
 
     /// What would be chosen today, with trees where the present one has them.
     fn choose(&self) -> Option<Structure> {
-        let mut structure = Structure::choose(&self.setup, &self.history)?;
+        let mut structure = Structure::choose(&self.setup, &self.memory.history)?;
         if self.champion.has_trees() {
             structure.experts.push(Expert::Boosted);
         }
@@ -147,7 +147,8 @@ impl Case {
     }
 
     fn contest(&mut self, structure: Structure, why: &str, outcome: &mut Outcome) {
-        let challenger = Contestant::run(&self.setup, structure, &self.history);
+        let challenger = Contestant::run(&self.setup, structure, &self.memory);
+        self.champion.hear_alike(&self.setup, &self.memory);
         let Some(verdict) = self.champion.loses_to(&challenger) else { return };
         let reason =
             format!("{why}: {:.1} % less error over {} days", 100.0 * verdict.gain, verdict.days);
@@ -155,7 +156,7 @@ impl Case {
             loss: Some(verdict.loss),
             loss_before: Some(verdict.loss_before),
             p: Some(verdict.p),
-            ..Version::of(&self.history, challenger.forecaster.structure(), reason)
+            ..Version::of(&self.memory.history, challenger.forecaster.structure(), reason)
         };
         self.promote(challenger, version, outcome);
     }
@@ -164,13 +165,14 @@ impl Case {
         let Some(structure) = self.choose() else { return };
         outcome.shaped = true;
         let reason = format!("the level moved to {ratio:.2} times what it was: carried over");
-        let version = Version::of(&self.history, &structure, reason);
-        let winner = Contestant::run(&self.setup, structure, &self.history);
+        let version = Version::of(&self.memory.history, &structure, reason);
+        let winner = Contestant::run(&self.setup, structure, &self.memory);
         self.promote(winner, version, outcome);
     }
 
     fn promote(&mut self, winner: Contestant, version: Version, outcome: &mut Outcome) {
         self.champion = winner.champion();
+        self.champion.lived = false;
         outcome.versions.push(version);
         outcome.winner = Some(Box::new(winner));
     }
