@@ -15,8 +15,9 @@
 //! held beside, on a copy, and the next reading's step asks what came of it. The answer is the same
 //! as that of a review held at once; the one who answered before answers until then.
 //!
-//! Readings that are frozen or absurd are set aside, with the reason; a level that moved for good
-//! is told, and what was learned at the old one is carried over.
+//! Readings that are frozen or absurd are set aside, with the reason, also where they are corrected
+//! to such; a level that moved for good is told, and what was learned at the old one is carried
+//! over.
 //!
 //! # Bounds
 //!
@@ -45,11 +46,14 @@ use crate::structure::Expert;
 use crate::structure::History;
 use crate::structure::Structure;
 
+mod levels;
 mod memory;
 mod review;
 mod tape;
 mod trial;
 
+use self::levels::Levels;
+use self::levels::Move;
 use self::memory::Memory;
 use self::review::Contestant;
 use self::trial::Case;
@@ -81,6 +85,9 @@ pub const CONTEST_DAYS: usize = 56;
 
 /// Versions that one can go back to.
 pub const VERSIONS_KEPT: usize = 4;
+
+/// Days back in which accepted readings are looked for that a corrected one is judged by.
+const JUDGED_BY_DAYS: i64 = 7;
 
 /// Readings that were set aside and are remembered with the reason.
 const ASIDE_KEPT: usize = 200;
@@ -136,6 +143,8 @@ pub struct Adaptive {
 
     memory: Memory,
     quality: Quality,
+    levels: Levels,
+    /// In order of time.
     aside: VecDeque<(i64, Verdict)>,
     champion: Option<Contestant>,
     watch: Watch,
@@ -145,8 +154,8 @@ pub struct Adaptive {
     due: i64,
     /// Whether the next review was asked for by the watch.
     asked: bool,
-    /// A shift of the level that was just found: since which index, and the ratio.
-    shifted: Option<(i64, f64)>,
+    /// A shift of the level that was just found.
+    shifted: Option<Move>,
     /// The index at which a new shape was last tried.
     shaped: i64,
     news: Vec<Version>,
@@ -185,6 +194,7 @@ impl Adaptive {
             memory: Memory::new(first, setup.quantities.len(), setup.horizon, hour),
             setup,
             policy,
+            levels: Levels::default(),
             aside: VecDeque::new(),
             champion: None,
             watch: Watch::new(crate::drift::Settings::default()),
@@ -277,17 +287,21 @@ impl Adaptive {
         self.memory.end()
     }
 
-    /// Corrects a reading that came before: late, or restated; NaN: it is taken back. `false` where
-    /// it is not there, or older than the model can still change; the history holds it all the
-    /// same, and the next review sees it.
+    /// Corrects a reading that came before: late, or restated; NaN: it is taken back. It is screened
+    /// as a new one is. `false` where it is not there, or older than the model can still change; the
+    /// history holds it all the same, and the next review sees it.
     pub fn correct(&mut self, index: i64, value: f64) -> bool {
         let at = usize::try_from(index - self.memory.history.first).ok();
-        let Some(seen) = at.and_then(|at| self.memory.history.seen.get_mut(at)) else { return false };
-        *seen = value as f32;
+        let Some(at) = at.filter(|at| *at < self.memory.history.seen.len()) else { return false };
+        let value = if self.policy.screen { self.screened_again(index, value) } else { value };
+        let held = self.levels.carried(index, value, self.end());
+        self.memory.history.seen[at] = held as f32;
         if let Some(trial) = &mut self.trial {
-            trial.correct(index, value);
+            trial.correct(index, held);
         }
-        self.champion.as_mut().is_none_or(|champion| champion.forecaster.correct(index, value))
+        let Some(champion) = &mut self.champion else { return true };
+        let value = self.levels.carried(index, value, champion.end);
+        champion.forecaster.correct(index, value)
     }
 
     fn steps_of_day(&self) -> i64 {
@@ -415,33 +429,80 @@ impl Adaptive {
         }
         let known = value.is_finite().then_some(value);
         let verdict = self.quality.observe(index * self.setup.step_ms, known);
-        if let Verdict::LevelShift { since_ms, ratio: Some(ratio), .. } = verdict {
-            self.shifted = Some((since_ms / self.setup.step_ms, ratio));
+        if let Verdict::LevelShift { since_ms, size, ratio } = verdict {
+            let since = since_ms / self.setup.step_ms;
+            self.shifted = Some(Move { since, told: index + 1, size, ratio });
         }
+        self.doubt(index, verdict);
+        if verdict.learns() || verdict == Verdict::Missing {
+            return value;
+        }
+        self.set_aside(index, verdict);
+        f64::NAN
+    }
+
+    /// The same of a reading that came before, by what is known now. One that was set aside stays
+    /// so until it is corrected to what could be.
+    fn screened_again(&mut self, index: i64, value: f64) -> f64 {
+        let place = self.aside.iter().position(|(at, _)| *at == index);
+        let before = place.and_then(|place| self.aside.remove(place)).map(|(_, before)| before);
+        let verdict = match before {
+            _ if !value.is_finite() => return value,
+            Some(frozen @ Verdict::Frozen { value: stuck, .. }) if stuck == value => frozen,
+            _ => self.judged_again(index, value),
+        };
+        if verdict.learns() {
+            return value;
+        }
+        if before.is_none() {
+            self.doubt(index, verdict);
+        }
+        self.set_aside(index, verdict);
+        f64::NAN
+    }
+
+    /// What a reading that came before is, by those that were accepted right before it.
+    fn judged_again(&self, index: i64, value: f64) -> Verdict {
+        let History { first, seen, .. } = &self.memory.history;
+        let (levels, step_ms) = (&self.levels, self.setup.step_ms);
+        let earliest = (index - JUDGED_BY_DAYS * self.steps_of_day()).max(*first);
+        let before = (earliest..index).rev().filter_map(|at| {
+            let held = f64::from(*seen.get((at - first) as usize)?);
+            held.is_finite().then(|| (at * step_ms, levels.now(at, held)))
+        });
+        let now = levels.now(index, levels.carried(index, value, self.end()));
+        self.quality.judge_again(index * step_ms, now, before)
+    }
+
+    /// Tells what is in doubt: the first of a run.
+    fn doubt(&mut self, index: i64, verdict: Verdict) {
         let kind = std::mem::discriminant(&verdict);
-        let before = self.aside.back().filter(|(before, _)| *before + 1 == index);
+        let before = self.aside.iter().rev().find(|(at, _)| *at < index);
+        let before = before.filter(|(at, _)| *at + 1 == index);
         let goes_on = before.is_some_and(|(_, before)| std::mem::discriminant(before) == kind);
         // A past that is told again was told when it was the present.
         let present = self.champion.is_some();
         if present && !matches!(verdict, Verdict::Good | Verdict::Missing) && !goes_on {
             self.doubts.push((index, verdict));
         }
-        if verdict.learns() || verdict == Verdict::Missing {
-            return value;
-        }
-        self.aside.push_back((index, verdict));
+    }
+
+    fn set_aside(&mut self, index: i64, verdict: Verdict) {
+        let place = self.aside.partition_point(|(at, _)| *at < index);
+        self.aside.insert(place, (index, verdict));
         if self.aside.len() > ASIDE_KEPT {
             self.aside.pop_front();
         }
-        f64::NAN
     }
 
     /// Carries what was before a shift of the level over to the new one: the shape of the days is
     /// the same, and what was learned of it holds.
-    fn carry_over(&mut self, since: i64, ratio: f64) {
-        let upto = usize::try_from(since - self.memory.history.first).unwrap_or(0);
-        let upto = upto.min(self.memory.history.seen.len());
-        self.memory.history.seen[..upto].iter_mut().for_each(|value| *value *= ratio as f32);
+    fn carry_over(&mut self, moved: Move) {
+        let History { first, seen, .. } = &mut self.memory.history;
+        self.levels.note(moved, *first);
+        let Some(ratio) = moved.ratio else { return };
+        let upto = usize::try_from(moved.since - *first).unwrap_or(0).min(seen.len());
+        seen[..upto].iter_mut().for_each(|value| *value *= ratio as f32);
         if !self.pinned {
             self.ask(Question::Moved { ratio });
         }
@@ -472,8 +533,8 @@ impl Model for Adaptive {
         let value = self.screened(index, raw);
         self.memory.history.seen.push(value as f32);
         let Some(champion) = &mut self.champion else {
-            if let Some((since, ratio)) = self.shifted.take() {
-                self.carry_over(since, ratio);
+            if let Some(moved) = self.shifted.take() {
+                self.carry_over(moved);
             }
             return;
         };
@@ -483,8 +544,8 @@ impl Model for Adaptive {
         if let Some(judged) = champion.step(value).or(held) {
             self.look(&judged);
         }
-        if let Some((since, ratio)) = self.shifted.take() {
-            self.carry_over(since, ratio);
+        if let Some(moved) = self.shifted.take() {
+            self.carry_over(moved);
         }
         if index >= self.due && self.trial.is_none() {
             let why = if std::mem::take(&mut self.asked) { "errors have grown" } else { MONTHLY };

@@ -201,6 +201,27 @@ impl Quality {
         }
     }
 
+    /// Judges a reading that came before and is otherwise now, by what is known by now; nothing is
+    /// learned from it. `before` are the accepted readings before it with their instants, the newest
+    /// first. Whether it is frozen only those who come with it can say.
+    #[must_use]
+    pub fn judge_again(
+        &self,
+        at_ms: i64,
+        value: f64,
+        before: impl Iterator<Item = (i64, f64)>,
+    ) -> Verdict {
+        let reference = |at_ms: i64| median(self.weeks[self.slot(at_ms)].iter().copied());
+        let Some((own, limit)) = reference(at_ms).zip(self.limit()) else { return Verdict::Good };
+        let residuals = before.filter_map(|(at_ms, value)| Some(value - reference(at_ms)?));
+        let due = own + median(residuals.take(RECENT)).unwrap_or(0.0);
+        if (value - due).abs() > limit {
+            Verdict::Outlier { value, due, limit }
+        } else {
+            Verdict::Good
+        }
+    }
+
     /// Outliers that were no new level. What is rare but true is learned from them, though one
     /// absurd value must not say what is rare: a run of them counts as one that just failed.
     fn forgive(&mut self) {

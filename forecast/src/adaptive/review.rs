@@ -37,6 +37,8 @@ const DEPENDENT_DAYS: usize = 2;
 pub(super) struct Contestant {
     /// What answers.
     pub(super) forecaster: Forecaster,
+    /// The index after the last reading of the history that it was run through.
+    pub(super) end: i64,
     tape: Tape,
     /// The index from which on trees are grown anew.
     due: i64,
@@ -82,6 +84,7 @@ impl Contestant {
         let back = (2 * TREES_DAYS).min(days / 3);
         let mut contestant = Contestant {
             forecaster: Forecaster::new(setup.clone(), structure, history.first),
+            end: memory.end(),
             tape: Tape::default(),
             due: history.first + history.seen.len() as i64 - back * day,
             losses: VecDeque::new(),

@@ -11,6 +11,7 @@ mod online;
 mod plant;
 mod quality;
 mod real;
+mod restated;
 mod rewind;
 mod score;
 mod series;
