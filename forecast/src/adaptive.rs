@@ -22,7 +22,7 @@
 //! # Bounds
 //!
 //! The history of [`HISTORY_DAYS`], its weather twice; rows for trees of the same time where trees answer, the
-//! structures of the last [`VERSIONS_KEPT`] versions.
+//! structures of the version that answers and of [`VERSIONS_KEPT`] before it.
 
 use std::collections::VecDeque;
 
@@ -83,7 +83,7 @@ const QUIET_DAYS: i64 = 28;
 /// Days of errors that decide a review.
 pub const CONTEST_DAYS: usize = 56;
 
-/// Versions that one can go back to.
+/// Versions that one can go back to, beside the one that answers.
 pub const VERSIONS_KEPT: usize = 4;
 
 /// Days back in which accepted readings are looked for that a corrected one is judged by.
@@ -148,6 +148,7 @@ pub struct Adaptive {
     aside: VecDeque<(i64, Verdict)>,
     champion: Option<Contestant>,
     watch: Watch,
+    /// The one that answers, the newest, and those that one can go back to.
     versions: VecDeque<Version>,
     pinned: bool,
     /// The index from which on a review is due.
@@ -248,15 +249,17 @@ impl Adaptive {
         self.pinned = pinned;
     }
 
-    /// Goes back to the version before, and holds on to it; `false` where there is none.
+    /// Goes back to the version before, and holds on to it; `false` where there is none. The one
+    /// that is left is no version to go back to any more: twice is two versions back.
     pub fn roll_back(&mut self) -> bool {
         let Some(before) = self.versions.iter().rev().nth(1).cloned() else { return false };
+        let left = self.versions.pop_back().map_or(0, |version| version.number);
+        self.versions.pop_back();
         let contestant = self.contestant(before.structure.clone());
         let reason = format!("rolled back to version {}", before.number);
-        self.adopt(
-            contestant,
-            Version { reason, loss: None, loss_before: None, p: None, ..before },
-        );
+        self.champion = Some(contestant);
+        let again = Version { reason, loss: None, loss_before: None, p: None, ..before };
+        self.number(left + 1, again);
         self.pinned = true;
         true
     }
@@ -335,11 +338,15 @@ impl Adaptive {
     }
 
     fn tell(&mut self, version: Version) {
-        let number = self.versions.back().map_or(1, |last| last.number + 1);
+        self.number(self.versions.back().map_or(1, |last| last.number + 1), version);
+    }
+
+    /// Tells a version by its number.
+    fn number(&mut self, number: u32, version: Version) {
         let version = Version { number, origin: self.end() - 1, ..version };
         self.news.push(version.clone());
         self.versions.push_back(version);
-        if self.versions.len() > VERSIONS_KEPT {
+        if self.versions.len() > VERSIONS_KEPT + 1 {
             self.versions.pop_front();
         }
     }

@@ -161,3 +161,52 @@ fn what_is_bound_keeps_both_in_their_places() {
     let after: Vec<Said> = memory.said(50).collect();
     assert_eq!((before.len(), before), (2, after));
 }
+
+/// A model of which versions of these ridges answered, one after the other.
+fn of_versions(ridges: &[f64]) -> Adaptive {
+    let mut model = model();
+    for hour in 0..20 * 24 {
+        model.know(&words(hour, 24, 0..0));
+        model.observe(load(hour));
+    }
+    model.outlook();
+    let first = model.version().expect("it answers").structure.clone();
+    for ridge in ridges {
+        let structure = Structure { ridge: *ridge, ..first.clone() };
+        let contestant = model.contestant(structure.clone());
+        let version = Version::of(&model.memory.history, &structure, "a test".to_owned());
+        model.adopt(contestant, version);
+    }
+    model
+}
+
+fn answering(model: &Adaptive) -> (u32, f64, f64) {
+    let version = model.version().expect("it answers");
+    let forecaster = model.forecaster().expect("it answers");
+    (version.number, version.structure.ridge, forecaster.structure().ridge)
+}
+
+#[test]
+fn going_back_twice_is_two_versions_back() {
+    let mut model = of_versions(&[5.0, 6.0, 7.0]);
+    assert_eq!(answering(&model), (4, 7.0, 7.0));
+    assert!(model.roll_back());
+    assert_eq!(answering(&model), (5, 6.0, 6.0));
+    assert!(model.roll_back());
+    assert_eq!(answering(&model), (6, 5.0, 5.0));
+    assert!(model.roll_back() && !model.roll_back());
+    assert_eq!(answering(&model).0, 7);
+    let numbers: Vec<u32> = model.take_versions().iter().map(|v| v.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
+fn the_four_versions_before_can_be_gone_back_to() {
+    let mut model = of_versions(&[2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+    let mut reached = Vec::new();
+    while model.roll_back() {
+        reached.push(answering(&model).2);
+    }
+    assert_eq!(reached, [6.0, 5.0, 4.0, 3.0]);
+    assert_eq!(reached.len(), VERSIONS_KEPT);
+}
