@@ -34,8 +34,8 @@
 //! # Late data
 //!
 //! [`Tracker::revise`] estimates a past instant from what is known now of that instant, with the
-//! prior of the tick before it, without moving the present state. Values are kept for
-//! [`Settings::history_ms`].
+//! prior of the tick before it and without what was held out then, not moving the present state.
+//! Values are kept for [`Settings::history_ms`].
 //!
 //! Revisions of instants with equal switch positions share what is compiled once for these
 //! ([`BLANKS_MAX`]); they begin flat, so that it is not felt in the answer.
@@ -48,6 +48,7 @@
 //! With ratios that are unknown it is to rounding: they are added up step by step.
 
 mod engine;
+mod held_out;
 mod history;
 mod report;
 mod saved;
@@ -60,6 +61,7 @@ use crate::complex::Complex;
 use crate::estimation::estimator;
 use crate::estimation::tap::Ratio;
 use crate::estimation::tracker::engine::Engine;
+use crate::estimation::tracker::held_out::HeldOut;
 use crate::measurement::Quantity;
 use crate::measurement::Target;
 use crate::model::Model;
@@ -161,6 +163,8 @@ pub struct Tracker {
     stand_ins: BTreeMap<usize, StandIn>,
     /// Slots that are not believed, and how often in a row they have agreed since.
     held_out: BTreeMap<usize, u32>,
+    /// Slots that were not believed after each tick.
+    held_out_then: History<HeldOut>,
     /// Magnitude and variance at each source's bus after each tick.
     sources: BTreeMap<usize, History<(f64, f64)>>,
     last_at: Option<u64>,
@@ -184,6 +188,7 @@ impl Tracker {
             positions: vec![History::default(); model.switches.len()],
             stand_ins: BTreeMap::new(),
             held_out: BTreeMap::new(),
+            held_out_then: History::default(),
             sources: BTreeMap::new(),
             last_at: None,
             named: vec![None; model.bus_kv.len()],
@@ -284,6 +289,7 @@ impl Tracker {
         let mut engine = std::mem::replace(&mut self.engine, Engine::empty());
         let mut report = self.run(&mut engine, at_ms, true);
         self.engine = engine;
+        self.note_held_out(at_ms);
         report.moved = self.find_moved();
         self.last_at = Some(at_ms);
         self.forget(at_ms);
@@ -295,7 +301,8 @@ impl Tracker {
     pub fn revise(&mut self, at_ms: u64) -> Report {
         let closed = self.closed_at(at_ms);
         let mut engine = self.blank(&closed);
-        let held_out = self.held_out.clone();
+        let held_out_then = self.held_out_at(at_ms, &closed);
+        let held_out = std::mem::replace(&mut self.held_out, held_out_then);
         let mut report = self.run(&mut engine, at_ms, false);
         self.held_out = held_out;
         report.moved = (0..self.model.bus_kv.len()).collect();
@@ -356,5 +363,6 @@ impl Tracker {
         self.values.iter_mut().for_each(|history| history.forget(before));
         self.positions.iter_mut().for_each(|history| history.forget(before));
         self.sources.values_mut().for_each(|history| history.forget(before));
+        self.held_out_then.forget(before);
     }
 }

@@ -20,7 +20,7 @@ impl<T> Default for History<T> {
     }
 }
 
-impl<T: Copy> History<T> {
+impl<T: Clone> History<T> {
     /// Puts a word in its place; one of the same instant gives way.
     pub(crate) fn put(&mut self, at_ms: u64, value: T) {
         let place = self.words.partition_point(|&(at, _)| at < at_ms);
@@ -36,7 +36,7 @@ impl<T: Copy> History<T> {
     /// The last word at or before an instant.
     pub(crate) fn at(&self, at_ms: u64) -> Option<(u64, T)> {
         let place = self.words.partition_point(|&(at, _)| at <= at_ms);
-        place.checked_sub(1).map(|last| self.words[last])
+        place.checked_sub(1).map(|last| self.words[last].clone())
     }
 
     /// Lets go of words that nothing after `before` can ask for.
@@ -48,11 +48,11 @@ impl<T: Copy> History<T> {
 
     /// All words.
     pub(crate) fn words(&self) -> Vec<(u64, T)> {
-        self.words.iter().copied().collect()
+        self.words.iter().cloned().collect()
     }
 
     /// A history of these words, ascending.
     pub(crate) fn of(words: &[(u64, T)]) -> History<T> {
-        History { words: words.iter().copied().collect() }
+        History { words: words.iter().cloned().collect() }
     }
 }

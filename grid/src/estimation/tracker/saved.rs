@@ -8,6 +8,7 @@ use crate::estimation::tracker::StandIn;
 use crate::estimation::tracker::Tracker;
 use crate::estimation::tracker::engine::Engine;
 use crate::estimation::tracker::engine::Numbers;
+use crate::estimation::tracker::held_out::HeldOut;
 use crate::estimation::tracker::history::History;
 
 /// Values with their standard deviations, by instant.
@@ -24,6 +25,7 @@ pub struct Saved {
     /// Injection; power and sigmas.
     stand_ins: Vec<(usize, [f64; 4])>,
     held_out: Vec<(usize, u32)>,
+    held_out_then: Vec<(u64, HeldOut)>,
     sources: Vec<(usize, Words)>,
     last_at: Option<u64>,
     named: Vec<Option<(f64, f64)>>,
@@ -46,6 +48,7 @@ impl Tracker {
             positions: self.positions.iter().map(History::words).collect(),
             stand_ins: stand_ins.map(|(&injection, of)| (injection, numbers(of))).collect(),
             held_out: self.held_out.iter().map(|(&slot, &agreed)| (slot, agreed)).collect(),
+            held_out_then: self.held_out_then.words(),
             sources: self.sources.iter().map(|(&bus, of)| (bus, of.words())).collect(),
             last_at: self.last_at,
             named: self.named.clone(),
@@ -74,6 +77,7 @@ impl Tracker {
         let stand_ins = saved.stand_ins.iter();
         self.stand_ins = stand_ins.map(|&(injection, of)| (injection, stand_in(of))).collect();
         self.held_out = saved.held_out.iter().copied().collect();
+        self.held_out_then = History::of(&saved.held_out_then);
         let sources = saved.sources.iter();
         self.sources = sources.map(|(bus, words)| (*bus, History::of(words))).collect();
         self.last_at = saved.last_at;

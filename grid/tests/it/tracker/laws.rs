@@ -377,3 +377,57 @@ fn ten_thousand_ticks_keep_no_more_than_the_history() {
     }
     assert!(sizes.iter().all(|&size| size == sizes[0]), "{sizes:?}");
 }
+
+/// What is held out at a past instant is what was held out then, also after a restart and once the
+/// meter counts again: it lies from tick 3 to 6 and is believed from tick 10 on.
+#[test]
+fn a_revision_holds_out_what_was_held_out_then() {
+    let mut feeder = Feeder::new();
+    let mut live = Vec::new();
+    for tick in 0..13 {
+        let lies = (3..7).contains(&tick);
+        let says = |point: &Point, value: f64| {
+            if point.id == "v B5" && lies { value + 0.05 } else { value }
+        };
+        let at_ms = feeder.now_ms;
+        let report = feeder.tick_with(|_| true, says);
+        live.push((at_ms, feeder.names(&accused(&report))));
+        if tick == 5 || tick == 12 {
+            let text = serde_json::to_string(&feeder.tracker.save()).unwrap();
+            let (model, points) = (feeder.tracker.model().clone(), feeder.tracker.points().into());
+            feeder.tracker = Tracker::new(model, points, Settings::default());
+            feeder.tracker.restore(&serde_json::from_str(&text).unwrap()).unwrap();
+        }
+        for (at_ms, said) in &live {
+            let revised = feeder.tracker.revise(*at_ms);
+            assert_eq!(feeder.names(&accused(&revised)), *said, "{at_ms} ms, seen at tick {tick}");
+        }
+    }
+    assert!(live[2].1.is_empty() && live[8].1 == ["v B5 held-out"], "{live:?}");
+}
+
+/// A transfer is heard of late: what was held out against the network without it is not held out
+/// in revisions.
+#[test]
+fn what_was_held_out_under_other_positions_counts_in_a_revision() {
+    let mut feeder = Feeder::new();
+    let moves = [("S4", true), ("S11", false)].map(|(name, closed)| {
+        let switch = feeder.lookup.switch(name).unwrap();
+        (switch, closed)
+    });
+    (0..3).for_each(|_| drop(feeder.tick(|_| true)));
+    let moved_ms = feeder.now_ms;
+    for (switch, closed) in moves {
+        feeder.truth.set_switch(switch, closed);
+    }
+    let reports: Vec<Report> = (0..4).map(|_| feeder.tick(|_| true)).collect();
+    let said = feeder.names(&accused(&reports[3]));
+    assert!(said.iter().any(|name| name.ends_with("held-out")), "{said:?}");
+    for (switch, closed) in moves {
+        feeder.tracker.set_switch(switch, closed, moved_ms);
+    }
+    for tick in 0..4 {
+        let report = feeder.tracker.revise(moved_ms + tick * TICK_MS);
+        assert_eq!(feeder.names(&accused(&report)), Vec::<String>::new(), "{tick} ticks on");
+    }
+}
