@@ -19,6 +19,7 @@ mod build;
 mod class;
 mod lexer;
 mod object;
+mod option;
 mod script;
 
 use std::path::Path;

@@ -64,6 +64,7 @@ pub(crate) fn build(script: Script) -> Built {
     for &(class, at) in &script.objects.control_order {
         builder.control(&script, class, at);
     }
+    builder.switch_off_controls(&script);
     Built { import: builder.import, bases_kv: script.bases_kv }
 }
 
@@ -279,6 +280,25 @@ impl Builder {
             Ok(control) => self.import.network.controls.push(control),
             Err(problem) => self.fatal(place, &name, problem),
         }
+    }
+
+    /// Takes controls out of service where the script ends with them off.
+    fn switch_off_controls(&mut self, script: &Script) {
+        let Some(place) = script.controls_off.clone() else { return };
+        let network = &mut self.import.network;
+        network.controls.iter_mut().for_each(Control::switch_off);
+        let controls = match network.controls.len() {
+            0 => return,
+            1 => "1 control is".to_owned(),
+            count => format!("{count} controls are"),
+        };
+        let stay = "taps and capacitor steps stay where the file has them";
+        self.import.remarks.push(Remark {
+            severity: Severity::Note,
+            place,
+            element: String::new(),
+            problem: format!("set controlmode=off: {controls} off; {stay}"),
+        });
     }
 
     fn position(&self, name: &str) -> Result<usize, String> {

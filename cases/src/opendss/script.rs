@@ -92,6 +92,8 @@ pub(crate) struct Script {
     pub(crate) base_hz: Option<f64>,
     pub(crate) bases_kv: Vec<f64>,
     pub(crate) load_factor: Option<f64>,
+    /// Where controls were switched off, if they are.
+    pub(crate) controls_off: Option<String>,
     active: Option<Handle>,
     /// The next property without a name, by its position in the class.
     position: usize,
@@ -99,7 +101,7 @@ pub(crate) struct Script {
     skipping: bool,
     active_name: String,
     folder: PathBuf,
-    place: String,
+    pub(super) place: String,
     /// The files that are being read, each redirected to by the one before.
     reading: Vec<PathBuf>,
     /// How many files have been read.
@@ -131,7 +133,7 @@ impl Script {
         }
     }
 
-    fn say(&mut self, severity: Severity, element: &str, problem: impl Into<String>) {
+    pub(super) fn say(&mut self, severity: Severity, element: &str, problem: impl Into<String>) {
         self.remarks.push(Remark {
             severity,
             place: self.place.clone(),
@@ -252,6 +254,7 @@ impl Script {
         self.circuit.clear();
         self.bases_kv.clear();
         self.load_factor = None;
+        self.controls_off = None;
         self.active = None;
         self.active_name.clear();
         self.position = 0;
@@ -330,40 +333,6 @@ impl Script {
                 && let Some(handle) = self.active
             {
                 self.set_property(handle, Some(property), &word.value);
-            }
-        }
-    }
-
-    fn set_options(&mut self, words: &[Word]) {
-        let another = || (Severity::Fatal, "solves another problem".to_owned());
-        let wrong = |problem: String| (Severity::Warning, problem);
-        let warning = |problem: &str| Err((Severity::Warning, problem.to_owned()));
-        for word in words {
-            let Some(name) = word.name.clone() else { continue };
-            let result = match name.as_str() {
-                "defaultbasefrequency" | "basefrequency" | "frequency" => {
-                    word.value.number().map(|hz| self.base_hz = Some(hz)).map_err(wrong)
-                }
-                "voltagebases" => {
-                    word.value.numbers().map(|bases| self.bases_kv = bases).map_err(wrong)
-                }
-                "loadmult" => {
-                    word.value.number().map(|of| self.load_factor = Some(of)).map_err(wrong)
-                }
-                // Loads as admittances.
-                "mode" if word.value.lower().starts_with("di") => Err(another()),
-                "loadmodel" if word.value.lower().starts_with('a') => Err(another()),
-                "mode" if !word.value.lower().starts_with("snap") => {
-                    warning("only one instant is solved here")
-                }
-                "genmult" | "year" | "longlinecorrection" => warning("is not understood here"),
-                "class" | "type" | "object" | "element" => {
-                    Err((Severity::Fatal, "is not understood here; select is".to_owned()))
-                }
-                _ => Ok(()),
-            };
-            if let Err((severity, problem)) = result {
-                self.say(severity, "", format!("set {name}: {problem}"));
             }
         }
     }
@@ -455,7 +424,7 @@ fn is_harmless(command: &str) -> bool {
 }
 
 /// True if a command is this one, maybe cut short.
-fn means(command: &str, known: &str) -> bool {
+pub(super) fn means(command: &str, known: &str) -> bool {
     known == command || (command.len() >= MEANT_FROM && known.starts_with(command))
 }
 

@@ -70,5 +70,7 @@ fn elements(network: &Network, page: &mut Page) {
     let (count, more) = of(&|kind| matches!(kind, Kind::Source));
     page.count("sources", count, &more);
     page.count("loads", network.loads.len(), "");
-    page.count("controls", network.controls.len(), "");
+    let idle = network.controls.iter().filter(|control| !control.in_service()).count();
+    let more = if idle == 0 { String::new() } else { format!("{idle} off") };
+    page.count("controls", network.controls.len(), &more);
 }

@@ -3,13 +3,17 @@
 
 use std::path::Path;
 
+use cases::Found;
 use cases::UnbalancedImport;
 use grid::estimation::WhyUnused;
 use grid::measurement::Quantity;
 use grid::measurement::Source;
+use grid::network::Severity;
 use grid::three_phase::Control;
 use grid::three_phase::Estimate;
 use grid::three_phase::Kind;
+use grid::three_phase::Settings;
+use grid::three_phase::Solver;
 use grid::three_phase::control::decide;
 use grid::three_phase::measurement::Measurement;
 use grid::three_phase::measurement::Target;
@@ -147,6 +151,51 @@ const REGULATED: &str = "new transformer.t phases=3 windings=2\n\
      ~ buses=[sourcebus b] kvs=[4.16 4.16]\n\
      ~ wdg=2 mintap=0.8 maxtap=1.2\n\
      new regcontrol.r transformer=t winding=2\n";
+
+/// What is said of options below [`REGULATED`], and how many steps a power flow moves its tap.
+#[track_caller]
+fn check_options(options: &str, expected: &[&str], moves: bool) {
+    let draws = "new load.l bus1=b kv=4.16 kw=900 kvar=300\nregcontrol.r.vreg=50\n";
+    let import = read(&format!("{REGULATED}{draws}{options}"));
+    assert_eq!(said(&import), expected);
+    assert!(import.remarks.iter().all(|of| of.severity == Severity::Note));
+    let report = cases::report(&Found::Unbalanced(Box::new(import.clone())));
+    assert!(moves || report.contains("1   1 off"), "{report}");
+    let mut solver = Solver::new(import.network, Settings::default());
+    assert!(solver.settle(100).settled);
+    let Kind::Transformer(sheet) = &solver.network().elements[1].kind else { panic!() };
+    assert_eq!(sheet.windings[1].tap_number() != 0, moves, "{}", sheet.windings[1].tap);
+}
+
+#[test]
+fn controls_that_are_off_at_the_end_move_nothing() {
+    let off = "feeder.dss:9: set controlmode=off: 1 control is off; taps and capacitor steps stay \
+               where the file has them";
+    check_options("Set ControlMode=OFF\nSolve", &[off], false);
+    check_options("solve controlm=off", &[off], false);
+    check_options("set controlmode=off\nset controlmode=static\nsolve", &[], true);
+    check_options("set controlmode=time", &[], true);
+    let event = "feeder.dss:9: set controlmode: event is taken as static: controls act until none \
+                 moves";
+    check_options("set controlmode=event", &[event], true);
+    let none = read("set controlmode=off");
+    assert_eq!(said(&none), [""; 0]);
+}
+
+#[test]
+fn an_option_that_may_matter_is_named_and_one_of_screens_or_technique_is_not() {
+    check_options("set maxiter=50 algorithm=newton\nset markcap=yes h=1 number=24", &[], true);
+    check_options("set cktmodel=multiphase", &[], true);
+    check_options(
+        "set earthmodel=carson\nset frobnicate=3",
+        &[
+            "feeder.dss:9: set earthmodel: is not understood here and is passed over",
+            "feeder.dss:10: set frobnicate: is not understood here and is passed over",
+        ],
+        true,
+    );
+    check_refused("set cktmodel=positive", ": set cktmodel: solves another problem");
+}
 
 #[test]
 fn a_tap_range_the_wrong_way_round_is_refused() {

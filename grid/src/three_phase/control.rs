@@ -20,6 +20,22 @@ impl Control {
             Control::Capacitor(of) => &of.name,
         }
     }
+
+    /// False if it is off.
+    pub fn in_service(&self) -> bool {
+        match self {
+            Control::Regulator(of) => of.in_service,
+            Control::Capacitor(of) => of.in_service,
+        }
+    }
+
+    /// Switches it off.
+    pub fn switch_off(&mut self) {
+        match self {
+            Control::Regulator(of) => of.in_service = false,
+            Control::Capacitor(of) => of.in_service = false,
+        }
+    }
 }
 
 /// A voltage regulator with line-drop compensation.
