@@ -4,6 +4,7 @@ use std::path::Path;
 
 use grid::network::Fault;
 use grid::network::check;
+use grid::three_phase;
 use serde_json::Value;
 
 use crate::Error;
@@ -42,7 +43,10 @@ impl Found {
             Found::Balanced(import) => {
                 import.is_whole() && !check::check(&import.network).iter().any(Fault::is_fatal)
             }
-            Found::Unbalanced(import) => import.is_whole() && import.is_fed(),
+            Found::Unbalanced(import) => {
+                import.is_whole()
+                    && !three_phase::check::check(&import.network).iter().any(Fault::is_fatal)
+            }
         }
     }
 }

@@ -140,7 +140,7 @@ fn title(severity: Severity, count: usize) -> String {
 /// Faults that say the same of elements of one kind, together, in the order of their first.
 fn groups(faults: &[Fault]) -> Vec<Vec<&Fault>> {
     let mut groups: Vec<Vec<&Fault>> = Vec::new();
-    let kind = |fault: &Fault| fault.element.split(' ').next().unwrap_or_default().to_owned();
+    let kind = |fault: &Fault| fault.element.split([' ', '.']).next().map(str::to_owned);
     for fault in faults {
         let same = groups.iter_mut().find(|group| {
             let first = group[0];

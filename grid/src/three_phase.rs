@@ -17,6 +17,7 @@
 //! The Open Distribution System Simulator*, EPRI), down to what it adds so that floating parts have
 //! a voltage to ground; the tests compare with it.
 
+pub mod check;
 pub mod control;
 pub mod element;
 pub mod estimate;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use grid::network::Fault;
+use grid::network::Severity;
 use grid::three_phase::Kind;
 use grid::three_phase::Network;
+use grid::three_phase::check;
 
 use super::Page;
 use super::power;
@@ -31,19 +34,30 @@ pub(super) fn report(import: &UnbalancedImport) -> String {
     if !import.measurements.is_empty() {
         page.heading(&format!("Measured: {} values", import.measurements.len()));
     }
+    let faults = faults(import, unfed);
+    page.faults(&faults);
     page.remarks(&import.remarks);
+    let count = |severity: Severity| faults.iter().filter(|f| f.severity == severity).count();
     let left_out = import.remarks.iter().filter(|remark| remark.is_fatal()).count();
     let taken = import.remarks.iter().filter(|remark| remark.is_warning()).count();
-    if !import.is_fed() {
-        page.heading("What must be mended: 1");
-        page.line("  network has no source: nothing in it is fed");
-    } else if unfed > 0 {
-        page.heading("Probably not what is meant: 1");
-        let zones = if unfed == 1 { "a zone" } else { "zones" };
-        page.line(&format!("  network has {zones} that no source feeds: see Supply"));
-    }
-    page.verdict(usize::from(!import.is_fed()), left_out, taken + unfed.min(1));
+    page.verdict(count(Severity::Fatal), left_out, count(Severity::Warning) + taken);
     page.0
+}
+
+/// What is wrong with it, with the zones that nothing feeds, where anything is fed at all.
+fn faults(import: &UnbalancedImport, unfed: usize) -> Vec<Fault> {
+    let mut faults = check::check(&import.network);
+    if unfed > 0 && import.is_fed() {
+        let zones = if unfed == 1 { "a zone" } else { "zones" };
+        faults.push(Fault {
+            severity: Severity::Warning,
+            element: "network".to_owned(),
+            problem: format!("has {zones} that no source feeds: see Supply"),
+            hint: String::new(),
+        });
+    }
+    faults.sort_by_key(|fault| fault.severity);
+    faults
 }
 
 fn elements(network: &Network, page: &mut Page) {

@@ -4,8 +4,12 @@ use std::path::Path;
 
 use cases::Error;
 use cases::Found;
+use expect_test::Expect;
+use expect_test::expect;
+use grid::network::Fault;
 use grid::network::Severity;
 use grid::network::check;
+use grid::three_phase;
 
 use crate::places;
 
@@ -242,4 +246,146 @@ fn a_three_phase_network_without_a_source_cannot_be_used() {
     let found = Found::Unbalanced(import);
     assert!(!found.is_sound());
     assert!(cases::report(&found).contains("It cannot be used as it is: 1 fault"));
+}
+
+/// What is wrong with the substation after some more lines, in the order of the report.
+#[track_caller]
+fn check_faults(more: &str, expected: &Expect) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feeder.dss");
+    std::fs::write(&path, format!("{SUBSTATION}set voltagebases=[20 0.4]\n{more}\n")).unwrap();
+    let found = open(&path);
+    let Found::Unbalanced(import) = &found else { panic!("balanced") };
+    assert!(import.is_whole(), "{:#?}", import.remarks);
+    let faults = three_phase::check::check(&import.network);
+    let line =
+        |fault: &Fault| format!("{:?}: {} {}\n", fault.severity, fault.element, fault.problem);
+    expected.assert_eq(&faults.iter().map(line).collect::<String>());
+    assert_eq!(found.is_sound(), !faults.iter().any(Fault::is_fatal));
+    let report = cases::report(&found);
+    for fault in faults.iter().filter(|fault| !fault.element.starts_with("node")) {
+        assert!(report.contains(&format!("  {} {}\n", fault.element, fault.problem)), "{report}");
+    }
+}
+
+#[test]
+fn a_load_a_thousand_times_too_large_is_told() {
+    check_faults(
+        "load.house.kw=12000",
+        &expect![[r#"
+        Warning: load.house has 13636 kVA, which is 20 kA a phase at its 231 V
+        Warning: network has loads of 13636 kVA behind transformers of 400 kVA, all together
+    "#]],
+    );
+    check_faults(
+        "load.house.kv=400",
+        &expect![[r#"
+        Warning: load.house has a rated voltage of 230940 V at node house.1 of 231 V
+    "#]],
+    );
+    check_faults(
+        "load.house.kv=0",
+        &expect![[r#"
+        Fatal: load.house has a rated voltage of 0 V
+    "#]],
+    );
+    check_faults(
+        "load.house.kw=-12",
+        &expect![[r#"
+        Note: load.house is a load that feeds 12 kW into the network
+    "#]],
+    );
+    check_faults(
+        "new capacitor.c bus1=low kv=0.4 kvar=50000",
+        &expect![[r#"
+        Warning: capacitor.c has 50000 kvar, which is 72 kA a phase
+    "#]],
+    );
+}
+
+#[test]
+fn a_live_node_without_a_base_is_told() {
+    let Some(folder) = places::theirs("ieee13_unbal") else { return };
+    let Found::Unbalanced(mut import) = open(&folder) else { panic!("unbalanced") };
+    let node = import.network.node_index("671.2").unwrap();
+    import.network.nodes[node].base_volt = 0.0;
+    let report = cases::report(&Found::Unbalanced(import));
+    let from = report.find("Probably").unwrap_or_else(|| panic!("{report}"));
+    expect![[r#"
+        Probably not what is meant: 1
+          node 671.2 has no voltage base
+              → its level is missing among the voltage bases; it is not estimated
+
+        It can be solved, with 1 warning.
+    "#]].assert_eq(&report[from..]);
+}
+
+#[test]
+fn impedances_ratings_and_taps_that_cannot_be_are_told() {
+    check_faults(
+        "line.street.length=1e-15",
+        &expect![[r#"
+        Warning: line.street has an impedance of 1.7e-16 ohm, as good as none
+    "#]],
+    );
+    check_faults(
+        "transformer.main.kvas=[4e7 400]",
+        &expect![[r#"
+        Warning: transformer.main has a rating of 40000000 kVA at 20 kV at winding 1
+    "#]],
+    );
+    check_faults("transformer.main.kvs=[20000 400]", &expect![[r#"
+        Warning: transformer.main has a rated voltage of 11547005 V at node station.3 of 11547 V
+        Warning: transformer.main has a rated voltage of 230940 V at node low.3 of 231 V
+    "#]]);
+    check_faults("transformer.main.taps=[1 3]", &expect![[r#"
+        Warning: transformer.main has a tap of 3 at winding 2
+        Warning: transformer.main has a rated voltage of 231 V at node low.3 of 11547 V
+        Warning: load.house has a rated voltage of 231 V at node house.1 of 11547 V
+        Note: node low.1 has no voltage to ground without load
+        Note: node low.2 has no voltage to ground without load
+        Note: node low.3 has no voltage to ground without load
+        Note: node house.1 has no voltage to ground without load
+        Note: node house.2 has no voltage to ground without load
+        Note: node house.3 has no voltage to ground without load
+    "#]]);
+    check_faults("transformer.main.taps=[1 0]", &expect![[r#"
+        Fatal: transformer.main has a tap of 0 at winding 2
+    "#]]);
+}
+
+#[test]
+fn the_neutrals_of_a_network_are_notes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/opendss/four_wire.dss");
+    let found = open(&path);
+    let report = cases::report(&found);
+    assert!(found.is_sound());
+    let from = report.find("Worth knowing: ").unwrap_or_else(|| panic!("{report}"));
+    expect![[r#"
+        Worth knowing: 5
+          node station.4 has no voltage to ground without load
+          node a.4 has no voltage to ground without load
+          node b.4 has no voltage to ground without load
+          node c.4 has no voltage to ground without load
+          … and 1 more of this kind
+              → a neutral as a node has a power flow; on streams its network is not estimated
+
+        Nothing is wrong with it.
+    "#]].assert_eq(&report[from..]);
+}
+
+#[test]
+fn the_public_three_phase_networks_have_nothing_wrong() {
+    for name in [
+        "ieee13_unbal",
+        "ieee37_unbal",
+        "opendss/ieee123/IEEE123Master.dss",
+        "opendss/ieee8500/Master-unbal.dss",
+    ] {
+        let (case, script) = name.split_at(name.rfind('/').unwrap_or(name.len()));
+        let Some(folder) = places::theirs(case) else { return };
+        let path = folder.join(script.trim_start_matches('/'));
+        let Found::Unbalanced(import) = open(&path) else { panic!("balanced") };
+        assert_eq!(three_phase::check::check(&import.network), [], "{name}");
+    }
 }

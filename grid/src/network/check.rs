@@ -34,7 +34,12 @@ use crate::network::InjectionClass;
 use crate::network::Network;
 use crate::network::Parameters;
 
+pub(crate) use self::branches::NEGLIGIBLE_PU;
+pub(crate) use self::injections::LOAD_KA_MAX;
+pub(crate) use self::injections::LOAD_OVER_RATING_MAX;
 pub use self::sensors::check_measurements;
+pub(crate) use self::transformers::RATED_KA_MAX;
+pub(crate) use self::transformers::RATED_MVA_MIN;
 pub use self::twice::twice;
 
 /// How bad a fault is.
@@ -170,7 +175,7 @@ const NOMINAL_KV_MIN: f64 = 0.05;
 
 /// Faults as they are found.
 #[derive(Default)]
-struct Faults(Vec<Fault>);
+pub(crate) struct Faults(pub(crate) Vec<Fault>);
 
 impl Faults {
     fn add(&mut self, severity: Severity, element: &str, problem: String, hint: &str) {
@@ -178,20 +183,20 @@ impl Faults {
         self.0.push(Fault { severity, element, problem, hint });
     }
 
-    fn fatal(&mut self, element: &str, problem: String, hint: &str) {
+    pub(crate) fn fatal(&mut self, element: &str, problem: String, hint: &str) {
         self.add(Severity::Fatal, element, problem, hint);
     }
 
-    fn warn(&mut self, element: &str, problem: String, hint: &str) {
+    pub(crate) fn warn(&mut self, element: &str, problem: String, hint: &str) {
         self.add(Severity::Warning, element, problem, hint);
     }
 
-    fn note(&mut self, element: &str, problem: String, hint: &str) {
+    pub(crate) fn note(&mut self, element: &str, problem: String, hint: &str) {
         self.add(Severity::Note, element, problem, hint);
     }
 
     /// Says if any of some numbers is not finite; true if all are.
-    fn finite(&mut self, element: &str, numbers: &[(&str, f64)]) -> bool {
+    pub(crate) fn finite(&mut self, element: &str, numbers: &[(&str, f64)]) -> bool {
         let broken: Vec<&str> =
             numbers.iter().filter(|(_, x)| !x.is_finite()).map(|(name, _)| *name).collect();
         if !broken.is_empty() {
@@ -203,7 +208,7 @@ impl Faults {
 }
 
 /// True if a number is a positive one; not for one that is none.
-fn above_zero(number: f64) -> bool {
+pub(crate) fn above_zero(number: f64) -> bool {
     number > 0.0 && number.is_finite()
 }
 

@@ -11,12 +11,11 @@ use std::collections::BTreeSet;
 use crate::complex::Complex;
 use crate::three_phase::Kind;
 use crate::three_phase::Network;
+use crate::three_phase::Node;
 use crate::three_phase::Solver;
+use crate::three_phase::check::Bare;
 use crate::three_phase::estimate::no_load;
 use crate::three_phase::solver;
-
-/// The share of its base below which the voltage of a node without load is none.
-const NEUTRAL: f64 = 0.1;
 
 /// The current at one conductor of an element: `Σ coefficient · voltage`, in amperes into the
 /// element, by node.
@@ -143,6 +142,27 @@ impl Network {
 
     /// Why this cannot be estimated node by node, in words; empty if it can.
     pub fn unfit(&self) -> Vec<String> {
+        let bare = match self.bare() {
+            Ok(bare) => bare,
+            Err(problem) => return vec![problem.to_owned()],
+        };
+        let neutrals = bare.neutrals(self);
+        let mut unfit = Vec::new();
+        for (at, Node { id, base_volt, .. }) in self.nodes.iter().enumerate() {
+            if bare.islands[at].is_some() && *base_volt <= 0.0 {
+                unfit.push(format!("node {id} has no voltage base"));
+            } else if neutrals.binary_search(&at).is_ok() {
+                unfit.push(format!(
+                    "node {id} has no voltage to ground: a neutral that is a node of its own is \
+                     not estimated"
+                ));
+            }
+        }
+        unfit
+    }
+
+    /// The network with every switch closed and without load; why it has no such state, in words.
+    pub(super) fn bare(&self) -> Result<Bare, &'static str> {
         let mut closed = self.clone();
         for element in &mut closed.elements {
             if matches!(element.kind, Kind::Switch { .. }) {
@@ -151,25 +171,13 @@ impl Network {
         }
         let islands = closed.islands();
         if islands.iter().all(Option::is_none) {
-            return vec!["there is no source in service".to_owned()];
+            return Err("there is no source in service");
         }
         let voltages = no_load(&closed);
         if voltages.iter().all(|v| *v == Complex::ZERO) {
-            return vec!["it has no state without load".to_owned()];
+            return Err("it has no state without load");
         }
-        let mut unfit = Vec::new();
-        for (at, node) in self.nodes.iter().enumerate().filter(|(at, _)| islands[*at].is_some()) {
-            let id = &node.id;
-            if node.base_volt <= 0.0 {
-                unfit.push(format!("node {id} has no voltage base"));
-            } else if voltages[at].abs() < NEUTRAL * node.base_volt {
-                unfit.push(format!(
-                    "node {id} has no voltage to ground: a neutral that is a node of its own is \
-                     not estimated"
-                ));
-            }
-        }
-        unfit
+        Ok(Bare { islands, voltages })
     }
 
     /// Nodes at which there is neither load nor source: their injection is exactly zero.

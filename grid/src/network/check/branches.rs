@@ -12,7 +12,7 @@ use crate::per_unit::base_ohm;
 
 /// An impedance below this, per unit, is as good as none: it costs more digits than a double has
 /// to spare beside impedances of one.
-const NEGLIGIBLE_PU: f64 = 1e-9;
+pub(crate) const NEGLIGIBLE_PU: f64 = 1e-9;
 
 const MERGE: &str = "what has no impedance is a closed switch between its buses";
 

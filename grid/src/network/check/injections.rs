@@ -14,13 +14,13 @@ use crate::network::Parameters;
 const SET_PU: (f64, f64) = (0.7, 1.3);
 
 /// The greatest current of a consumer or small plant in kA: a megawatt at 0.4 kV has 1.4.
-const LOAD_KA_MAX: f64 = 5.0;
+pub(crate) const LOAD_KA_MAX: f64 = 5.0;
 
 /// The greatest current of a machine in kA: 30 of the largest generators.
 const MACHINE_KA_MAX: f64 = 60.0;
 
 /// How many times the ratings of all transformers together all loads together may be.
-const LOAD_OVER_RATING_MAX: f64 = 20.0;
+pub(crate) const LOAD_OVER_RATING_MAX: f64 = 20.0;
 
 /// What no solver can live with.
 pub(super) fn check_values(network: &Network, found: &mut Faults) {

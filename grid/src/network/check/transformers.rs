@@ -22,13 +22,13 @@ const RATED_KV_OFF_MAX: f64 = 0.3;
 const VK_PERCENT: (f64, f64) = (0.3, 100.0);
 
 /// The greatest current of a winding in kA: 30 of a large generator's transformer.
-const RATED_KA_MAX: f64 = 60.0;
+pub(crate) const RATED_KA_MAX: f64 = 60.0;
 
 /// Ratings that stand for none: converters write these where they have none.
 const UNLIMITED_MVA: [f64; 3] = [9_900.0, 9_999.0, 99_999.0];
 
 /// The smallest rating in MVA: 1 kVA. A transformer of 160 kVA given in GVA is below.
-const RATED_MVA_MIN: f64 = 0.001;
+pub(crate) const RATED_MVA_MIN: f64 = 0.001;
 
 /// The greatest iron losses as a share of the rating: 1 percent of the smallest.
 const IRON_LOSSES_MAX: f64 = 0.05;
