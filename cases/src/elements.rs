@@ -30,6 +30,7 @@ use crate::Error;
 use crate::Remark;
 use crate::UnbalancedImport;
 use crate::folder::is_new;
+use crate::folder::unit_of;
 use crate::table::Row;
 use crate::table::Table;
 
@@ -79,7 +80,8 @@ pub fn read_folder(folder: &Path) -> Result<UnbalancedImport, Error> {
 }
 
 /// Reads telemetry of such a network: `meas_id, source, kind, element_type, element_id, terminal,
-/// phase_node, unit_si, value_si, sigma_si`. Rows that cannot be understood are left out and named.
+/// phase_node, unit_si, value_si, sigma_si`. Where `unit_si` is empty, values are in V, kW, kvar, A
+/// and radians. Rows that cannot be understood are left out and named.
 ///
 /// # Errors
 /// The file cannot be read or is not CSV.
@@ -111,16 +113,26 @@ fn measurement(
     element: impl Fn(&str) -> Option<usize>,
     say: &mut Vec<Remark>,
 ) -> Option<Measurement> {
-    let (quantity, unit) = match row.text("kind") {
-        "v_mag" => (Quantity::VoltageMagnitude, 1.0),
-        "v_ang" => (Quantity::VoltageAngle, 1.0),
-        "p_inj" | "p_flow" => (Quantity::ActivePower, 1000.0),
-        "q_inj" | "q_flow" => (Quantity::ReactivePower, 1000.0),
-        "i_mag" => (Quantity::CurrentMagnitude, 1.0),
+    let (quantity, usual) = match row.text("kind") {
+        "v_mag" => (Quantity::VoltageMagnitude, "V"),
+        "v_ang" => (Quantity::VoltageAngle, "rad"),
+        "p_inj" | "p_flow" => (Quantity::ActivePower, "kW"),
+        "q_inj" | "q_flow" => (Quantity::ReactivePower, "kvar"),
+        "i_mag" => (Quantity::CurrentMagnitude, "A"),
+        "i_ang" => (Quantity::CurrentAngle, "rad"),
         other => {
             row.fault("kind", format!("{other:?} is not known"), say);
             return None;
         }
+    };
+    let unit = match row.text("unit_si") {
+        "" => usual,
+        unit => unit,
+    };
+    let Some(unit) = si_from(unit, quantity) else {
+        let problem = format!("{unit:?} is no unit of a {}", row.text("kind"));
+        row.fault("unit_si", problem, say);
+        return None;
     };
     let source = match row.text("source") {
         "scada" => Source::Scada,
@@ -153,6 +165,20 @@ fn measurement(
     };
     let (value, sigma) = (row.number("value_si", say)? * unit, row.number("sigma_si", say)? * unit);
     Some(Measurement { id: row.text("meas_id").to_owned(), source, quantity, target, value, sigma })
+}
+
+/// One of a unit in volts, watts, var, amperes or radians; nothing if it is none of the quantity.
+/// A conductor's voltage is to ground: line to neutral says nothing else.
+pub(crate) fn si_from(unit: &str, quantity: Quantity) -> Option<f64> {
+    let small = unit.to_ascii_lowercase();
+    let (factor, base) = unit_of(small.strip_suffix("_ln").unwrap_or(&small))?;
+    match (quantity, base) {
+        (Quantity::VoltageMagnitude, "v") | (Quantity::CurrentMagnitude, "a") => Some(factor),
+        (Quantity::ActivePower, "w") | (Quantity::ReactivePower, "var") => Some(factor),
+        (Quantity::VoltageAngle | Quantity::CurrentAngle, "rad") => Some(1.0),
+        (Quantity::VoltageAngle | Quantity::CurrentAngle, "deg") => Some(1.0_f64.to_radians()),
+        _ => None,
+    }
 }
 
 #[derive(Default)]

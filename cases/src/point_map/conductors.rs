@@ -34,6 +34,7 @@ use super::near;
 use super::read_rows;
 use crate::Error;
 use crate::Remark;
+use crate::elements::si_from;
 use crate::folder::unit_of;
 use crate::table::Row;
 
@@ -334,15 +335,9 @@ fn phase_of(node_id: &str) -> &str {
 
 /// One of a unit: of the voltage base, in watts, var, amperes or radians.
 fn of_unit(unit: &str, quantity: Quantity, base_volt: f64) -> Option<f64> {
-    let small = unit.to_ascii_lowercase();
-    let (factor, base) = unit_of(small.strip_suffix("_ln").unwrap_or(&small))?;
-    match (quantity, base) {
-        (Quantity::VoltageMagnitude, "pu") => Some(1.0),
-        (Quantity::VoltageMagnitude, "v") => Some(factor / base_volt),
-        (Quantity::ActivePower, "w") | (Quantity::ReactivePower, "var") => Some(factor),
-        (Quantity::CurrentMagnitude, "a") => Some(factor),
-        (Quantity::VoltageAngle | Quantity::CurrentAngle, "rad") => Some(1.0),
-        (Quantity::VoltageAngle | Quantity::CurrentAngle, "deg") => Some(1.0_f64.to_radians()),
-        _ => None,
+    match (quantity, unit_of(unit)) {
+        (Quantity::VoltageMagnitude, Some((_, "pu"))) => Some(1.0),
+        (Quantity::VoltageMagnitude, _) => si_from(unit, quantity).map(|volt| volt / base_volt),
+        _ => si_from(unit, quantity),
     }
 }

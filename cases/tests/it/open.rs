@@ -317,7 +317,8 @@ fn a_live_node_without_a_base_is_told() {
               → its level is missing among the voltage bases; it is not estimated
 
         It can be solved, with 1 warning.
-    "#]].assert_eq(&report[from..]);
+    "#]]
+    .assert_eq(&report[from..]);
 }
 
 #[test]
@@ -334,11 +335,16 @@ fn impedances_ratings_and_taps_that_cannot_be_are_told() {
         Warning: transformer.main has a rating of 40000000 kVA at 20 kV at winding 1
     "#]],
     );
-    check_faults("transformer.main.kvs=[20000 400]", &expect![[r#"
+    check_faults(
+        "transformer.main.kvs=[20000 400]",
+        &expect![[r#"
         Warning: transformer.main has a rated voltage of 11547005 V at node station.3 of 11547 V
         Warning: transformer.main has a rated voltage of 230940 V at node low.3 of 231 V
-    "#]]);
-    check_faults("transformer.main.taps=[1 3]", &expect![[r#"
+    "#]],
+    );
+    check_faults(
+        "transformer.main.taps=[1 3]",
+        &expect![[r#"
         Warning: transformer.main has a tap of 3 at winding 2
         Warning: transformer.main has a rated voltage of 231 V at node low.3 of 11547 V
         Warning: load.house has a rated voltage of 231 V at node house.1 of 11547 V
@@ -348,10 +354,14 @@ fn impedances_ratings_and_taps_that_cannot_be_are_told() {
         Note: node house.1 has no voltage to ground without load
         Note: node house.2 has no voltage to ground without load
         Note: node house.3 has no voltage to ground without load
-    "#]]);
-    check_faults("transformer.main.taps=[1 0]", &expect![[r#"
+    "#]],
+    );
+    check_faults(
+        "transformer.main.taps=[1 0]",
+        &expect![[r#"
         Fatal: transformer.main has a tap of 0 at winding 2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -371,7 +381,8 @@ fn the_neutrals_of_a_network_are_notes() {
               → a neutral as a node has a power flow; on streams its network is not estimated
 
         Nothing is wrong with it.
-    "#]].assert_eq(&report[from..]);
+    "#]]
+    .assert_eq(&report[from..]);
 }
 
 #[test]

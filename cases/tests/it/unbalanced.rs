@@ -110,6 +110,50 @@ fn telemetry_of_phase_nodes_is_read_in_volts_and_watts() {
     assert!((first.value - 65_984.641_5).abs() < 1e-9);
 }
 
+/// One row of telemetry with this kind, element, terminal, unit and value, as it is read.
+#[track_caller]
+fn check_measured(row: &str, expected: Result<(Quantity, f64), &str>) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/opendss/language.dss");
+    let network = cases::opendss::read(&script).unwrap().network;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meas.csv");
+    let header = "kind,element_type,element_id,terminal,unit_si,value_si,\
+                  meas_id,source,phase_node,sigma_si\n";
+    std::fs::write(&path, format!("{header}{row},m,scada,b.1,1\n")).unwrap();
+    let (read, remarks) = cases::elements::read_measurements(&path, &network).unwrap();
+    let said: Vec<String> = remarks.iter().map(ToString::to_string).collect();
+    match expected {
+        Ok((quantity, value)) => {
+            assert!(said.is_empty(), "{said:?}");
+            assert_eq!(read[0].quantity, quantity);
+            assert!((read[0].value / value - 1.0).abs() < 1e-12, "{}", read[0].value);
+        }
+        Err(problem) => assert_eq!((read.len(), said), (0, vec![format!("meas.csv:2, {problem}")])),
+    }
+}
+
+#[test]
+fn telemetry_of_conductors_is_in_the_unit_it_says() {
+    let line = "branch,line.b,2";
+    check_measured(&format!("p_flow,{line},W,1500"), Ok((Quantity::ActivePower, 1500.0)));
+    check_measured(&format!("p_flow,{line},MW,1.5"), Ok((Quantity::ActivePower, 1.5e6)));
+    check_measured(&format!("p_flow,{line},,1.5"), Ok((Quantity::ActivePower, 1500.0)));
+    check_measured(&format!("q_flow,{line},Mvar,2"), Ok((Quantity::ReactivePower, 2e6)));
+    check_measured(&format!("i_mag,{line},kA,0.3"), Ok((Quantity::CurrentMagnitude, 300.0)));
+    let angle = Ok((Quantity::CurrentAngle, std::f64::consts::PI));
+    check_measured(&format!("i_ang,{line},deg,180"), angle);
+    check_measured("v_mag,node,b.1,,kV,2.4", Ok((Quantity::VoltageMagnitude, 2400.0)));
+    check_measured("v_mag,node,b.1,,V_ln,2400", Ok((Quantity::VoltageMagnitude, 2400.0)));
+    check_measured(
+        "v_mag,node,b.1,,pu,1",
+        Err("column unit_si, v_mag: \"pu\" is no unit of a v_mag"),
+    );
+    check_measured(
+        "p_inj,node,b.1,,kvar,1",
+        Err("column unit_si, p_inj: \"kvar\" is no unit of a p_inj"),
+    );
+}
+
 /// Points of a script, and what a number of each becomes.
 #[track_caller]
 fn check_points(rows: &str, expected: &Expect) {
