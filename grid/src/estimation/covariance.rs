@@ -4,6 +4,17 @@
 //! is needed. For a row of normal equations the variance of its residual is `R - h C hᵀ`. For a
 //! balance it is `Σ Z Σ` with `-Z` the inverse's block of the multipliers, without a difference of
 //! large numbers. (A. Monticelli, *State Estimation in Electric Power Systems*, 1999, section 7.)
+//!
+//! After a robust estimate a row counts with a share of its weight, as if its variance were
+//! `S = R / share`, and `V = S - h C hᵀ`. Its residual is `V / S` times what the others contradict
+//! it by, and its noise is still `R`:
+//!
+//! ```text
+//! variance of the residual = (V / S)² (R + h C₋ hᵀ) = V - (V / S)² (S - R)
+//! ```
+//!
+//! with `C₋` the covariance without the row. So a normalised residual is the same whatever the
+//! share of its own row, and a row that counts for little is not taken for critical.
 
 use crate::estimation::circuit::Terminal;
 use crate::estimation::estimator::Estimator;
@@ -83,10 +94,12 @@ impl Estimator {
             self.invert();
             let mut variances = std::mem::take(&mut self.residual_variance);
             variances.clear();
-            for row in &self.rows {
+            for (row, share) in self.rows.iter().zip(self.shares()) {
                 let own = row.sigma * row.sigma;
                 let variance = if row.active {
-                    own - self.estimated_variance(row.what, own)
+                    let counted = own / share;
+                    let left = (counted - self.estimated_variance(row.what, counted)).max(0.0);
+                    left - (left / counted).powi(2) * (counted - own)
                 } else {
                     own + self.estimated_variance(row.what, own)
                 };

@@ -434,6 +434,28 @@ fn a_robust_estimate_bends_less_than_least_squares() {
     assert!(bent(&robust) < 0.5 * bent(&plain), "{} {}", bent(&robust), bent(&plain));
 }
 
+/// A row's normalised residual is how far it is from what the others say, in its own sigma and
+/// theirs, also where a robust estimate has cut its weight: as without the row, all else equal.
+#[test]
+fn after_a_robust_estimate_a_normalised_residual_is_against_the_other_rows() {
+    let set = set("ieee57", "base", "scada_s1_bad");
+    let mut robust = set.estimator();
+    assert!(robust.solve_robust(&Settings::default(), 2.0).is_solved());
+    let (normalised, shares) = (robust.normalised_residuals(), robust.shares());
+    let critical = robust.critical();
+    let cut: Vec<usize> = (0..shares.len()).filter(|&row| shares[row] < 0.9).collect();
+    assert!(cut.len() > 2, "{cut:?}");
+    for row in cut {
+        assert!(!critical[row] && normalised[row] != 0.0, "row {row}");
+        let mut without = robust.clone();
+        without.set_active(row, false);
+        assert!(without.track(&Settings::default()).is_solved());
+        let off = without.residuals()[row] / without.residual_variances()[row].sqrt();
+        // What is left is what a power bends over so far.
+        assert!((normalised[row] / off - 1.0).abs() < 0.05, "{row}: {} {off}", normalised[row]);
+    }
+}
+
 #[test]
 fn a_robust_estimate_of_good_data_is_least_squares() {
     let set = set("ieee57", "base", "scada_s1");
