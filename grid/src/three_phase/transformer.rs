@@ -87,7 +87,8 @@ pub struct Transformer {
     pub magnetising_percent: f64,
     /// What ties coils to ground, in millionths of the power base.
     pub antifloat_ppm: f64,
-    /// True if the high voltage leads the low voltage (Euro, `Dy11`), false if it lags (`Dy1`).
+    /// True if the low voltage leads the high voltage by 30 degrees where one is in star and the
+    /// other in delta (Euro, `Dy11`), false if it lags (ANSI, `Dy1`).
     pub high_lags: bool,
 }
 
