@@ -2,7 +2,6 @@
 
 use cases::folder::answers;
 use grid::Complex;
-use grid::estimation::Estimator;
 use grid::estimation::Settings as Solve;
 use grid::estimation::bad_data::Cause;
 use grid::estimation::bad_data::Settings;
@@ -14,13 +13,11 @@ use grid::estimation::statistics::chi_square_limit;
 use grid::estimation::statistics::residual_limit;
 use grid::measurement::Measurement;
 
+use super::estimation::conductors::Set as Conductors;
 use super::estimation::sets::Set;
 use super::estimation::sets::files;
 use super::estimation::sets::sets;
-use super::estimation::unbalanced::Feeder;
-use super::estimation::unbalanced::compile;
 use super::estimation::unbalanced::json;
-use super::estimation::unbalanced::table;
 use crate::places;
 
 mod statistics;
@@ -102,19 +99,18 @@ fn simbench_mv_names_the_bad_value() {
 #[track_caller]
 fn check_unbalanced(case: &str) {
     let Some(folder) = places::case(case) else { return };
-    let feeder = Feeder::read(&folder);
     let names = files(&folder.join("answers"), "bad_", ".json");
     assert!(!names.is_empty(), "{case} has bad sets");
-    for set in names {
-        let measurements = table(&folder.join(format!("meas_{set}_bad.csv")));
-        let (circuit, rows) = compile(&feeder, &measurements);
-        let mut estimator = Estimator::of_circuit(&circuit, rows);
-        let verdict = identify(&mut estimator, &Settings::default());
-        let title = format!("{case} {set}");
+    for name in names {
+        let set = Conductors::read(&folder, &format!("{name}_bad"));
+        let mut estimate = set.estimate();
+        let verdict = identify(estimate.estimator(), &Settings::default());
+        let title = format!("{case} {name}");
         check_one(&verdict, &title);
-        let named = &measurements[verdict.suspects[0].culprits[0]]["meas_id"];
-        let bad = json(&folder.join("answers").join(format!("bad_{set}.json")));
-        assert_eq!(named, bad["bad_meas_id"].as_str().unwrap(), "{title}");
+        let culprits = verdict.suspects[0].culprits.iter();
+        let named: Vec<&str> = culprits.map(|&at| set.measurements[at].id.as_str()).collect();
+        let bad = json(&folder.join("answers").join(format!("bad_{name}.json")));
+        assert_eq!(named, [bad["bad_meas_id"].as_str().unwrap()], "{title}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod balanced;
+pub(crate) mod conductors;
 mod laws;
 mod observable;
 pub(crate) mod sets;

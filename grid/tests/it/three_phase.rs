@@ -24,7 +24,7 @@ use grid::three_phase::measurement::Target;
 use crate::places;
 
 /// Voltages by node from a CSV with magnitude and angle columns.
-fn truth(path: &Path, magnitude: &str) -> BTreeMap<String, Complex> {
+pub(crate) fn truth(path: &Path, magnitude: &str) -> BTreeMap<String, Complex> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
@@ -354,42 +354,6 @@ fn a_load_beyond_what_a_line_can_carry_diverges_by_name() {
         solver.set_load(load, 100.0, 10.0);
     }
     assert!(solver.solve().is_solved());
-}
-
-/// Estimates of a folder's sets against the stored optima, behind a floating transformer less
-/// exactly: its voltage to ground hangs on the last of the twelve digits of the elements.
-#[track_caller]
-fn check_estimates(case: &str, floating: &str) {
-    let Some(folder) = places::case(case) else { return };
-    let network = cases::elements::read_folder(&folder).unwrap().network;
-    let about = std::fs::read_to_string(folder.join("case.json")).unwrap();
-    let about: serde_json::Value = serde_json::from_str(&about).unwrap();
-    let base_va = about["power_base_va_of_value_pu"].as_f64().unwrap();
-    for set in ["meters_s1", "meters_s2", "sparse_s1", "sparse_s2", "sparse_pmu_s1"] {
-        let path = folder.join(format!("meas_{set}.csv"));
-        let (measurements, remarks) = cases::elements::read_measurements(&path, &network).unwrap();
-        assert!(remarks.is_empty(), "{remarks:?}");
-        let mut estimate = Estimate::new(&network, &measurements, base_va).unwrap();
-        let outcome = estimate.solve(&grid::estimation::Settings::default());
-        assert!(outcome.is_solved(), "{set}: {outcome:?}");
-        assert!(estimate.unused().is_empty(), "{set}: {:?}", estimate.unused());
-        let optimum = truth(&folder.join(format!("answers/wls_{set}.csv")), "vm_pu");
-        for (at, node) in network.nodes.iter().enumerate() {
-            let off = (estimate.voltage(at).unwrap() - optimum[&node.id]).abs();
-            let most = if node.bus == floating { 2e-6 } else { 1e-7 };
-            assert!(off < most, "{set}, {}: off by {off} pu", node.id);
-        }
-    }
-}
-
-#[test]
-fn estimates_of_the_13_node_feeder_are_the_stored_optima() {
-    check_estimates("ieee13_unbal", "");
-}
-
-#[test]
-fn estimates_of_the_37_node_feeder_are_the_stored_optima() {
-    check_estimates("ieee37_unbal", "775");
 }
 
 /// Exact measurements of a solved feeder of this repository give its state back, with switches
