@@ -35,6 +35,7 @@ use crate::drift::Outcome;
 use crate::drift::Watch;
 use crate::forecaster::Forecaster;
 use crate::forecaster::Judged;
+use crate::forecaster::explain::Parts;
 use crate::model::Model;
 use crate::model::Outlook;
 use crate::model::Said;
@@ -283,6 +284,12 @@ impl Adaptive {
     pub fn explain(&mut self, at: usize) -> std::collections::BTreeMap<crate::feature::Group, f64> {
         self.begin();
         self.champion.as_mut().map(|c| c.forecaster.explain(at)).unwrap_or_default()
+    }
+
+    /// What the forecast of each step is made of; see [`Forecaster::parts`].
+    pub fn parts(&mut self) -> Vec<Parts> {
+        self.begin();
+        self.champion.as_mut().map(|c| c.forecaster.parts()).unwrap_or_default()
     }
 
     /// The index after the newest reading.

@@ -224,6 +224,38 @@ pub enum Group {
     Trees,
 }
 
+impl Group {
+    /// All, in their order.
+    pub const ALL: [Group; 10] = [
+        Group::Level,
+        Group::Weekday,
+        Group::Holiday,
+        Group::Season,
+        Group::Temperature,
+        Group::Weather,
+        Group::LastDays,
+        Group::LastWeeks,
+        Group::Recent,
+        Group::Trees,
+    ];
+
+    /// Its name for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Group::Level => "level",
+            Group::Weekday => "weekday",
+            Group::Holiday => "holiday",
+            Group::Season => "season",
+            Group::Temperature => "temperature",
+            Group::Weather => "other weather",
+            Group::LastDays => "last days",
+            Group::LastWeeks => "last weeks",
+            Group::Recent => "missed of late",
+            Group::Trees => "boosted trees",
+        }
+    }
+}
+
 impl Column {
     /// What it belongs to; `temperature` says whether a quantity is one.
     pub fn group(self, temperature: impl Fn(usize) -> bool) -> Group {

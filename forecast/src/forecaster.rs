@@ -19,7 +19,6 @@
 //! combination; forecasts of a day that wait for their readings.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
 use serde::Deserialize;
@@ -33,7 +32,6 @@ use crate::corrector::Correctors;
 use crate::corrector::Origin;
 use crate::corrector::Residuals;
 use crate::corrector::Turns;
-use crate::feature::Group;
 use crate::feature::REACH_DAYS;
 use crate::model::Outlook;
 use crate::model::P10;
@@ -47,12 +45,13 @@ use crate::series::Track;
 use crate::slot::Packed;
 use crate::slot::Sample;
 use crate::slot::Slot;
-use crate::slot::UNIT;
 use crate::slot::YOUNG_DAYS;
 use crate::structure::Expert;
 use crate::structure::Structure;
 use crate::structure::dot;
 use crate::structure::mean_of;
+
+pub mod explain;
 
 /// Days of readings that are kept: what a young row's furthest column reaches back to.
 pub const KEPT_DAYS: i64 = YOUNG_DAYS + REACH_DAYS + 2;
@@ -693,58 +692,6 @@ impl Forecaster {
             });
         }
         Outlook { origin, points, models }
-    }
-
-    /// What the forecast of the step `at` (0 is the next) is made of, in the series' unit: the
-    /// parts add up to its value. Of each expert, by its weight: the ridges' columns by what they
-    /// belong to, what weeks before were, what trees add, what was missed of late.
-    pub fn explain(&mut self, at: usize) -> BTreeMap<Group, f64> {
-        self.outlook();
-        let mut parts = BTreeMap::new();
-        let experts = self.corrected(at, &self.origins());
-        if experts.is_empty() {
-            return parts;
-        }
-        let ahead = &self.ahead[at];
-        let weights = self.combination.weights(self.group(at));
-        let ridges: Vec<BTreeMap<Group, f64>> =
-            self.beta.iter().map(|beta| self.columns(beta, at)).collect();
-        let mut mean: BTreeMap<Group, f64> = BTreeMap::new();
-        let share = 1.0 / ridges.len() as f64;
-        ridges.iter().flatten().for_each(|(g, v)| *mean.entry(*g).or_default() += v * share);
-        let mut own = ridges.iter();
-        for (e, expert) in self.structure.experts.iter().enumerate() {
-            let scale = weights[e] * self.past.scale;
-            let mut add = |group, value: f64| *parts.entry(group).or_default() += value * scale;
-            let base = f64::from(ahead.bases[e]);
-            match expert {
-                Expert::Ridge(_) => {
-                    let columns = own.next().expect("one a ridge");
-                    columns.iter().for_each(|(group, value)| add(*group, *value));
-                }
-                Expert::Weekly(_) => add(Group::LastWeeks, base),
-                Expert::Daily(_) => add(Group::LastDays, base),
-                Expert::Boosted => {
-                    mean.iter().for_each(|(group, value)| add(*group, *value));
-                    add(Group::Trees, base - mean.values().sum::<f64>());
-                }
-            }
-            add(Group::Recent, experts[e] - base);
-        }
-        parts
-    }
-
-    /// A ridge's columns for a coming target, by what they belong to, over the scale.
-    fn columns(&self, beta: &Coefficients, at: usize) -> BTreeMap<Group, f64> {
-        let mut parts = BTreeMap::new();
-        let x = &self.ahead[at].x;
-        let beta = &beta.0[self.slot(self.past.end() + at as i64)];
-        let temperature = |quantity: usize| quantity == 0 && !self.stations.is_empty();
-        for ((column, beta), x) in self.structure.design.columns.iter().zip(beta).zip(x) {
-            let value = f64::from(*beta) * f64::from(*x) / f64::from(UNIT);
-            *parts.entry(column.group(temperature)).or_default() += value;
-        }
-        parts
     }
 
     fn bound(&mut self) {

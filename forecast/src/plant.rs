@@ -47,6 +47,7 @@ use crate::ridge::Factor;
 use crate::series::Track;
 
 pub mod expert;
+pub mod explain;
 pub mod short;
 pub mod unit;
 

@@ -33,6 +33,7 @@ use crate::plant::Engine;
 use crate::plant::Row;
 use crate::plant::Source;
 use crate::plant::Tuning;
+use crate::plant::explain::Parts;
 use crate::pv::look::Aspect;
 use crate::pv::look::Look;
 use crate::series::DAY_MS;
@@ -130,6 +131,11 @@ impl Pv {
         };
         let engine = Engine::new(tuning, first, day, setup.horizon);
         Pv { engine, sky, rated: setup.capacity.unwrap_or(1.0) }
+    }
+
+    /// What the forecast of each coming step is made of.
+    pub(crate) fn parts(&self) -> Vec<Parts> {
+        self.engine.parts(&self.sky, self.rated)
     }
 }
 

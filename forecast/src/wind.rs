@@ -25,6 +25,7 @@ use crate::plant::Engine;
 use crate::plant::Row;
 use crate::plant::Source;
 use crate::plant::Tuning;
+use crate::plant::explain::Parts;
 use crate::series::Track;
 use crate::wind::issues::Issues;
 use crate::wind::look::Look;
@@ -78,6 +79,11 @@ impl Wind {
             winds: Winds { issues, roles, day },
             rated: setup.capacity.unwrap_or(1.0),
         }
+    }
+
+    /// What the forecast of each coming step is made of.
+    pub(crate) fn parts(&self) -> Vec<Parts> {
+        self.engine.parts(&self.winds, self.rated)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::model::Outlook;
 use crate::model::Said;
 use crate::model::Setup;
 use crate::plant::Breadth;
+use crate::plant::explain::Parts;
 use crate::pv::Pv;
 use crate::quality::Quality;
 use crate::wind::Wind;
@@ -65,6 +66,14 @@ impl Unit {
     /// How many readings were set aside.
     pub fn aside(&self) -> u64 {
         self.aside
+    }
+
+    /// What the forecast of each coming step is made of.
+    pub fn parts(&self) -> Vec<Parts> {
+        match &self.behind {
+            Behind::Wind(wind) => wind.parts(),
+            Behind::Pv(pv) => pv.parts(),
+        }
     }
 
     /// Whether a reading is to be learned from.
