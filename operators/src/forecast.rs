@@ -52,6 +52,7 @@
 //! ([`forecast::job`]). Days, and with them holidays, begin at midnight UTC, wherever the grid is.
 
 pub mod annotation;
+pub mod because;
 pub mod feeder;
 pub mod kernel;
 pub mod plant;

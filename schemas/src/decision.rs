@@ -31,6 +31,9 @@ relation! {
         pub p90_kw: f64 = 131.0,
         /// The model and its version.
         pub model_version: String = "seasonal-1",
+        /// What the middle is made of, in kW: parts that add up to it within rounding, the largest
+        /// first; last, as `tree`, what adding up with what lies above and below it added.
+        pub because: String = "same hour yesterday 117.00, missed of late +1.00",
         /// What was looked at: `view@tick column=value …`.
         pub saw: String = "node_hour@1472666400000",
     }

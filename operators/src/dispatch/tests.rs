@@ -209,6 +209,7 @@ fn forecasts(hours_kw: &[f64]) -> Vec<Forecast> {
         p50_kw: kw - 5.0,
         p90_kw: *kw,
         model_version: "test".to_owned(),
+        because: String::new(),
         saw: String::new(),
     };
     hours_kw.iter().enumerate().map(row).collect()

@@ -22,14 +22,16 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::annotation::Annotations;
+use super::because;
+use super::because::Parts;
 use super::prior;
 use super::reconcile::reconcile;
 use super::rise::Rise;
 use super::rise::rise;
+use super::rule;
 use super::rule::HISTORY_HOURS;
 use super::rule::HORIZON_HOURS;
 use super::rule::Point;
-use super::rule::points;
 use super::series::Series;
 use super::series::YOUNG_HOURS;
 use super::weather::Weather;
@@ -125,6 +127,8 @@ pub struct Answer {
     pub subject_id: String,
     /// The coming hours.
     pub points: Vec<Point>,
+    /// What each is made of, before the feeder and its nodes were made to add up.
+    pub parts: Vec<Parts>,
     /// By the hour ahead: which share of what its feeder is moved by from above it moves by.
     pub shares: [f64; HORIZON_HOURS],
     /// Who says it.
@@ -402,6 +406,8 @@ impl Feeder {
             let past = hours(answer).range(..present).map(|(hour, own)| (own.kw, mean(*hour)));
             let past: Vec<(f64, f64)> = past.filter(|(_, class)| class.is_finite()).collect();
             if let Some(points) = prior::of_class(&class, &past) {
+                let others = |point: &Point| vec![("others of its feeder", point.p50_kw)];
+                answer.parts = points.iter().map(others).collect();
                 answer.points = points;
                 answer.shares = [0.0; HORIZON_HOURS];
                 answer.model_version = prior::PRIOR_VERSION.to_owned();
@@ -415,7 +421,7 @@ impl Feeder {
         let (feeder, nodes) = answers.split_last_mut().expect("the feeder is always there");
         for node in nodes {
             let mut sayers = BTreeSet::new();
-            for point in &mut node.points {
+            for (point, parts) in node.points.iter_mut().zip(&mut node.parts) {
                 let hour = present + point.hour as u64;
                 let Some((who, kw)) = self.annotations.expected(&node.subject_id, hour) else {
                     continue;
@@ -423,8 +429,11 @@ impl Feeder {
                 sayers.insert(who);
                 let moved = kw - point.p50_kw;
                 (point.p10_kw, point.p50_kw, point.p90_kw) = (kw, kw, kw);
+                *parts = vec![(because::ANNOUNCED, kw)];
                 feeder.shares[point.hour] -= std::mem::take(&mut node.shares[point.hour]);
-                for of_feeder in feeder.points.iter_mut().filter(|p| p.hour == point.hour) {
+                let of_feeder = feeder.points.iter_mut().zip(&mut feeder.parts);
+                for (of_feeder, parts) in of_feeder.filter(|(p, _)| p.hour == point.hour) {
+                    because::add(parts, because::ANNOUNCED, moved);
                     of_feeder.p10_kw += moved;
                     of_feeder.p50_kw += moved;
                     of_feeder.p90_kw += moved;
@@ -442,14 +451,14 @@ impl Feeder {
 impl Answer {
     fn of(
         (scope, subject_id): (&'static str, &str),
-        said: Option<(Vec<Point>, String)>,
+        said: Option<((Vec<Point>, Vec<Parts>), String)>,
         past_kw: &[f64],
         saw: String,
     ) -> Answer {
-        let said = said.unwrap_or_else(|| (points(past_kw), RULE_VERSION.to_owned()));
-        let (points, model_version) = said;
+        let said = said.unwrap_or_else(|| (rule::explained(past_kw), RULE_VERSION.to_owned()));
+        let ((points, parts), model_version) = said;
         let (subject_id, shares) = (subject_id.to_owned(), [0.0; HORIZON_HOURS]);
-        Answer { scope, subject_id, points, shares, model_version, saw }
+        Answer { scope, subject_id, points, parts, shares, model_version, saw }
     }
 }
 

@@ -16,6 +16,7 @@ use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 
+use super::because;
 use super::feeder::Feeder;
 use super::feeder::Hour;
 use super::feeder::News;
@@ -110,7 +111,8 @@ impl ForecastKernel {
         feeder.advance(present, &self.holidays);
         let (answers, rise) = feeder.answers(at, present, feeder_id);
         for answer in &answers {
-            given.drafts.extend(answer.points.iter().map(|point| Draft {
+            let points = answer.points.iter().zip(&answer.parts);
+            given.drafts.extend(points.map(|(point, parts)| Draft {
                 scope: answer.scope.to_owned(),
                 subject_id: answer.subject_id.clone(),
                 feeder_id: feeder_id.to_owned(),
@@ -120,6 +122,8 @@ impl ForecastKernel {
                 p50_kw: point.p50_kw,
                 p90_kw: point.p90_kw,
                 model_version: answer.model_version.clone(),
+                because: because::words(parts),
+                because_kw: because::sum(parts),
                 saw: answer.saw.clone(),
                 share: answer.shares[point.hour],
             }));

@@ -27,6 +27,10 @@ relation! {
         pub p90_kw: f64,
         /// The model and its version.
         pub model_version: String,
+        /// What so many kW of the median are made of ([`super::because`]).
+        pub because: String,
+        /// So many kW.
+        pub because_kw: f64,
         /// What was looked at.
         pub saw: String,
         /// Which share of what its feeder is moved by from above it moves by.

@@ -9,6 +9,8 @@
 //!
 //! A missing hour is NaN; what would need it is left out.
 
+use super::because::Parts;
+
 /// Hours that are forecast.
 pub const HORIZON_HOURS: usize = 24;
 
@@ -58,6 +60,20 @@ pub fn points(past_kw: &[f64]) -> Vec<Point> {
         points.push(Point { hour, p10_kw: p50_kw + low_kw, p50_kw, p90_kw: p50_kw + high_kw });
     }
     points
+}
+
+/// The same, with what each is made of.
+pub fn explained(past_kw: &[f64]) -> (Vec<Point>, Vec<Parts>) {
+    let (past, points) = (Past(past_kw), points(past_kw));
+    let origin = past_kw.len() as isize;
+    let bias_kw = past.bias(origin);
+    let of = |point: &Point| {
+        let yesterday_kw = past.at(origin + point.hour as isize - 24);
+        let bias_kw = if bias_kw.is_nan() { 0.0 } else { bias_kw };
+        vec![("same hour yesterday", yesterday_kw), ("missed of late", bias_kw)]
+    };
+    let parts = points.iter().map(of).collect();
+    (points, parts)
 }
 
 struct Past<'a>(&'a [f64]);

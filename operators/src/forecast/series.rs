@@ -21,6 +21,8 @@ use forecast::adaptive::Policy;
 use forecast::adaptive::Version;
 use forecast::calendar::Holidays;
 use forecast::drift::Alert;
+use forecast::feature::Group;
+use forecast::forecaster::explain;
 use forecast::model::Kind;
 use forecast::model::Model;
 use forecast::model::P10;
@@ -37,6 +39,8 @@ use schemas::time::HOUR_MS;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::because;
+use super::because::Parts;
 use super::rule::HORIZON_HOURS;
 use super::rule::Point;
 use super::weather::Weather;
@@ -218,14 +222,23 @@ impl Series {
     }
 
     /// What the model says of the coming hours, the present one first; `None` where it does not
-    /// answer for all of them.
-    pub fn answer(&mut self) -> Option<Vec<Point>> {
+    /// answer for all of them. And what each is made of.
+    pub fn answer(&mut self) -> Option<(Vec<Point>, Vec<Parts>)> {
         let seen = self.past.values();
         let newest = &seen[seen.len().saturating_sub(SILENT_HOURS_MAX as usize)..];
         if !newest.iter().any(|kw| kw.is_finite()) {
             return None;
         }
-        let points = self.model.as_mut()?.outlook().points;
+        let model = self.model.as_mut()?;
+        let points = model.outlook().points;
+        let made = |(point, parts): (&forecast::model::Point, &explain::Parts)| {
+            let words = Group::ALL.map(Group::word).into_iter();
+            let mut parts: Parts = words.zip(*parts).filter(|(_, kw)| *kw != 0.0).collect();
+            // The median that quantiles have learned is another than what experts say together.
+            because::add(&mut parts, Group::Recent.word(), point.quantiles[P50] - point.value);
+            parts
+        };
+        let parts: Vec<Parts> = points.iter().zip(&model.parts()).map(made).collect();
         let point = |(hour, point): (usize, &forecast::model::Point)| Point {
             hour,
             p10_kw: point.quantiles[P10],
@@ -234,7 +247,7 @@ impl Series {
         };
         let points: Vec<Point> = points.iter().enumerate().map(point).collect();
         let whole = |p: &Point| [p.p10_kw, p.p50_kw, p.p90_kw].iter().all(|kw| kw.is_finite());
-        (points.len() == HORIZON_HOURS && points.iter().all(whole)).then_some(points)
+        (points.len() == HORIZON_HOURS && points.iter().all(whole)).then_some((points, parts))
     }
 
     /// Holds on to the version that answers, or lets others take over again; `false` where there is

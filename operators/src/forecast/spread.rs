@@ -10,6 +10,7 @@ use schemas::decision::Forecast;
 use schemas::relation::Relation;
 use schemas::time::Timestamp;
 
+use super::because;
 use super::rows::Draft;
 use super::rows::FeederMove;
 use super::zones::SYSTEM_ID;
@@ -53,6 +54,7 @@ impl Kernel for SpreadKernel {
             if of_feeder.is_some() {
                 saw += &format!("; forecasts@{} subject_id={SYSTEM_ID}", at.0);
             }
+            let p50_kw = draft.p50_kw + by;
             Forecast {
                 scope: draft.scope,
                 subject_id: draft.subject_id,
@@ -60,9 +62,10 @@ impl Kernel for SpreadKernel {
                 issued_at: draft.issued_at,
                 target_at: draft.target_at,
                 p10_kw: draft.p10_kw + by,
-                p50_kw: draft.p50_kw + by,
+                p50_kw,
                 p90_kw: draft.p90_kw + by,
                 model_version: draft.model_version,
+                because: because::with_tree(draft.because, draft.because_kw, p50_kw),
                 saw,
             }
         };

@@ -24,13 +24,14 @@ use schemas::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::because::Parts;
 use super::feeder::KNOWN_OF;
 use super::feeder::OF_FEEDER;
 use super::feeder::RECENT_HOURS;
 use super::feeder::RULE_VERSION;
+use super::rule;
 use super::rule::HISTORY_HOURS;
 use super::rule::Point;
-use super::rule::points;
 use super::series::PAST_HOURS;
 use super::series::Series;
 use super::weather::Weather;
@@ -141,6 +142,8 @@ impl Default for Whole {
 pub struct Word {
     /// The coming hours.
     pub points: Vec<Point>,
+    /// What each is made of.
+    pub parts: Vec<Parts>,
     /// Who says it.
     pub model_version: String,
     /// What was looked at.
@@ -244,7 +247,8 @@ impl Whole {
             let hours = self.weather.hours_ahead(present);
             saw += &format!("; weather_hour@{at}; weather_ahead@{at} hours={hours}");
         }
-        let said = said.unwrap_or_else(|| (points(&past), RULE_VERSION.to_owned()));
-        Some(Word { points: said.0, model_version: said.1, saw })
+        let said = said.unwrap_or_else(|| (rule::explained(&past), RULE_VERSION.to_owned()));
+        let ((points, parts), model_version) = said;
+        Some(Word { points, parts, model_version, saw })
     }
 }

@@ -37,6 +37,8 @@ use schemas::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::because;
+use super::because::Parts;
 use super::feeder::News;
 use super::feeder::RECENT_HOURS;
 use super::reconcile::floor;
@@ -109,6 +111,11 @@ struct Summed {
     p50_kw: f64,
     p90_kw: f64,
     model_version: String,
+    /// What so many kW of the median are made of ([`because`]).
+    #[serde(default)]
+    because: String,
+    #[serde(default)]
+    because_kw: f64,
     /// All below it were known.
     whole: bool,
 }
@@ -129,6 +136,8 @@ pub struct Said {
 struct Below {
     point: Point,
     model_version: String,
+    /// What it says by itself is made of.
+    parts: Parts,
 }
 
 impl Zones {
@@ -359,8 +368,9 @@ impl Issue<'_> {
         let outlooks: Vec<Option<&Outlook>> = (0..leaves).map(outlook).collect();
         let own = |word: &Option<Word>| {
             let word = word.as_ref()?;
-            let point = word.points.iter().find(|point| point.hour == ahead)?;
-            Some(Below { point: *point, model_version: word.model_version.clone() })
+            let at = word.points.iter().position(|point| point.hour == ahead)?;
+            let (point, parts) = (word.points[at], word.parts[at].clone());
+            Some(Below { point, model_version: word.model_version.clone(), parts })
         };
         let zones = tree.zones.iter().map(|zone| own(&words[zone.as_str()]));
         let own: Vec<Option<Below>> = zones.chain([own(of_system)]).collect();
@@ -375,7 +385,8 @@ impl Issue<'_> {
                 let agreed_kw = values[leaf].unwrap_or(outlook.base_kw);
                 let point = self.feeder(outlook, hour, agreed_kw - outlook.base_kw);
                 pushed_kw[parent] += point.p50_kw - agreed_kw;
-                Below { point, model_version: outlook.model_version.clone() }
+                let parts = vec![("its feeder", point.p50_kw)];
+                Below { point, model_version: outlook.model_version.clone(), parts }
             });
             whole[parent] &= below.is_some();
             issued.push(below);
@@ -394,10 +405,8 @@ impl Issue<'_> {
                 pushed_kw[parent] += pushed_kw[node];
                 whole[parent] &= whole[node] && summed.is_some();
             }
-            if let Some(Below { point, model_version }) = &summed {
-                let Point { p10_kw, p50_kw, p90_kw, .. } = *point;
-                let (model_version, whole) = (model_version.clone(), whole[node]);
-                let row = Summed { p10_kw, p50_kw, p90_kw, model_version, whole };
+            if let Some(below) = &summed {
+                let row = Summed::of(below, whole[node]);
                 let hours = match tree.zones.get(node - leaves) {
                     Some(zone) => self.last.zones.entry(zone.clone()).or_default(),
                     None => &mut self.last.system,
@@ -460,8 +469,9 @@ fn summed(
         }
     };
     let model_version = own.map_or(SUM_VERSION.to_owned(), |own| own.model_version.clone());
+    let parts = own.map_or_else(|| vec![("sum of those below", p50_kw)], |own| own.parts.clone());
     let point = Point { hour, p10_kw: p50_kw - low_kw, p50_kw, p90_kw: p50_kw + high_kw };
-    Some(Below { point, model_version })
+    Some(Below { point, model_version, parts })
 }
 
 /// What moves a feeder, where anything does.
@@ -487,12 +497,20 @@ fn rows<'a>(
         p50_kw: summed.p50_kw,
         p90_kw: summed.p90_kw,
         model_version: summed.model_version.clone(),
+        because: because::with_tree(summed.because.clone(), summed.because_kw, summed.p50_kw),
         saw: saw.to_owned(),
     };
     hours.into_iter().map(row).collect()
 }
 
 impl Summed {
+    fn of(below: &Below, whole: bool) -> Summed {
+        let Point { p10_kw, p50_kw, p90_kw, .. } = below.point;
+        let (because, because_kw) = (because::words(&below.parts), because::sum(&below.parts));
+        let model_version = below.model_version.clone();
+        Summed { p10_kw, p50_kw, p90_kw, model_version, because, because_kw, whole }
+    }
+
     fn shift(&mut self, by_kw: f64) {
         self.p10_kw += by_kw;
         self.p50_kw += by_kw;

@@ -278,6 +278,7 @@ mod tests {
             p50_kw: 2.0,
             p90_kw: 3.0,
             model_version: "m".to_owned(),
+            because: "level 2.00".to_owned(),
             saw: saw.to_owned(),
         }
     }

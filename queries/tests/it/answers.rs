@@ -104,6 +104,7 @@ fn forecast(bus: &str, target_h: u64, p50_kw: f64) -> Forecast {
         p50_kw,
         p90_kw: p50_kw + 1.0,
         model_version: "by hand".to_owned(),
+        because: String::new(),
         saw: String::new(),
     }
 }

@@ -435,6 +435,7 @@ fn forecasts(random: &mut Random, tick: u64) -> Change {
             p50_kw: random.kw(),
             p90_kw: 400_000.0,
             model_version: "test".to_owned(),
+            because: String::new(),
             saw: String::new(),
         });
         if random.chance(50) {

@@ -19,6 +19,8 @@ use super::tape::Tape;
 use super::unit::Answer;
 use super::unit::Plant;
 use super::unit::Version;
+use crate::forecast::because;
+use crate::forecast::because::Parts;
 use crate::forecast::prior::PRIOR_VERSION;
 use crate::forecast::rule::HORIZON_HOURS;
 use crate::forecast::rule::Point;
@@ -143,14 +145,14 @@ impl Issue<'_> {
     }
 
     fn rows(&self, at: Timestamp, feeder_id: &str, ahead: u64) -> Vec<Forecast> {
-        let Answer { points, model_version, hours, weather } = &self.answer;
+        let Answer { points, parts, model_version, hours, weather } = &self.answer;
         let last = Some(self.last_kw).filter(|kw| !kw.is_nan());
         let last = last.map_or("NULL".to_owned(), |kw| format!("{kw:.3}"));
         let mut saw = format!("plant_hour@{} hours={hours} last_hour_kw={last}", at.0);
         if *weather {
             saw += &format!("; weather_hour@{0}; weather_ahead@{0} hours={ahead}", at.0);
         }
-        let row = |point: &Point| Forecast {
+        let row = |(point, parts): (&Point, &Parts)| Forecast {
             scope: "plant".to_owned(),
             subject_id: self.asset_id.to_owned(),
             feeder_id: feeder_id.to_owned(),
@@ -160,9 +162,10 @@ impl Issue<'_> {
             p50_kw: point.p50_kw,
             p90_kw: point.p90_kw,
             model_version: model_version.clone(),
+            because: because::words(parts),
             saw: saw.clone(),
         };
-        points.iter().map(row).collect()
+        points.iter().zip(parts).map(row).collect()
     }
 }
 
@@ -188,6 +191,8 @@ fn guess(issues: &mut [Issue<'_>]) {
                 Point { hour, p10_kw, p50_kw, p90_kw }
             };
             issue.answer.points = shares.iter().enumerate().map(point).collect();
+            let others = |point: &Point| vec![("others of its kind", point.p50_kw)];
+            issue.answer.parts = issue.answer.points.iter().map(others).collect();
             issue.answer.model_version = PRIOR_VERSION.to_owned();
         }
     }

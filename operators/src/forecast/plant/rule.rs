@@ -15,6 +15,7 @@
 
 use forecast::model::Kind;
 
+use crate::forecast::because::Parts;
 use crate::forecast::rule::ERRORS_MIN;
 use crate::forecast::rule::HISTORY_HOURS;
 use crate::forecast::rule::HORIZON_HOURS;
@@ -66,6 +67,12 @@ pub fn points(kind: Kind, past_kw: &[f64], rated_kw: f64) -> Vec<Point> {
         points.push(Point { hour, p10_kw, p50_kw, p90_kw });
     }
     points
+}
+
+/// What each of these points is made of.
+pub fn parts(kind: Kind, points: &[Point]) -> Vec<Parts> {
+    let name = if kind == Kind::Wind { "newest hour" } else { "same hour of days before" };
+    points.iter().map(|point| vec![(name, point.p50_kw)]).collect()
 }
 
 impl Past<'_> {

@@ -13,6 +13,7 @@ use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 
 use super::PlantKernel;
+use crate::forecast::because::added_up;
 use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
@@ -76,7 +77,12 @@ fn step(
         Change::of(&told.ahead, vec![1; told.ahead.len()]),
     ];
     let out = kernel.step(at, &changes);
-    (Forecast::from_batch(&out[0]).unwrap(), ModelVersion::from_batch(&out[1]).unwrap())
+    let forecasts = Forecast::from_batch(&out[0]).unwrap();
+    for row in &forecasts {
+        let made_kw = added_up(&row.because);
+        assert!((made_kw - row.p50_kw).abs() < 0.05, "{made_kw} kW is not all of {row:?}");
+    }
+    (forecasts, ModelVersion::from_batch(&out[1]).unwrap())
 }
 
 /// The history of a plant before [`NOW`].

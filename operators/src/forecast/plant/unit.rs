@@ -24,6 +24,8 @@ use super::rule;
 use super::shape::START_DAYS;
 use super::shape::Shape;
 use super::tape::Tape;
+use crate::forecast::because;
+use crate::forecast::because::Parts;
 use crate::forecast::feeder::Hour;
 use crate::forecast::rule::HISTORY_HOURS;
 use crate::forecast::rule::HORIZON_HOURS;
@@ -72,6 +74,31 @@ struct Modelled {
     rewind: Rewind<Unit>,
 }
 
+impl Modelled {
+    fn is_told_weather(&self) -> bool {
+        !self.shape.quantities.is_empty()
+    }
+
+    /// What its points are made of. The experts that are told the weather are one part.
+    fn parts(&self, points: &[Point]) -> Vec<Parts> {
+        let by_look = if self.is_told_weather() { "weather" } else { "pattern" };
+        let word = |name: &'static str| match name {
+            "ridge" | "cosines" | "trees" => by_look,
+            other => other,
+        };
+        let made = self.rewind.model().map(Unit::parts).unwrap_or_default();
+        let bounded = |(parts, point): (forecast::plant::explain::Parts, &Point)| {
+            let mut all = Parts::with_capacity(parts.len());
+            parts.into_iter().for_each(|(name, kw)| because::add(&mut all, word(name), kw));
+            // It may have been rated otherwise when the model was made.
+            let beyond_kw = point.p50_kw - because::sum(&all);
+            because::add(&mut all, "bound", beyond_kw);
+            all
+        };
+        made.into_iter().zip(points).map(bounded).collect()
+    }
+}
+
 /// A version that began to answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Version {
@@ -90,6 +117,8 @@ pub struct Version {
 pub struct Answer {
     /// The coming hours.
     pub points: Vec<Point>,
+    /// What each is made of.
+    pub parts: Vec<Parts>,
     /// Who says it.
     pub model_version: String,
     /// Hours that it rests on.
@@ -320,27 +349,29 @@ impl Plant {
         if self.knows() {
             self.moved_kw = 0.0;
         }
-        if let Some((points, model_version, weather)) = self.modelled(rated_kw) {
+        if let Some((points, parts, model_version)) = self.modelled(rated_kw) {
             let hours = self.past.values().iter().filter(|kw| kw.is_finite()).count();
-            return Some(Answer { points, model_version, hours, weather });
+            let weather = self.model.as_ref().is_some_and(Modelled::is_told_weather);
+            return Some(Answer { points, parts, model_version, hours, weather });
         }
         let from = present.saturating_sub(HISTORY_HOURS as u64);
         let past: Vec<f64> = (from..present).map(|hour| f64::from(self.at(hour))).collect();
         let points = rule::points(kind, &past, rated_kw);
         let version = if kind == Kind::Wind { rule::WIND_VERSION } else { rule::PV_VERSION };
         let hours = past.iter().filter(|kw| kw.is_finite()).count();
-        Some(Answer { points, model_version: version.to_owned(), hours, weather: false })
+        let (parts, model_version) = (rule::parts(kind, &points), version.to_owned());
+        Some(Answer { points, parts, model_version, hours, weather: false })
     }
 
     /// What the model says of the coming hours; `None` where it does not answer for all of them.
-    fn modelled(&mut self, rated_kw: f64) -> Option<(Vec<Point>, String, bool)> {
+    fn modelled(&mut self, rated_kw: f64) -> Option<(Vec<Point>, Vec<Parts>, String)> {
         let seen = self.past.values();
         let newest = &seen[seen.len().saturating_sub(SILENT_HOURS_MAX)..];
         if !newest.iter().any(|kw| kw.is_finite()) {
             return None;
         }
-        let Modelled { number, shape, rewind, .. } = self.model.as_mut()?;
-        let points = rewind.outlook()?.points;
+        let modelled = self.model.as_mut()?;
+        let points = modelled.rewind.outlook()?.points;
         // It may have been rated otherwise when the model was made.
         let bound = |kw: f64| kw.clamp(0.0, rated_kw);
         let point = |(hour, point): (usize, &forecast::model::Point)| Point {
@@ -351,9 +382,9 @@ impl Plant {
         };
         let points: Vec<Point> = points.iter().enumerate().map(point).collect();
         let whole = |p: &Point| [p.p10_kw, p.p50_kw, p.p90_kw].iter().all(|kw| kw.is_finite());
-        let name = format!("{}-{number}", shape.word());
+        let name = format!("{}-{}", modelled.shape.word(), modelled.number);
         let all = points.len() == HORIZON_HOURS && points.iter().all(whole);
-        all.then_some((points, name, !shape.quantities.is_empty()))
+        all.then(|| (modelled.parts(&points), name)).map(|(parts, name)| (points, parts, name))
     }
 
     /// The newest hour's mean kW, NaN where it is missing.

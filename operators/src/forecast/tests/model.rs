@@ -3,6 +3,16 @@
 use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
+use forecast::adaptive::Adaptive;
+use forecast::adaptive::Policy;
+use forecast::feature::Group;
+use forecast::forecaster::explain::Parts;
+use forecast::model::Kind;
+use forecast::model::Model;
+use forecast::model::Quantity;
+use forecast::model::Role;
+use forecast::model::Said;
+use forecast::model::Setup;
 use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::decision::ModelVersion;
@@ -18,6 +28,7 @@ use schemas::time::Timestamp;
 
 use super::node_hour;
 use crate::forecast::ForecastKernel;
+use crate::forecast::because;
 use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
@@ -277,6 +288,73 @@ fn a_warmer_day_ahead_is_a_greater_load_ahead() {
     village.tell(START * HOUR_MS + 900_000, &[], &[], &[], &ahead(START, 5.0));
     // 15:00 is above 20 °C on any day.
     assert!(village.p50("f")[15] > before[15] + 0.3, "{:?} {before:?}", village.p50("f"));
+}
+
+/// A part in kW of the median that is forecast of a subject `ahead` hours after the present one.
+fn part(village: &Village, subject: &str, ahead: usize, name: &str) -> f64 {
+    let mut rows = village.forecasts.iter().filter(|row| row.subject_id == subject);
+    let words = &rows.nth(ahead).unwrap().because;
+    let mut parts = words.split(", ").filter_map(|part| part.strip_prefix(name));
+    parts.next().map_or(0.0, |kw| kw.trim().parse().unwrap())
+}
+
+#[test]
+fn what_a_warmer_day_adds_is_told_as_temperature() {
+    let mut village = Village::new(1, 0);
+    let told = |village: &Village| {
+        let temperature = |subject| part(village, subject, 15, "temperature");
+        (temperature("b0"), temperature("f"), village.p50("f")[15])
+    };
+    let (home, feeder, before) = told(&village);
+    village.tell(START * HOUR_MS + 900_000, &[], &[], &[], &ahead(START, 5.0));
+    let (warm_home, warm_feeder, after) = told(&village);
+    assert!(warm_home > home + 0.3 && warm_feeder > feeder + 0.3, "{warm_home} {warm_feeder}");
+    let (told, moved) = (warm_feeder - feeder, after - before);
+    assert!((told - moved).abs() < 0.1 * moved, "{told} kW are told of {moved} kW");
+}
+
+/// What a reason costs beside the forecast that it explains, a node, 24 hours:
+/// `cargo test --release -p gridloom-operators --lib -- --ignored --nocapture what_a_reason_costs`.
+#[test]
+#[ignore = "a measurement"]
+fn what_a_reason_costs_one_node() {
+    const TIMES: u32 = 2_000;
+    let setup = Setup {
+        kind: Kind::NetLoad,
+        step_ms: HOUR_MS as i64,
+        horizon: 24,
+        quantities: vec![Quantity { name: "s".to_owned(), role: Role::Temperature }],
+        holidays: Default::default(),
+        capacity: None,
+        place: None,
+    };
+    let mut model = Adaptive::new(setup, 0, Policy { trees: false, ..Policy::default() });
+    for hour in 0..400 * 24 {
+        let said = |index: u64| {
+            let (issued, value) = (hour as i64, temperature_c(index) as f32);
+            Said { issued, quantity: 0, index: index as i64, value }
+        };
+        model.know(&(hour..hour + 28).map(said).collect::<Vec<_>>());
+        model.observe(load_kw(1, hour));
+    }
+    model.outlook();
+    let outlook = took(TIMES, || model.outlook().points.len());
+    let parts = took(TIMES, || model.parts().len());
+    let parts_24 = model.parts();
+    let made = |parts: &Parts| {
+        Group::ALL.map(Group::word).into_iter().zip(*parts).collect::<because::Parts>()
+    };
+    let words = took(TIMES, || {
+        parts_24.iter().map(|parts| because::words(&made(parts)).len()).sum::<usize>()
+    });
+    println!("µs: outlook {outlook:.1}, its parts {parts:.1}, in words {words:.1}");
+}
+
+/// Microseconds that a run takes.
+fn took<T>(times: u32, mut run: impl FnMut() -> T) -> f64 {
+    let began = std::time::Instant::now();
+    (0..times).for_each(|_| drop(std::hint::black_box(run())));
+    began.elapsed().as_secs_f64() * 1e6 / f64::from(times)
 }
 
 #[test]

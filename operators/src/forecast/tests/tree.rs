@@ -21,6 +21,7 @@ use schemas::time::Timestamp;
 use crate::forecast::ForecastKernel;
 use crate::forecast::SpreadKernel;
 use crate::forecast::ZoneKernel;
+use crate::forecast::because::added_up;
 use crate::forecast::rows::FeederPlace;
 use crate::kernel::Change;
 use crate::kernel::Kernel;
@@ -153,6 +154,9 @@ impl Grid {
         for row in &self.forecasts {
             assert_eq!(row.issued_at, at);
             assert!(row.p10_kw <= row.p50_kw && row.p50_kw <= row.p90_kw, "{row:?}");
+            // A hundredth of a kW is rounded in each of a dozen parts.
+            let made_kw = added_up(&row.because);
+            assert!((made_kw - row.p50_kw).abs() < 0.07, "{made_kw} kW is not all of {row:?}");
             let key = (row.scope.clone(), row.subject_id.clone(), row.target_at.0 / HOUR_MS);
             self.newest.insert(key, row.p50_kw);
         }

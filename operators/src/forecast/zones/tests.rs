@@ -112,6 +112,7 @@ fn by_steps(forest: &Forest) -> BTreeMap<String, f64> {
         let answer = |subject: String, points: Vec<Point>| Answer {
             scope: "node",
             subject_id: subject,
+            parts: vec![Vec::new(); points.len()],
             points,
             shares: [0.0; HORIZON_HOURS],
             model_version: "m".to_owned(),
@@ -142,8 +143,12 @@ fn by_steps(forest: &Forest) -> BTreeMap<String, f64> {
         drafts.push(answers);
     }
     let word = |point: Option<Point>| {
-        let word =
-            |point| Word { points: vec![point], model_version: "w".to_owned(), saw: String::new() };
+        let word = |point| Word {
+            points: vec![point],
+            parts: vec![Vec::new()],
+            model_version: "w".to_owned(),
+            saw: String::new(),
+        };
         point.map(word)
     };
     let words = forest.zones.iter().map(|(zone, own)| (zone.as_str(), word(*own))).collect();

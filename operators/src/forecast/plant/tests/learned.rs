@@ -191,6 +191,11 @@ fn check(weather: bool) {
         assert_eq!(said, [P10, P50, P90].map(|level| point.quantiles[level]), "{point:?}");
     }
     assert!(rows.iter().any(|row| row.p50_kw > 1.0 && row.p10_kw < row.p90_kw));
+    let told = |name: &str| rows.iter().filter(|row| row.because.contains(name)).count();
+    assert!(told("night 0.00") > 6 && told("yesterday ") > 6, "{rows:#?}");
+    let (by_look, other) =
+        if weather { ("weather ", "pattern ") } else { ("pattern ", "weather ") };
+    assert!(told(by_look) > 6 && told(other) == 0, "{rows:#?}");
 }
 
 #[test]
