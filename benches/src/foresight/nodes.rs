@@ -1,4 +1,9 @@
 //! Many nodes that tick together: what one step of one costs, and what one weighs.
+//!
+//! Two sizes of node are measured: the two ridges with quantiles that the targets are
+//! set for, and the whole model that an instance keeps (all experts, the screen, the watch, the
+//! history that reviews look at). Loads are made, a seed a node, so that the figures can be had
+//! anywhere; what a whole past costs to tell again is measured on half hours.
 
 use std::f64::consts::TAU;
 
@@ -131,9 +136,9 @@ pub fn measure(minutes: i64, nodes: usize, days: i64) -> Cost {
     Cost { columns: structure.design.columns.len(), step_us, kilobytes, digest }
 }
 
-/// `nodes` of hourly steps as an instance has them: whole models with all their experts, the screen,
-/// the watch, and their history of `days`, from which they were made and which reviews look at. A
-/// day is measured, in which none is reviewed.
+/// `nodes` of hourly steps as an instance has them: whole models with all their experts, the
+/// screen, the watch, and their history of `days`, from which they were made and which reviews look
+/// at. A day is measured, in which none is reviewed.
 pub fn measure_whole(nodes: usize, days: i64) -> Cost {
     let made = Made { day: 24, first: 16_000 * 24 };
     let policy = Policy { trees: false, ..Policy::default() };
