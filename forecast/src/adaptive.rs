@@ -21,8 +21,8 @@
 //!
 //! # Bounds
 //!
-//! The history of [`HISTORY_DAYS`], its weather twice; rows for trees of the same time where trees answer, the
-//! structures of the version that answers and of [`VERSIONS_KEPT`] before it.
+//! The history of [`HISTORY_DAYS`], its weather twice; rows for trees of the same time where trees
+//! answer; the structures of the version that answers and of [`VERSIONS_KEPT`] before it.
 
 use std::collections::VecDeque;
 
@@ -297,9 +297,9 @@ impl Adaptive {
         self.memory.end()
     }
 
-    /// Corrects a reading that came before: late, or restated; NaN: it is taken back. It is screened
-    /// as a new one is. `false` where it is not there, or older than the model can still change; the
-    /// history holds it all the same, and the next review sees it.
+    /// Corrects a reading that came before: late, or restated; NaN: it is taken back. It is
+    /// screened as a new one is. `false` where it is not there, or older than the model can still
+    /// change; the history holds it all the same, and the next review sees it.
     pub fn correct(&mut self, index: i64, value: f64) -> bool {
         let at = usize::try_from(index - self.memory.history.first).ok();
         let Some(at) = at.filter(|at| *at < self.memory.history.seen.len()) else { return false };

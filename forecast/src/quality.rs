@@ -202,8 +202,8 @@ impl Quality {
     }
 
     /// Judges a reading that came before and is otherwise now, by what is known by now; nothing is
-    /// learned from it. `before` are the accepted readings before it with their instants, the newest
-    /// first. Whether it is frozen only those who come with it can say.
+    /// learned from it. `before` are the accepted readings before it with their instants, the
+    /// newest first. Whether it is frozen only those who come with it can say.
     #[must_use]
     pub fn judge_again(
         &self,

@@ -7,6 +7,7 @@ mod conformal;
 mod correction;
 mod drift;
 mod hierarchy;
+mod look_ahead;
 mod online;
 mod plant;
 mod quality;

@@ -11,6 +11,7 @@ use forecast::model::P90;
 use crate::series::Chance;
 use crate::series::Made;
 use crate::series::made;
+use crate::series::quarters;
 
 fn run(made: &Made, load: &[f64], trees: bool) -> Adaptive {
     let policy = Policy { trees, ..Policy::default() };
@@ -53,16 +54,6 @@ fn it_learns_what_can_be_known() {
 }
 
 #[test]
-fn what_comes_later_changes_nothing() {
-    let mut made = made(70, 2);
-    let before = outlook(&made, 60);
-    let mut chance = Chance(9);
-    made.load[60 * 24..].iter_mut().for_each(|value| *value = 1e3 * chance.next());
-    made.ahead_c[61 * 24 + 1..].iter_mut().for_each(|t| *t = 40.0 * chance.next() as f32);
-    assert_eq!(outlook(&made, 60), before);
-}
-
-#[test]
 fn the_newest_reading_does_matter() {
     let mut made = made(70, 2);
     let before = outlook(&made, 60);
@@ -71,20 +62,36 @@ fn the_newest_reading_does_matter() {
     assert!(after.points[0].value > before.points[0].value + 5.0);
 }
 
-#[test]
-fn a_restart_in_the_middle_changes_no_bit() {
-    let made = made(75, 3);
-    let mut whole = run(&made, &made.load[..60 * 24], false);
+/// A model that is saved and read back after `until` steps goes on as the one that was not.
+#[track_caller]
+fn check_restart(made: &Made, until: usize) {
+    let mut whole = run(made, &made.load[..until], false);
     whole.outlook();
     let saved = serde_json::to_vec(&whole).expect("numbers and texts");
     let mut again: Adaptive = serde_json::from_slice(&saved).expect("as it was written");
-    for at in 60 * 24..75 * 24 {
+    for at in until..made.load.len() {
         for model in [&mut whole, &mut again] {
             model.know(&made.said(at));
             model.observe(made.load[at]);
         }
-        assert_eq!(again.outlook(), whole.outlook(), "after hour {at}");
+        assert_eq!(again.outlook(), whole.outlook(), "after step {at}");
     }
+}
+
+#[test]
+fn a_restart_in_the_middle_changes_no_bit() {
+    check_restart(&made(75, 3), 60 * 24);
+}
+
+#[test]
+fn a_restart_changes_no_bit_where_the_weather_was_forecast() {
+    // A review is held after it, by what was known before.
+    check_restart(&made(75, 3).misforecast(4), 40 * 24 + 7);
+}
+
+#[test]
+fn a_restart_changes_no_bit_of_quarters_that_share() {
+    check_restart(&quarters(16, 3).misforecast(4), 13 * 96 + 50);
 }
 
 #[test]

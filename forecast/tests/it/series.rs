@@ -69,6 +69,24 @@ pub(crate) fn made(days: i64, seed: u64) -> Made {
     Made { setup, first, load, temperature_c, ahead_c }
 }
 
+/// The same by quarters of an hour, between the hours of [`made`].
+pub(crate) fn quarters(days: i64, seed: u64) -> Made {
+    let hours = made(days + 1, seed);
+    let mut chance = Chance(seed + 1_000);
+    let between = |values: &dyn Fn(usize) -> f64, at: usize| {
+        let share = (at % 4) as f64 / 4.0;
+        values(at / 4) * (1.0 - share) + values(at / 4 + 1) * share
+    };
+    let steps = days as usize * 96;
+    let load = |at| between(&|hour| hours.load[hour], at);
+    let load = (0..steps).map(|at| load(at) + 0.6 * chance.normal()).collect();
+    let air = |at| between(&|hour| f64::from(hours.temperature_c[hour]), at) as f32;
+    let temperature_c: Vec<f32> = (0..steps + 96).map(air).collect();
+    let ahead_c = temperature_c.clone();
+    let setup = Setup { step_ms: 900_000, horizon: 96, ..hours.setup };
+    Made { setup, first: hours.first * 4, load, temperature_c, ahead_c }
+}
+
 impl Made {
     /// The same, with a forecast of the temperature that is off by some degrees for hours.
     pub(crate) fn misforecast(mut self, seed: u64) -> Made {
