@@ -388,6 +388,20 @@ fn branch_end(
     Some(Connection::BranchEnd(BranchIndex(branch), side))
 }
 
+/// The winding, from 0, of a three-winding transformer that a cell names.
+pub(crate) fn winding(row: &Row<'_>, say: &mut Vec<Remark>) -> Option<usize> {
+    match row.text("side") {
+        "hv" | "1" => Some(0),
+        "mv" | "2" => Some(1),
+        "lv" | "3" => Some(2),
+        other => {
+            let problem = format!("{other:?} is none of hv, mv, lv, 1, 2, 3");
+            row.fault("side", problem, say);
+            None
+        }
+    }
+}
+
 /// The side of a branch that a cell names.
 fn side(row: &Row<'_>, say: &mut Vec<Remark>) -> Option<Side> {
     match row.text("side") {

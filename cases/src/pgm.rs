@@ -43,7 +43,7 @@ enum Object {
     Node(usize),
     Branch(usize),
     Link,
-    ThreeWinding,
+    ThreeWinding(usize),
     Shunt,
     Source(usize),
     Load(usize),

@@ -67,6 +67,7 @@ pub use self::conductors::read as read_unbalanced;
 use crate::Error;
 use crate::Remark;
 use crate::folder::pu_from;
+use crate::folder::winding;
 use crate::table::Row;
 use crate::table::Table;
 
@@ -354,7 +355,7 @@ impl<'n> Reader<'n> {
                 let windings = self.lookup.three_winding(key).filter(|_| branch.is_none());
                 let target = match windings {
                     Some(of) => {
-                        let winding = self.winding(say).unwrap_or(0);
+                        let winding = winding(&self.row, say).unwrap_or(0);
                         Some(Target::winding(self.network, of, winding))
                     }
                     None => {
@@ -403,20 +404,6 @@ impl<'n> Reader<'n> {
             format!("there is no {what} {key:?}{}", near(key, &known))
         };
         self.row.fault("element", problem, say);
-    }
-
-    /// The winding of a three-winding transformer, from 0.
-    fn winding(&self, say: &mut Vec<Remark>) -> Option<usize> {
-        match self.row.text("side") {
-            "hv" | "1" => Some(0),
-            "mv" | "2" => Some(1),
-            "lv" | "3" => Some(2),
-            other => {
-                let problem = format!("{other:?} is none of hv, mv, lv, 1, 2, 3");
-                self.row.fault("side", problem, say);
-                None
-            }
-        }
     }
 
     fn side(&self, say: &mut Vec<Remark>) -> Option<Side> {

@@ -56,6 +56,19 @@ impl Target {
         Some((at / 3, at % 3))
     }
 
+    /// The kind of element that it is at, its number, and how many there are of it. Windings count
+    /// as the branches that they are in the model.
+    pub(crate) fn place(self, network: &Network) -> (&'static str, usize, usize) {
+        match self {
+            Target::Bus(bus) => ("bus", bus.0, network.buses.len()),
+            Target::Injection(at) => ("injection", at.0, network.injections.len()),
+            Target::BranchEnd(branch, _) => {
+                let windings = 3 * network.three_winding.len();
+                ("branch", branch.0, network.branches.len() + windings)
+            }
+        }
+    }
+
     /// The bus that it is at.
     pub fn bus(self, network: &Network) -> BusIndex {
         if let Some((transformer, winding)) = self.as_winding(network) {

@@ -7,6 +7,7 @@
 //!
 //! `kind` is `v_mag`, `v_ang`, `p_inj`, `q_inj`, `p_flow`, `q_flow`, `i_mag` or `i_ang`;
 //! `element_type` is `bus`, `injection` or `branch`, and follows from the kind where it is absent.
+//! `side` is `from` or `to`, of a three-winding transformer `hv`, `mv`, `lv` or `1`, `2`, `3`.
 //! Where a file has `value_pu` and `sigma_pu`, they are taken as they are (angles are radians);
 //! else `value_si` and `sigma_si` are converted by `unit_si` and the bases of the network:
 //!
@@ -38,6 +39,7 @@ use crate::Error;
 use crate::Remark;
 use crate::folder::missing;
 use crate::folder::side;
+use crate::folder::winding;
 use crate::table::Row;
 use crate::table::Table;
 
@@ -182,7 +184,7 @@ fn measurement(
     say: &mut Vec<Remark>,
 ) -> Option<Measurement> {
     let quantity = quantity(row, say);
-    let target = target(row, lookup, say);
+    let target = target(row, network, lookup, say);
     let source = source(row, say);
     let (quantity, target) = (quantity?, target?);
     let (value, sigma) = values(row, quantity, target, network, say)?;
@@ -210,7 +212,12 @@ fn quantity(row: &Row<'_>, say: &mut Vec<Remark>) -> Option<Quantity> {
     })
 }
 
-fn target(row: &Row<'_>, lookup: &Lookup, say: &mut Vec<Remark>) -> Option<Target> {
+fn target(
+    row: &Row<'_>,
+    network: &Network,
+    lookup: &Lookup,
+    say: &mut Vec<Remark>,
+) -> Option<Target> {
     let key = row.text("element_id");
     let by_kind = match row.text("kind") {
         "v_mag" | "v_ang" => "bus",
@@ -231,10 +238,13 @@ fn target(row: &Row<'_>, lookup: &Lookup, say: &mut Vec<Remark>) -> Option<Targe
     let target = match element {
         "bus" => lookup.bus(key).map(|bus| Target::Bus(BusIndex(bus))),
         "injection" => lookup.injection(key).map(|at| Target::Injection(InjectionIndex(at))),
-        _ => {
-            let side = side(row, say)?;
-            lookup.branch(key).map(|branch| Target::BranchEnd(BranchIndex(branch), side))
-        }
+        _ => match (lookup.branch(key), lookup.three_winding(key)) {
+            (None, Some(of)) => Some(Target::winding(network, of, winding(row, say)?)),
+            (branch, _) => {
+                let side = side(row, say)?;
+                branch.map(|branch| Target::BranchEnd(BranchIndex(branch), side))
+            }
+        },
     };
     if target.is_none() {
         row.fault("element_id", missing(element, key), say);

@@ -115,6 +115,12 @@ impl Builder {
                 let bus = if side == Side::From { branch.from } else { branch.to };
                 Ok((Target::BranchEnd(BranchIndex(*at), side), bus))
             }
+            "trafo3w" => {
+                let of = *self.three_winding.get(&label).ok_or_else(missing)?;
+                let winding = self.winding(record, of)?;
+                let bus = network.three_winding[of].windings[winding].bus;
+                Ok((Target::winding(network, of, winding), bus))
+            }
             "load" | "sgen" | "gen" | "ext_grid" | "storage" | "motor" | "asymmetric_load"
             | "asymmetric_sgen" => {
                 let labels = self.injections.get(table);
@@ -124,6 +130,15 @@ impl Builder {
             }
             other => Err(format!("is at a {other}, which has no measuring point here")),
         }
+    }
+
+    /// A winding by its name or by the label of its bus.
+    fn winding(&self, record: Record<'_>, of: usize) -> Result<usize, String> {
+        let named = ["hv", "mv", "lv"].iter().position(|name| *name == record.text("side"));
+        let bus = record.integer("side").and_then(|label| self.buses.get(&label).copied());
+        let windings = self.import.network.three_winding[of].windings.iter();
+        let at_bus = || windings.map(|winding| Some(winding.bus.0)).position(|at| at == bus);
+        named.or_else(|| bus.and_then(|_| at_bus())).ok_or("names no winding".to_owned())
     }
 
     /// A side by its name or by the label of its bus.

@@ -255,9 +255,9 @@ fn three_winding(reader: &mut Reader, row: &Row<'_>) -> Outcome {
         *closed = row.status(&format!("status_{}", k + 1))?;
     }
     let (pfe_kw, i0_percent) = (row.need("p0")? / 1e3, row.need("i0")? * 100.0);
-    let id = reader.enter(row, Object::ThreeWinding)?;
+    let index = reader.import.network.three_winding.len();
+    let id = reader.enter(row, Object::ThreeWinding(index))?;
     let network = &mut reader.import.network;
-    let index = network.three_winding.len();
     for (k, closed) in closed.into_iter().enumerate() {
         let (id, connection) = (format!("{id}/{}", k + 1), Connection::WindingEnd(index, k));
         network.switches.push(Switch { id, name: String::new(), connection, closed });

@@ -107,11 +107,10 @@ fn power(reader: &mut Reader, row: &Row<'_>) -> Outcome {
 
 fn current(reader: &mut Reader, row: &Row<'_>) -> Outcome {
     let Some((target, _)) = reader.terminal(row)? else { return Ok(()) };
-    let Target::BranchEnd(branch, side) = target else {
+    if !matches!(target, Target::BranchEnd(..)) {
         return Err("is left out: a current is measured at an end of a branch".to_owned());
-    };
-    let ends = &reader.import.network.branches[branch.0];
-    let bus = if side == Side::From { ends.from } else { ends.to };
+    }
+    let bus = target.bus(&reader.import.network);
     let base = base_ka(BASE_MVA, reader.kv(bus.0)) * 1e3;
     let pu = |value: Option<f64>| value.map(|value| value / base);
     let magnitude = (pu(row.number("i_measured")?), pu(sigma(row, "i_sigma")?));
@@ -150,6 +149,7 @@ impl Reader {
         let object = self.objects.get(&id).copied();
         let at = |index: usize| Target::Injection(InjectionIndex(index));
         let end = |branch: usize, side: Side| Target::BranchEnd(BranchIndex(branch), side);
+        let winding = |of: usize, at: usize| Target::winding(&self.import.network, of, at);
         let found = match (*terminal, object) {
             ("branch_from", Some(Object::Branch(branch))) => (end(branch, Side::From), 1.0),
             ("branch_to", Some(Object::Branch(branch))) => (end(branch, Side::To), 1.0),
@@ -158,9 +158,9 @@ impl Reader {
             ("load", Some(Object::Load(index))) => (at(index), -1.0),
             ("node", Some(Object::Node(bus))) => (Target::Bus(BusIndex(bus)), 1.0),
             ("shunt", Some(Object::Shunt)) => return self.no_point(row, "a shunt"),
-            ("branch3_1" | "branch3_2" | "branch3_3", Some(Object::ThreeWinding)) => {
-                return self.no_point(row, "a three-winding transformer");
-            }
+            ("branch3_1", Some(Object::ThreeWinding(of))) => (winding(of, 0), 1.0),
+            ("branch3_2", Some(Object::ThreeWinding(of))) => (winding(of, 1), 1.0),
+            ("branch3_3", Some(Object::ThreeWinding(of))) => (winding(of, 2), 1.0),
             ("branch_from" | "branch_to", Some(Object::Link)) => {
                 return self.no_point(row, "a link");
             }

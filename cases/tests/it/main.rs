@@ -16,3 +16,4 @@ mod places;
 mod point_map;
 mod solve;
 mod unbalanced;
+mod windings;

@@ -4,7 +4,6 @@ use super::Faults;
 use super::branch_name;
 use super::injection_name;
 use super::named;
-use crate::measurement::Target;
 use crate::network::Connection;
 use crate::network::Network;
 
@@ -59,11 +58,7 @@ fn check_switches(network: &Network, found: &mut Faults) {
 
 fn check_sensors(network: &Network, found: &mut Faults) {
     for sensor in &network.sensors {
-        let (kind, number, there) = match sensor.target {
-            Target::Bus(bus) => ("bus", bus.0, network.buses.len()),
-            Target::Injection(at) => ("injection", at.0, network.injections.len()),
-            Target::BranchEnd(branch, _) => ("branch", branch.0, network.branches.len()),
-        };
+        let (kind, number, there) = sensor.target.place(network);
         if number >= there {
             let problem = format!("measures at {kind} number {number}, and there are {there}");
             let element = named("sensor", &sensor.id, &sensor.name);

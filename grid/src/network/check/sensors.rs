@@ -36,12 +36,8 @@ pub fn check_measurements(network: &Network, measurements: &[Measurement]) -> Ve
     let mut found = Faults::default();
     for one in measurements {
         let element = named("measurement", &one.id, "");
-        let there = match one.target {
-            Target::Bus(bus) => bus.0 < network.buses.len(),
-            Target::Injection(at) => at.0 < network.injections.len(),
-            Target::BranchEnd(branch, _) => branch.0 < network.branches.len(),
-        };
-        if !there {
+        let (_, number, there) = one.target.place(network);
+        if number >= there {
             found.fatal(&element, "is of an element that is not there".to_owned(), "");
         } else if !above_zero(one.sigma) || !one.value.is_finite() {
             let problem = format!("is {} with a standard deviation of {}", one.value, one.sigma);
