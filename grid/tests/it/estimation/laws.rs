@@ -457,6 +457,15 @@ fn after_a_robust_estimate_a_normalised_residual_is_against_the_other_rows() {
 }
 
 #[test]
+fn a_robust_estimate_that_does_not_settle_says_where() {
+    let set = set("cigre_mv", "base", "amps_s1");
+    let mut robust = set.estimator();
+    let outcome = robust.solve_robust(&Settings::default(), 0.01);
+    let Outcome::Diverged { worst, .. } = &outcome else { panic!("{outcome:?}") };
+    assert!(!worst.is_empty() && worst.iter().all(|&node| node < robust.nodes()), "{worst:?}");
+}
+
+#[test]
 fn a_robust_estimate_of_good_data_is_least_squares() {
     let set = set("ieee57", "base", "scada_s1");
     let mut robust = set.estimator();
