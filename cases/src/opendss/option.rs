@@ -1,8 +1,8 @@
 //! Options: what `set`, or a word behind `solve`, says of how a circuit is solved.
 //!
 //! An option may be cut short as a command may. One that concerns OpenDSS's own screens, files,
-//! studies over time or way of solving is passed over; one that changes the network or its answer is
-//! done, or named. `controlmode=off` leaves every control in the network and takes it out of
+//! studies over time or way of solving is passed over; one that changes the network or its answer
+//! is done, or named. `controlmode=off` leaves every control in the network and takes it out of
 //! service.
 
 use grid::network::Severity;
