@@ -264,6 +264,8 @@ impl Demo {
         println!("  gridloom sql \"SELECT * FROM grid_state ORDER BY bus_id LIMIT 5\"");
         println!("  gridloom sql \"SELECT * FROM estimates.observability\"");
         println!("  gridloom sql \"SELECT count(*) FROM audit.alarms\"");
+        println!("  gridloom sql \"SELECT target_at, p50_kw, because FROM audit.forecasts");
+        println!("    WHERE scope = 'feeder' ORDER BY tick_at DESC, target_at LIMIT 5\"");
         println!("  gridloom audit verify");
         if let Some(action) = &tally.an_action {
             println!("  gridloom why {action}");
