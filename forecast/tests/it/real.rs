@@ -136,7 +136,7 @@ fn check_quiet(
     assert_eq!(days.end - days.start, 365 * years, "part of a year has part of an alarm");
     let run = run(&load, &air, region, days);
     let words: Vec<&str> = run.alerts.iter().map(|alert| alert.words.as_str()).collect();
-    println!("{} alarms in {years} years: {words:#?}", words.len());
+    eprintln!("{} alarms in {years} years: {words:#?}", words.len());
     assert!(words.len() as i64 <= years, "{words:#?}");
     let share = run.inside / run.count;
     assert!((0.77..0.83).contains(&share), "{share}");
