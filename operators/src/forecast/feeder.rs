@@ -1,7 +1,8 @@
 //! A feeder: its nodes, itself, and the weather over them.
 //!
 //! The feeder's own series is the sum of its nodes'. An hour in which most nodes were heard stands,
-//! the silent ones by the same time of the day before; an hour in which fewer were is missing.
+//! the silent ones, and those that set it aside as frozen or absurd, by the same time of the day
+//! before; an hour in which fewer were is missing.
 //!
 //! # Bounds
 //!
@@ -273,6 +274,11 @@ impl Feeder {
         for (bus, node) in &mut self.nodes {
             node.advance(present, &said, |hour| !self.annotations.touch(bus, hour));
         }
+        // Before the feeder has their sum: what a node sets aside nobody above it learns.
+        for (place, node) in self.nodes.values_mut().enumerate() {
+            let otherwise = node.series.settle(&self.weather, place, holidays);
+            self.restated.extend(otherwise);
+        }
         let Some(first) = self.nodes.values().filter_map(|node| node.series.first()).min() else {
             return;
         };
@@ -293,11 +299,12 @@ impl Feeder {
             self.untold.insert(hour, kw);
         }
         self.whole.settle(&self.weather, 0, holidays);
+        self.whole.bound();
         let from = present.saturating_sub(RECENT_HOURS);
         // Not before the feeder has their sum: where there is a model, the long past goes.
-        for (place, node) in self.nodes.values_mut().enumerate() {
+        for node in self.nodes.values_mut() {
             node.hours.0 = node.hours.0.split_off(&from);
-            node.series.settle(&self.weather, place, holidays);
+            node.series.bound();
         }
     }
 
@@ -306,7 +313,7 @@ impl Feeder {
         for node in self.nodes.values() {
             if node.series.first().is_some_and(|first| first <= hour) {
                 begun += 1;
-                known += usize::from(node.series.at(hour).is_finite());
+                known += usize::from(node.series.vouched(hour).is_finite());
                 sum += f64::from(node.series.filled(hour));
             }
         }

@@ -79,6 +79,9 @@ pub struct Series {
     model: Option<Box<Adaptive>>,
     /// Hours that the model does not know as they stand now.
     restated: BTreeSet<u64>,
+    /// Hours that are kept and that the model set aside: it did not learn them.
+    #[serde(default)]
+    aside: BTreeSet<u64>,
 }
 
 /// What is told of a model beside its forecasts.
@@ -95,7 +98,8 @@ pub struct News {
 impl Series {
     /// A series without a past, whose model may change itself by this policy.
     pub fn new(policy: Policy) -> Series {
-        Series { policy, past: Track::new(0), model: None, restated: BTreeSet::new() }
+        let (restated, aside) = (BTreeSet::new(), BTreeSet::new());
+        Series { policy, past: Track::new(0), model: None, restated, aside }
     }
 
     /// The first hour that is kept; `None` before any.
@@ -118,9 +122,16 @@ impl Series {
         self.past.get(hour as i64).unwrap_or(f32::NAN)
     }
 
-    /// The same; of a missing hour, what the newest day before had at its time, or 0.
+    /// The same as others may learn it: NaN where its model set it aside, too.
+    pub fn vouched(&self, hour: u64) -> f32 {
+        if self.aside.contains(&hour) { f32::NAN } else { self.at(hour) }
+    }
+
+    /// The same; of an hour that is missing or set aside, what the newest day before had at its
+    /// time, or 0.
     pub fn filled(&self, hour: u64) -> f32 {
-        let mut before = (0..=STAND_IN_DAYS).map(|days| self.at(hour.saturating_sub(24 * days)));
+        let mut before =
+            (0..=STAND_IN_DAYS).map(|days| self.vouched(hour.saturating_sub(24 * days)));
         before.find(|kw| kw.is_finite()).unwrap_or(0.0)
     }
 
@@ -132,6 +143,10 @@ impl Series {
         self.past.push(kw as f32);
         if let Some(model) = &mut self.model {
             model.observe(kw);
+            let newest = self.past.end() - 1;
+            if model.aside().last().is_some_and(|(hour, _)| *hour == newest) {
+                self.aside.insert(newest as u64);
+            }
         }
     }
 
@@ -159,21 +174,37 @@ impl Series {
     }
 
     /// Tells the model what was restated and, where there is none yet, makes one: the `place`-th of
-    /// its feeder, so that not all are reviewed at one time.
-    pub fn settle(&mut self, weather: &Weather, place: usize, holidays: &Holidays) {
+    /// its feeder, so that not all are reviewed at one time. Gives the hours that are set aside now
+    /// and were not before, or the other way round.
+    pub fn settle(&mut self, weather: &Weather, place: usize, holidays: &Holidays) -> Vec<u64> {
+        let mut otherwise = Vec::new();
         for hour in std::mem::take(&mut self.restated) {
             let kw = f64::from(self.at(hour));
             if let Some(model) = &mut self.model {
                 model.correct(hour as i64, kw);
+                let aside = model.aside().any(|(other, _)| *other == hour as i64);
+                let changed =
+                    if aside { self.aside.insert(hour) } else { self.aside.remove(&hour) };
+                otherwise.extend(changed.then_some(hour));
             }
         }
         // Nodes that began together would all have their first model at one tick.
         let begins = START_DAYS as usize * 24 + place % BEGIN_WITHIN_HOURS;
         if self.model.is_none() && self.past.values().len() >= begins {
             self.model = self.made(weather, place, holidays).map(Box::new);
+            let aside = self.model.iter().flat_map(|model| model.aside());
+            let aside: BTreeSet<u64> = aside.map(|(hour, _)| *hour as u64).collect();
+            otherwise.extend(aside.iter().filter(|hour| !self.aside.contains(hour)));
+            self.aside = aside;
         }
+        otherwise
+    }
+
+    /// Forgets what is in the model for good.
+    pub fn bound(&mut self) {
         let kept = if self.model.is_some() { KEPT_HOURS } else { PAST_HOURS };
         self.past.bound(kept as usize);
+        self.aside = self.aside.split_off(&(self.past.first() as u64));
     }
 
     /// A model of this past, where that is enough for one.

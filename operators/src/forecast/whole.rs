@@ -209,6 +209,7 @@ impl Whole {
         let recent = present.saturating_sub(HISTORY_HOURS as u64)..present;
         self.ruled = recent.map(|hour| sum(members, hour, (0, 1))).collect();
         self.series.settle(&self.weather, place, holidays);
+        self.series.bound();
     }
 
     /// Notes who came and went; `false` where the series is no longer that of its feeders.

@@ -1,6 +1,7 @@
 //! What is not learned from is said; what takes long is not waited for.
 
 use schemas::decision::LOAD_DOUBTFUL;
+use schemas::time::HOUR_MS;
 
 use super::model::START;
 use super::model::Village;
@@ -31,6 +32,39 @@ fn an_outlier_and_a_frozen_meter_are_told_once_and_not_learned_from() {
     let (with, without) = (village.p50("b0"), usual.p50("b0"));
     let moved = with.iter().zip(&without).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(moved < 0.3, "60 kW among 3 would be felt: {moved}");
+}
+
+/// Twelve homes, one of which says 60 kW for an hour: on the day that is lived, or in the past that
+/// is told at once. Its feeder, and with it all above, is told of the hour what the others drew and it
+/// a day before.
+#[track_caller]
+fn check_above(lived: bool) {
+    let first = START - 40 * 24;
+    let spike = if lived { START + 5 } else { START - 43 };
+    let kw = |bus: u64, hour: u64| {
+        if bus == 0 && hour == spike { 60.0 } else { load_kw(bus, hour) }
+    };
+    let mut village = Village::of(12, first, kw);
+    let mut told = village.hours.clone();
+    for hour in START..START + 12 {
+        village.live_at(hour, |bus| kw(bus, hour));
+        told.append(&mut village.hours);
+    }
+    let of_spike = told.iter().filter(|row| row.hour_at.0 == spike * HOUR_MS);
+    let of_spike: Vec<Option<f64>> = of_spike.map(|row| row.net_load_kw).collect();
+    let expected = (1..12).map(|bus| load_kw(bus, spike)).sum::<f64>() + load_kw(0, spike - 24);
+    let [Some(found)] = of_spike[..] else { panic!("{of_spike:?}") };
+    assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+}
+
+#[test]
+fn what_a_home_sets_aside_its_feeder_does_not_learn() {
+    check_above(true);
+}
+
+#[test]
+fn nor_what_it_sets_aside_of_a_past_that_is_told_at_once() {
+    check_above(false);
 }
 
 #[test]

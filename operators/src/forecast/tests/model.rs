@@ -29,6 +29,7 @@ use schemas::time::Timestamp;
 use super::node_hour;
 use crate::forecast::ForecastKernel;
 use crate::forecast::because;
+use crate::forecast::rows::FeederHour;
 use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
@@ -64,6 +65,8 @@ pub(super) struct Village {
     pub(super) forecasts: Vec<Forecast>,
     pub(super) versions: Vec<ModelVersion>,
     pub(super) alarms: Vec<Alarm>,
+    /// What those above are told of the feeder's hours.
+    pub(super) hours: Vec<FeederHour>,
 }
 
 fn rows<R: Relation>(rows: &[R]) -> Change {
@@ -101,11 +104,27 @@ impl Village {
         Village::told(buses, first, Sky::Forecast)
     }
 
+    /// The same, where homes drew this.
+    pub(super) fn of(buses: u64, first: u64, load_kw: impl Fn(u64, u64) -> f64 + Copy) -> Village {
+        Village::drew(buses, first, Sky::Forecast, load_kw)
+    }
+
     /// The same, told so much of the weather.
     fn told(buses: u64, first: u64, sky: Sky) -> Village {
+        Village::drew(buses, first, sky, load_kw)
+    }
+
+    fn drew(buses: u64, first: u64, sky: Sky, load_kw: impl Fn(u64, u64) -> f64 + Copy) -> Village {
         let kernel = ForecastKernel::new(Settings::default());
-        let mut village =
-            Village { kernel, buses, sky, forecasts: vec![], versions: vec![], alarms: vec![] };
+        let mut village = Village {
+            kernel,
+            buses,
+            sky,
+            forecasts: vec![],
+            versions: vec![],
+            alarms: vec![],
+            hours: vec![],
+        };
         let load = |bus: u64| {
             (first..START).map(move |hour| LoadHistory {
                 bus_id: format!("b{bus}"),
@@ -159,6 +178,7 @@ impl Village {
         self.forecasts = Forecast::from_batch(&out[0]).unwrap();
         self.alarms = Alarm::from_batch(&out[1]).unwrap();
         self.versions = ModelVersion::from_batch(&out[2]).unwrap();
+        self.hours = FeederHour::from_batch(&out[4]).unwrap();
     }
 
     /// Lives through an hour, without what `silent` should have said of it.

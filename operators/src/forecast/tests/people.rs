@@ -50,17 +50,21 @@ fn a_planned_outage_is_forecast_and_its_feeder_moves_by_as_much() {
     assert_eq!((village.p50("b1"), village.p50("f")), (home, feeder));
 }
 
-/// What is forecast of home 0 a day after four hours in which it drew ten times as much.
+/// The hours of a feast.
+const FEAST: (u64, u64) = (START + 4, START + 16);
+
+/// What is forecast of home 0 a day after hours in which it drew 1 kW more: not so much that it
+/// would be set aside.
 fn after_a_feast(notes: &[(u64, LoadAnnotation)]) -> (Vec<f64>, Vec<f64>) {
     let mut village = Village::new(2, 0);
     for hour in START..START + 24 {
         for (at, note) in notes.iter().filter(|(at, _)| *at == hour) {
             village.hear(at * HOUR_MS + 5_000, std::slice::from_ref(note), &[]);
         }
-        let feast = (START + 8..START + 12).contains(&hour);
+        let feast = (FEAST.0..FEAST.1).contains(&hour);
         village.live_at(hour, |bus| {
             let usual = load_kw(bus, hour);
-            if feast && bus == 0 { 10.0 * usual } else { usual }
+            if feast && bus == 0 { usual + 1.0 } else { usual }
         });
     }
     (village.p50("b0"), village.p50("f"))
@@ -68,23 +72,23 @@ fn after_a_feast(notes: &[(u64, LoadAnnotation)]) -> (Vec<f64>, Vec<f64>) {
 
 #[test]
 fn what_was_not_as_usual_is_not_learned_from_told_before_or_after() {
-    let note = || outage("feast", "b0", (START + 8, START + 12), None);
+    let note = || outage("feast", "b0", FEAST, None);
     let (before, feeder) = after_a_feast(&[(START + 2, note())]);
     let (after, feeder_after) = after_a_feast(&[(START + 20, note())]);
     let (never, feeder_never) = after_a_feast(&[]);
     let usual = |at: usize| load_kw(0, START + 24 + at as u64);
     let off = |said: &[f64]| (0..24).map(|at| (said[at] - usual(at)).abs()).sum::<f64>() / 24.0;
-    assert!(off(&before) < 0.5 * off(&never), "{} {}", off(&before), off(&never));
     // What was missed meanwhile is remembered, what was learned is not.
     let far = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>();
     println!("{} {} {}", off(&before), off(&after), off(&never));
     println!("{} {}", far(&feeder, &feeder_after), far(&feeder, &feeder_never));
+    assert!(off(&before) < 0.5 * off(&never), "{} {}", off(&before), off(&never));
     assert!(off(&after) < 0.7 * off(&never), "{} {}", off(&after), off(&never));
     assert!(far(&feeder, &feeder_after) < 0.5 * far(&feeder, &feeder_never));
     // Withdrawn, it is learned from after all.
     let gone = outage("feast", "b0", (START, START), None);
     let (gone, _) = after_a_feast(&[(START + 2, note()), (START + 20, gone)]);
-    assert!(off(&gone) > 1.5 * off(&before), "{} {}", off(&gone), off(&before));
+    assert!(off(&gone) > 1.3 * off(&before), "{} {}", off(&gone), off(&before));
 }
 
 fn order(id: &str, scope: &str, subject: &str, word: &str) -> ModelOrder {
