@@ -11,8 +11,8 @@
 //! keep what they learned) and no level moved; in any case the replay of the log does.
 //!
 //! A person may hold on to a version, let others take over again, or go back to the one before
-//! (`model_orders`). What came of it is a row too: `held`, `released`, `rolled-back`, or `refused`
-//! with the reason.
+//! (`model_orders`). What came of it is a row too: `held`, `released`, `rolled-back`, which tells
+//! of the version that is left, or `refused` with the reason.
 
 use forecast::adaptive::Version;
 use forecast::drift::Alert;
@@ -26,6 +26,8 @@ use schemas::decision::ModelVersion;
 use schemas::event::ModelOrder;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
 
 use crate::forecast::series::Series;
 
@@ -47,29 +49,58 @@ pub fn name(version: &Version) -> String {
     format!("{}-{}", version.model, version.number)
 }
 
-/// The rows of versions that began to answer, in their order, and of those that ceased to.
+/// What is remembered of a version until it ceases to answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Former {
+    number: u32,
+    model: String,
+    from: i64,
+    origin: i64,
+    loss: Option<f64>,
+    loss_before: Option<f64>,
+    p: Option<f64>,
+}
+
+impl Former {
+    /// Of a version that begins to answer.
+    pub fn of(version: &Version) -> Former {
+        let Version { number, origin, from, loss, loss_before, p, .. } = *version;
+        Former { number, model: version.model.clone(), from, origin, loss, loss_before, p }
+    }
+}
+
+/// The rows of versions that began to answer, in their order, and of those that ceased to. Of one
+/// that a person went back from, the answer to the order has told.
 pub fn versions(
     subject: Subject<'_>,
-    news: &[Version],
+    news: &[(Option<Former>, Version)],
     quantities: &[Quantity],
 ) -> Vec<ModelVersion> {
     let mut rows = Vec::with_capacity(2 * news.len());
-    for version in news {
+    for (former, version) in news {
         let back = version.reason.starts_with("rolled back");
         let begins = row(subject, version, quantities);
-        if version.number > 1 {
-            rows.push(ModelVersion {
-                version: i64::from(version.number) - 1,
-                state: if back { "rolled-back" } else { "retired" }.to_owned(),
-                reason: format!("{} answers now", name(version)),
-                features: String::new(),
-                parameters: String::new(),
-                ..begins.clone()
-            });
-        }
+        rows.extend(former.iter().filter(|_| !back).map(|former| ModelVersion {
+            version: i64::from(former.number),
+            model: former.model.clone(),
+            state: "retired".to_owned(),
+            window_from_at: hour_at(former.from),
+            window_to_at: hour_at(former.origin + 1),
+            features: String::new(),
+            parameters: String::new(),
+            champion_mae_kw: former.loss_before,
+            challenger_mae_kw: former.loss,
+            p_luck: former.p,
+            reason: format!("{} answers now", name(version)),
+            ..begins.clone()
+        }));
         rows.push(begins);
     }
     rows
+}
+
+fn hour_at(index: i64) -> Timestamp {
+    Timestamp(index.max(0) as u64 * HOUR_MS)
 }
 
 fn row(subject: Subject<'_>, version: &Version, quantities: &[Quantity]) -> ModelVersion {
@@ -78,7 +109,6 @@ fn row(subject: Subject<'_>, version: &Version, quantities: &[Quantity]) -> Mode
     let weather = chosen.filter_map(|q| quantities.get(*q)).map(|q| q.name.as_str());
     let weather: Vec<&str> = weather.collect();
     let columns = structure.design.columns.len();
-    let hour_at = |index: i64| Timestamp(index.max(0) as u64 * HOUR_MS);
     ModelVersion {
         subject_id: subject.id.to_owned(),
         scope: subject.scope.to_owned(),
@@ -114,20 +144,26 @@ pub fn obey(
     let (scope, id, feeder_id) = (&order.scope, &order.subject_id, &order.feeder_id);
     let subject = Subject { at, scope, id, feeder_id };
     let Some(series) = series else {
+        if scope == "plant" {
+            let why = "plants take no orders";
+            return vec![ModelVersion::blank(subject).answering(order, "refused", Some(why))];
+        }
         let place = if feeder_id.is_empty() { String::new() } else { format!(" in {feeder_id}") };
         let why = format!("there is no {scope} {id}{place}");
         return vec![ModelVersion::blank(subject).answering(order, "refused", Some(&why))];
     };
+    let before = series.version().cloned();
     let (state, why) = match order.word.as_str() {
         _ if series.version().is_none() => ("refused", Some("it has no model yet")),
         "hold" if series.hold(true) => ("held", None),
         "release" if series.hold(false) => ("released", None),
-        "roll-back" if series.roll_back() => ("held", None),
+        "roll-back" if series.roll_back() => ("rolled-back", None),
         "roll-back" => ("refused", Some("there is no version before")),
         _ => ("refused", Some("the word is none of hold, release, roll-back")),
     };
-    let now = series.version().map(|version| row(subject, version, quantities));
-    vec![now.unwrap_or_else(|| ModelVersion::blank(subject)).answering(order, state, why)]
+    // One that a person goes back from is told as it was; the one that answers follows.
+    let told = before.map(|version| row(subject, &version, quantities));
+    vec![told.unwrap_or_else(|| ModelVersion::blank(subject)).answering(order, state, why)]
 }
 
 /// Rows that answer an order.
@@ -176,6 +212,13 @@ impl Answering for ModelVersion {
     }
 }
 
+/// The identifier of an alarm about an hour. A node and its feeder may share a name, and hours may
+/// be taken in together.
+fn alarm_id(of: &str, subject: Subject<'_>, kind: &str, hour_at_ms: i64) -> String {
+    let Subject { at, scope, id, .. } = subject;
+    format!("{of}:{scope}:{id}:{kind}:{hour_at_ms}:{}", at.0)
+}
+
 /// The alarms of these alerts. They are told once and not cleared: what follows is a review.
 pub fn alarms(subject: Subject<'_>, alerts: &[Alert]) -> Vec<Alarm> {
     let alarm = |alert: &Alert| {
@@ -187,7 +230,7 @@ pub fn alarms(subject: Subject<'_>, alerts: &[Alert]) -> Vec<Alarm> {
             AlertKind::Extrapolation => "extrapolation",
         };
         Alarm {
-            alarm_id: format!("{FORECAST_DRIFT}:{}:{kind}:{}", subject.id, subject.at.0),
+            alarm_id: alarm_id(FORECAST_DRIFT, subject, kind, alert.at_ms),
             tick_at: subject.at,
             kind: FORECAST_DRIFT.to_owned(),
             subject: subject.id.to_owned(),
@@ -223,7 +266,7 @@ pub fn doubts(subject: Subject<'_>, doubts: &[(i64, Verdict)]) -> Vec<Alarm> {
         };
         let learns = if verdict.learns() { "carried over" } else { "not learned from" };
         Some(Alarm {
-            alarm_id: format!("{LOAD_DOUBTFUL}:{}:{kind}:{}", subject.id, subject.at.0),
+            alarm_id: alarm_id(LOAD_DOUBTFUL, subject, kind, *hour * HOUR_MS as i64),
             tick_at: subject.at,
             kind: LOAD_DOUBTFUL.to_owned(),
             subject: subject.id.to_owned(),
@@ -236,4 +279,23 @@ pub fn doubts(subject: Subject<'_>, doubts: &[(i64, Verdict)]) -> Vec<Alarm> {
         })
     };
     doubts.iter().filter_map(alarm).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_of_two_hours_and_of_two_of_one_name_are_told_apart() {
+        let doubt = Verdict::Outlier { value: 9.0, due: 1.0, limit: 2.0 };
+        let of = |scope: &str| {
+            let subject = Subject { at: Timestamp(50_000), scope, id: "x", feeder_id: "x" };
+            doubts(subject, &[(5, doubt), (9, doubt)])
+        };
+        let all = [of("node"), of("feeder")].concat();
+        let ids: std::collections::BTreeSet<&str> =
+            all.iter().map(|alarm| alarm.alarm_id.as_str()).collect();
+        assert_eq!(ids.len(), 4, "{ids:?}");
+        assert_eq!(all[0].alarm_id, "load-doubtful:node:x:outlier:18000000:50000");
+    }
 }

@@ -112,7 +112,8 @@ relation! {
 relation! {
     /// An alarm was raised or cleared.
     pub struct Alarm in "alarms" {
-        /// `kind:subject:tick` of its raising; the same when it is cleared.
+        /// `kind:subject:tick` of its raising, with what else tells it from others of its kind
+        /// between them; the same when it is cleared.
         pub alarm_id: String = "feeder-overload:feeder-1:1472666405000",
         /// The tick that saw it.
         pub tick_at: Timestamp = EXAMPLE_AT.plus(5_000),

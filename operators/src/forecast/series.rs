@@ -44,6 +44,7 @@ use super::because::Parts;
 use super::rule::HORIZON_HOURS;
 use super::rule::Point;
 use super::weather::Weather;
+use crate::adapt::Former;
 
 /// Hours of the past that a model is given: as many as it keeps.
 pub const PAST_HOURS: u64 = HISTORY_DAYS as u64 * 24;
@@ -82,13 +83,16 @@ pub struct Series {
     /// Hours that are kept and that the model set aside: it did not learn them.
     #[serde(default)]
     aside: BTreeSet<u64>,
+    /// The version that was told last.
+    #[serde(default)]
+    former: Option<Former>,
 }
 
 /// What is told of a model beside its forecasts.
 #[derive(Clone, Debug, Default)]
 pub struct News {
-    /// Versions that began to answer.
-    pub versions: Vec<Version>,
+    /// Versions that began to answer, each after the one that ceased to.
+    pub versions: Vec<(Option<Former>, Version)>,
     /// Signs that it no longer describes its series.
     pub alerts: Vec<Alert>,
     /// Hours that are in doubt.
@@ -99,7 +103,7 @@ impl Series {
     /// A series without a past, whose model may change itself by this policy.
     pub fn new(policy: Policy) -> Series {
         let (restated, aside) = (BTreeSet::new(), BTreeSet::new());
-        Series { policy, past: Track::new(0), model: None, restated, aside }
+        Series { policy, past: Track::new(0), model: None, restated, aside, former: None }
     }
 
     /// The first hour that is kept; `None` before any.
@@ -295,8 +299,13 @@ impl Series {
     /// What is to be told since this was last asked.
     pub fn take_news(&mut self) -> News {
         let Some(model) = &mut self.model else { return News::default() };
+        let mut with_former = |version: Version| {
+            let former = self.former.replace(Former::of(&version));
+            (former, version)
+        };
+        let versions = model.take_versions().into_iter();
         News {
-            versions: model.take_versions(),
+            versions: versions.map(&mut with_former).collect(),
             alerts: model.take_alerts(),
             doubts: model.take_doubts(),
         }

@@ -240,8 +240,11 @@ fn rows(
         reason: version.reason.to_owned(),
         saw: format!("plant_hour@{0}; weather_hour@{0}; weather_ahead@{0}", at.0),
     };
-    let ceased = (version.number > 1).then(|| ModelVersion {
-        version: i64::from(version.number) - 1,
+    let ceased = version.former.map(|(number, word, window)| ModelVersion {
+        version: i64::from(number),
+        model: word.to_owned(),
+        window_from_at: hour_at(window.0),
+        window_to_at: hour_at(window.1),
         state: "retired".to_owned(),
         reason: format!("{}-{} answers now", shape.word(), version.number),
         features: String::new(),

@@ -71,6 +71,9 @@ struct Modelled {
     shape: Shape,
     /// The first hour that it has learned from.
     from: i64,
+    /// The one after the last that it had learned when it began to answer.
+    #[serde(default)]
+    to: i64,
     rewind: Rewind<Unit>,
 }
 
@@ -110,6 +113,8 @@ pub struct Version {
     pub window: (i64, i64),
     /// Why it began to answer.
     pub reason: &'static str,
+    /// The one that ceased to: its number, the word of its shape, its window.
+    pub former: Option<(u32, &'static str, (i64, i64))>,
 }
 
 /// What is said of a plant.
@@ -295,7 +300,8 @@ impl Plant {
         let from = self.past.first();
         let unit = Unit::new(&shape.setup(weather), from, shape.breadth);
         let number = self.model.as_ref().map_or(1, |modelled| modelled.number + 1);
-        self.next = Some(Modelled { number, shape, from, rewind: Rewind::new(unit, from) });
+        self.next =
+            Some(Modelled { number, shape, from, to: from, rewind: Rewind::new(unit, from) });
     }
 
     /// Tells the model that answers what was corrected, within the budget.
@@ -316,13 +322,17 @@ impl Plant {
             return None;
         }
         self.fresh = true;
+        let former = self.model.take();
+        let former = former.map(|m| (m.number, m.shape.word(), (m.from, m.to)));
         self.model = self.next.take();
-        let model = self.model.as_ref().expect("it was just taken over");
+        let model = self.model.as_mut().expect("it was just taken over");
+        model.to = self.past.end();
         Some(Version {
             number: model.number,
             shape: model.shape.clone(),
-            window: (model.from, self.past.end()),
+            window: (model.from, model.to),
             reason: REASONS[usize::from(self.reason)],
+            former,
         })
     }
 

@@ -127,8 +127,42 @@ fn what_comes_of_an_order_is_a_row_and_what_cannot_be_done_is_one_with_the_reaso
     check(&mut village, order("o", "node", "b1", "stop"), "refused", word);
     check(&mut village, order("o", "node", "b9", "hold"), "refused", "there is no node b9 in f");
     check(&mut village, order("o", "feeder", "g", "hold"), "refused", "there is no feeder g in f");
+    check(&mut village, order("o", "plant", "p", "hold"), "refused", "plants take no orders; ");
     let mut young = Village::new(1, START - 100);
     check(&mut young, order("o", "feeder", "f", "hold"), "refused", "it has no model yet");
+}
+
+#[test]
+fn a_version_that_is_left_is_told_as_it_was_by_review_and_by_a_person() {
+    let mut village = Village::new(1, START - 40 * 24);
+    let first = village.versions.iter().find(|row| row.subject_id == "b0").unwrap().clone();
+    let of_home = |village: &Village| -> Vec<ModelVersion> {
+        let rows = village.versions.iter().filter(|row| row.subject_id == "b0");
+        rows.cloned().collect()
+    };
+    // Its level is eight times what it was: after a day another version answers.
+    let mut told = Vec::new();
+    for hour in START..START + 60 {
+        village.live_at(hour, |bus| 8.0 * load_kw(bus, hour));
+        told.extend(of_home(&village));
+    }
+    let states: Vec<(&str, i64)> =
+        told.iter().map(|row| (row.state.as_str(), row.version)).collect();
+    assert_eq!(states, [("retired", 1), ("promoted", 2)], "{:?}", village.alarms);
+    let window = |row: &ModelVersion| (row.window_from_at, row.window_to_at);
+    assert_eq!(window(&told[0]), window(&first));
+    assert!(window(&told[1]).1 > window(&first).1);
+    let at_ms = (START + 60) * HOUR_MS + 5_000;
+    village.hear(at_ms, &[], &[order("o", "node", "b0", "roll-back")]);
+    let answer = of_home(&village);
+    assert_eq!((answer[0].state.as_str(), answer[0].version), ("rolled-back", 2));
+    assert_eq!(window(&answer[0]), window(&told[1]));
+    village.live_at(START + 60, |bus| 8.0 * load_kw(bus, START + 60));
+    let told = of_home(&village);
+    let states: Vec<(&str, i64)> =
+        told.iter().map(|row| (row.state.as_str(), row.version)).collect();
+    assert_eq!(states, [("promoted", 3)]);
+    assert_eq!(told[0].reason, "rolled back to version 1");
 }
 
 #[test]
