@@ -34,6 +34,7 @@ use super::rule::HISTORY_HOURS;
 use super::rule::HORIZON_HOURS;
 use super::rule::Point;
 use super::series::Series;
+use super::series::Turn;
 use super::series::YOUNG_HOURS;
 use super::weather::Weather;
 use crate::adapt;
@@ -268,15 +269,16 @@ impl Feeder {
     }
 
     /// Takes in the hours before `present`, and forgets those that are in the series for good.
-    pub fn advance(&mut self, present: u64, holidays: &Holidays) {
+    pub fn advance(&mut self, present: u64, feeder_id: &str, holidays: &Holidays) {
         self.moved_kw = 0.0;
         let said = self.weather.advance(present);
         for (bus, node) in &mut self.nodes {
             node.advance(present, &said, |hour| !self.annotations.touch(bus, hour));
         }
         // Before the feeder has their sum: what a node sets aside nobody above it learns.
-        for (place, node) in self.nodes.values_mut().enumerate() {
-            let otherwise = node.series.settle(&self.weather, place, holidays);
+        for (place, (id, node)) in self.nodes.iter_mut().enumerate() {
+            let turn = Turn { place, scope: "node", id };
+            let otherwise = node.series.settle(&self.weather, turn, holidays);
             self.restated.extend(otherwise);
         }
         let Some(first) = self.nodes.values().filter_map(|node| node.series.first()).min() else {
@@ -298,7 +300,8 @@ impl Feeder {
             self.whole.push(first, kw);
             self.untold.insert(hour, kw);
         }
-        self.whole.settle(&self.weather, 0, holidays);
+        let turn = Turn { place: 0, scope: "feeder", id: feeder_id };
+        self.whole.settle(&self.weather, turn, holidays);
         self.whole.bound();
         let from = present.saturating_sub(RECENT_HOURS);
         // Not before the feeder has their sum: where there is a model, the long past goes.

@@ -108,7 +108,7 @@ impl ForecastKernel {
         let feeder = self.feeders.get_mut(feeder_id).expect("it is one of those that there are");
         let present = at.0 / HOUR_MS;
         let hour_at = |ahead: usize| Timestamp((present + ahead as u64) * HOUR_MS);
-        feeder.advance(present, &self.holidays);
+        feeder.advance(present, feeder_id, &self.holidays);
         let (answers, rise) = feeder.answers(at, present, feeder_id);
         for answer in &answers {
             let points = answer.points.iter().zip(&answer.parts);

@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use forecast::adaptive::Adaptive;
 use forecast::adaptive::HISTORY_DAYS;
 use forecast::adaptive::Policy;
+use forecast::adaptive::REVIEW_DAYS;
 use forecast::adaptive::Version;
 use forecast::calendar::Holidays;
 use forecast::drift::Alert;
@@ -59,6 +60,33 @@ const KEPT_HOURS: u64 = YOUNG_HOURS + 9 * 24;
 /// Hours without a reading after which a model does not answer any more: its newest lags are then
 /// all stand-ins.
 const SILENT_HOURS_MAX: u64 = 7 * 24;
+
+/// Hours over which reviews are spread: those between two of one series.
+pub const REVIEW_HOURS: u64 = REVIEW_DAYS as u64 * 24;
+
+/// When a series has its turn: so that those that began together are not all reviewed at one time,
+/// wherever they lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    /// Its place in its feeder, by which its first model is made.
+    pub place: usize,
+    /// `node`, `feeder`, `zone` or `system`.
+    pub scope: &'a str,
+    /// The bus, feeder or zone.
+    pub id: &'a str,
+}
+
+impl Turn<'_> {
+    /// Hours by which its reviews are put off, below [`REVIEW_HOURS`]: by its name (FNV-1a, mixed),
+    /// so that a restart or another worker says the same.
+    pub fn put_off(&self) -> u64 {
+        let bytes = self.scope.bytes().chain([0]).chain(self.id.bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) % REVIEW_HOURS
+    }
+}
 
 /// Hours over which the first models of nodes that began together are spread.
 const BEGIN_WITHIN_HOURS: usize = 24;
@@ -177,10 +205,9 @@ impl Series {
         if moved.is_finite() { moved.abs() } else { f64::INFINITY }
     }
 
-    /// Tells the model what was restated and, where there is none yet, makes one: the `place`-th of
-    /// its feeder, so that not all are reviewed at one time. Gives the hours that are set aside now
-    /// and were not before, or the other way round.
-    pub fn settle(&mut self, weather: &Weather, place: usize, holidays: &Holidays) -> Vec<u64> {
+    /// Tells the model what was restated and, where there is none yet, makes one, in its `turn`.
+    /// Gives the hours that are set aside now and were not before, or the other way round.
+    pub fn settle(&mut self, weather: &Weather, turn: Turn<'_>, holidays: &Holidays) -> Vec<u64> {
         let mut otherwise = Vec::new();
         for hour in std::mem::take(&mut self.restated) {
             let kw = f64::from(self.at(hour));
@@ -193,9 +220,9 @@ impl Series {
             }
         }
         // Nodes that began together would all have their first model at one tick.
-        let begins = START_DAYS as usize * 24 + place % BEGIN_WITHIN_HOURS;
+        let begins = START_DAYS as usize * 24 + turn.place % BEGIN_WITHIN_HOURS;
         if self.model.is_none() && self.past.values().len() >= begins {
-            self.model = self.made(weather, place, holidays).map(Box::new);
+            self.model = self.made(weather, turn, holidays).map(Box::new);
             let aside = self.model.iter().flat_map(|model| model.aside());
             let aside: BTreeSet<u64> = aside.map(|(hour, _)| *hour as u64).collect();
             otherwise.extend(aside.iter().filter(|hour| !self.aside.contains(hour)));
@@ -212,7 +239,7 @@ impl Series {
     }
 
     /// A model of this past, where that is enough for one.
-    fn made(&self, weather: &Weather, place: usize, holidays: &Holidays) -> Option<Adaptive> {
+    fn made(&self, weather: &Weather, turn: Turn<'_>, holidays: &Holidays) -> Option<Adaptive> {
         let setup = Setup {
             kind: Kind::NetLoad,
             step_ms: HOUR_MS as i64,
@@ -228,7 +255,7 @@ impl Series {
         self.past.values().iter().for_each(|kw| model.observe(f64::from(*kw)));
         model.outlook();
         model.version()?;
-        model.defer(place as i64);
+        model.defer(turn.put_off() as i64);
         Some(model)
     }
 

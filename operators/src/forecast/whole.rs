@@ -34,6 +34,7 @@ use super::rule::HISTORY_HOURS;
 use super::rule::Point;
 use super::series::PAST_HOURS;
 use super::series::Series;
+use super::series::Turn;
 use super::weather::Weather;
 use crate::adapt;
 
@@ -186,7 +187,7 @@ impl Whole {
         present: u64,
         members: &BTreeMap<&str, &Past>,
         gone: impl Fn(&str) -> bool,
-        (place, holidays): (usize, &Holidays),
+        (turn, holidays): (Turn<'_>, &Holidays),
     ) {
         let said = self.weather.advance(present);
         if !self.goes_on(members, gone) {
@@ -208,7 +209,7 @@ impl Whole {
         }
         let recent = present.saturating_sub(HISTORY_HOURS as u64)..present;
         self.ruled = recent.map(|hour| sum(members, hour, (0, 1))).collect();
-        self.series.settle(&self.weather, place, holidays);
+        self.series.settle(&self.weather, turn, holidays);
         self.series.bound();
     }
 

@@ -47,6 +47,7 @@ use super::rows::FeederMove;
 use super::rows::Outlook;
 use super::rule::HORIZON_HOURS;
 use super::rule::Point;
+use super::series::Turn;
 use super::weather::Weather;
 use super::whole::Past;
 use super::whole::Whole;
@@ -250,12 +251,14 @@ impl Zones {
         let gone = |id: &str| !self.feeders.contains_key(id);
         let none = BTreeMap::new();
         for (place, (zone, whole)) in self.zones.iter_mut().enumerate() {
+            let turn = Turn { place: place + 1, scope: "zone", id: zone };
             let own = members.get(zone.as_str()).filter(|members| members.len() > 1);
-            whole.advance(present, own.unwrap_or(&none), gone, (place + 1, holidays));
+            whole.advance(present, own.unwrap_or(&none), gone, (turn, holidays));
         }
         let all = self.feeders.iter().map(|(id, past)| (id.as_str(), past)).collect();
         let all = if members.len() + alone > 1 { all } else { BTreeMap::new() };
-        self.system.advance(present, &all, gone, (0, holidays));
+        let turn = Turn { place: 0, scope: "system", id: SYSTEM_ID };
+        self.system.advance(present, &all, gone, (turn, holidays));
     }
 
     /// Forecasts of what lies above feeders that were issued anew.

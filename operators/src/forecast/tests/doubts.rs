@@ -6,6 +6,9 @@ use schemas::time::HOUR_MS;
 use super::model::START;
 use super::model::Village;
 use super::model::load_kw;
+use crate::forecast::series::REVIEW_HOURS;
+use crate::forecast::series::Turn;
+use crate::kernel::Kernel;
 
 #[test]
 fn an_outlier_and_a_frozen_meter_are_told_once_and_not_learned_from() {
@@ -65,6 +68,39 @@ fn what_a_home_sets_aside_its_feeder_does_not_learn() {
 #[test]
 fn nor_what_it_sets_aside_of_a_past_that_is_told_at_once() {
     check_above(false);
+}
+
+/// The hour from which on the model of a series is reviewed, as it is saved.
+fn due(village: &Village, series: &str) -> i64 {
+    let memory = village.kernel.save();
+    let feeder: serde_json::Value = serde_json::from_slice(&memory["f"]).unwrap();
+    feeder.pointer(&format!("{series}/model/due")).unwrap().as_i64().unwrap()
+}
+
+#[test]
+fn series_that_began_together_are_not_reviewed_together() {
+    let village = Village::new(2, START - 40 * 24);
+    let monthly = (START + REVIEW_HOURS) as i64;
+    for (scope, id, series) in [
+        ("node", "b0", "/nodes/b0/series"),
+        ("node", "b1", "/nodes/b1/series"),
+        ("feeder", "f", "/whole"),
+    ] {
+        let put_off = Turn { place: 0, scope, id }.put_off() as i64;
+        assert_eq!(due(&village, series), monthly + put_off, "{series}");
+    }
+    // The busiest hour of a month, of 200 feeders of 49 nodes: 14 were to be expected in each.
+    let mut hours = [0; REVIEW_HOURS as usize];
+    for feeder in 0..200 {
+        let id = format!("feeder-{feeder}");
+        hours[Turn { place: 0, scope: "feeder", id: &id }.put_off() as usize] += 1;
+        for node in 0..49 {
+            let id = format!("bus-{feeder}-{node}");
+            hours[Turn { place: node, scope: "node", id: &id }.put_off() as usize] += 1;
+        }
+    }
+    let most = hours.iter().max().unwrap();
+    assert!(*most <= 32, "{most} reviews in one hour");
 }
 
 #[test]
