@@ -194,10 +194,16 @@ impl Feeder {
         for (bus, hours) in self.annotations.take(row) {
             self.moved_kw = f64::INFINITY;
             let Some(node) = self.nodes.get_mut(&bus) else { continue };
-            let Some(first) = node.series.first() else { continue };
+            let Some(first) = node.series.reach() else { continue };
+            let recent = node.series.end().saturating_sub(RECENT_HOURS);
             for hour in hours.start.max(first)..hours.end.min(node.series.end()) {
-                let Some(known) = node.hours.0.get(&hour) else { continue };
                 let touched = self.annotations.touch(&bus, hour);
+                if touched && hour < recent {
+                    let kept = node.series.first().is_some_and(|first| first <= hour);
+                    node.series.strike(hour);
+                    self.restated.extend(kept.then_some(hour));
+                }
+                let Some(known) = node.hours.0.get(&hour) else { continue };
                 if node.series.restate(hour, if touched { f64::NAN } else { known.kw }) > 0.0 {
                     self.restated.insert(hour);
                 }

@@ -205,6 +205,22 @@ impl Series {
         if moved.is_finite() { moved.abs() } else { f64::INFINITY }
     }
 
+    /// An hour, however long ago, is not to be learned: behind what is kept, the next review no
+    /// longer sees it.
+    pub fn strike(&mut self, hour: u64) {
+        let known = hour >= self.past.first() as u64;
+        if self.model.is_some() && (!known || self.at(hour).is_finite()) {
+            self.restated.insert(hour);
+        }
+        self.past.set(hour as i64, f32::NAN);
+    }
+
+    /// The first hour that may be struck.
+    pub fn reach(&self) -> Option<u64> {
+        let kept = self.end().saturating_sub(PAST_HOURS);
+        self.first().map(|first| if self.model.is_some() { kept.min(first) } else { first })
+    }
+
     /// Tells the model what was restated and, where there is none yet, makes one, in its `turn`.
     /// Gives the hours that are set aside now and were not before, or the other way round.
     pub fn settle(&mut self, weather: &Weather, turn: Turn<'_>, holidays: &Holidays) -> Vec<u64> {

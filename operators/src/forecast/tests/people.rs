@@ -10,6 +10,7 @@ use schemas::time::Timestamp;
 use super::model::START;
 use super::model::Village;
 use super::model::load_kw;
+use crate::kernel::Kernel;
 
 fn outage(id: &str, bus: &str, hours: (u64, u64), expected_kw: Option<f64>) -> LoadAnnotation {
     LoadAnnotation {
@@ -163,6 +164,35 @@ fn a_version_that_is_left_is_told_as_it_was_by_review_and_by_a_person() {
         told.iter().map(|row| (row.state.as_str(), row.version)).collect();
     assert_eq!(states, [("promoted", 3)]);
     assert_eq!(told[0].reason, "rolled back to version 1");
+}
+
+/// What the model of home 0 holds of its past, as it is saved.
+fn learned(village: &Village) -> serde_json::Value {
+    fn history(of: &serde_json::Value) -> Option<&serde_json::Value> {
+        match of {
+            serde_json::Value::Object(all) => {
+                let here = all.get("history").and_then(|history| history.get("seen"));
+                here.or_else(|| all.values().find_map(history))
+            }
+            _ => None,
+        }
+    }
+    let memory = village.kernel.save();
+    let feeder: serde_json::Value = serde_json::from_slice(&memory["f"]).unwrap();
+    history(&feeder["nodes"]["b0"]).expect("a model has a history").clone()
+}
+
+#[test]
+fn an_outage_that_is_told_weeks_late_is_not_in_what_reviews_look_at() {
+    let hours = (START - 30 * 24, START - 30 * 24 + 6);
+    let missing = |bus: u64, hour: u64| {
+        if bus == 0 && (hours.0..hours.1).contains(&hour) { f64::NAN } else { load_kw(bus, hour) }
+    };
+    let mut late = Village::new(2, START - 40 * 24);
+    let never = Village::of(2, START - 40 * 24, missing);
+    assert_ne!(learned(&late), learned(&never));
+    late.hear(TICK_MS, &[outage("w", "b0", hours, None)], &[]);
+    assert_eq!(learned(&late), learned(&never));
 }
 
 #[test]
