@@ -38,8 +38,8 @@ fn an_outlier_and_a_frozen_meter_are_told_once_and_not_learned_from() {
 }
 
 /// Twelve homes, one of which says 60 kW for an hour: on the day that is lived, or in the past that
-/// is told at once. Its feeder, and with it all above, is told of the hour what the others drew and it
-/// a day before.
+/// is told at once. Its feeder, and with it all above, is told of the hour what the others drew and
+/// it a day before.
 #[track_caller]
 fn check_above(lived: bool) {
     let first = START - 40 * 24;
