@@ -3,6 +3,8 @@
 --
 -- One row for each model version of a node, a feeder, a plant, a zone and the system and each hour
 -- ahead, from 1: the hour under way when it was issued. Zones and the system have an empty feeder_id.
+-- What came of a feeder, a zone and the system is the sum of the nodes that were heard: where one is
+-- silent it is too low by what that one drew, which the forecast holds.
 -- It rolls: what the retention of `forecasts` takes back no longer counts. MAE and bias are in kW; bias
 -- is positive where forecasts were too high; coverage is the share of outcomes between p10 and p90
 -- (0.8 where the quantiles are right). No percentage of the load: net load crosses zero.
