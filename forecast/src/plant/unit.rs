@@ -23,6 +23,15 @@ use crate::wind::Wind;
 /// overloaded for a while, and draws a little by night.
 const SHARE: std::ops::RangeInclusive<f64> = -0.5..=1.5;
 
+/// What a plant draws itself while it stands still, as a share of its rated power, at most.
+pub const OWN_USE: f64 = 0.01;
+
+/// A reading without what the plant draws itself while it stands still: as nothing, which is what
+/// is forecast then.
+pub fn without_own_use(value: f64, rated: f64) -> f64 {
+    if (-OWN_USE * rated..0.0).contains(&value) { 0.0 } else { value }
+}
+
 /// The model behind a plant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Behind {
@@ -97,7 +106,7 @@ impl Model for Unit {
     fn observe(&mut self, value: f64) {
         let aside = value.is_finite() && !self.learns(value);
         self.aside += u64::from(aside);
-        let value = if aside { f64::NAN } else { value };
+        let value = if aside { f64::NAN } else { without_own_use(value, self.rated) };
         self.end += 1;
         match &mut self.behind {
             Behind::Wind(wind) => wind.observe(value),
@@ -110,5 +119,20 @@ impl Model for Unit {
             Behind::Wind(wind) => wind.outlook(),
             Behind::Pv(pv) => pv.outlook(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plant_draws_itself_is_nothing() {
+        assert_eq!(without_own_use(-0.003, 6.0), 0.0);
+        assert_eq!(without_own_use(-20.5, 2050.0), 0.0);
+        for kept in [-21.0, 0.0, 3.0] {
+            assert_eq!(without_own_use(kept, 2050.0).to_bits(), f64::to_bits(kept));
+        }
+        assert!(without_own_use(f64::NAN, 1.0).is_nan());
     }
 }

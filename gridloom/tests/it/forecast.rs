@@ -247,12 +247,15 @@ fn forecast_columns_stand_for_the_weather_ahead() {
 #[test]
 fn a_plant_in_kilowatts_is_rated_by_what_it_did_before() {
     let folder = tempfile::tempdir().unwrap();
-    let row = |i: usize| format!("{},{}", 200 * (i % 10), 3 + i % 10);
+    // While it stands it draws 5 kW itself.
+    let power = |i: usize| if i % 10 == 0 { -5 } else { 200 * (i as i64 % 10) };
+    let row = |i: usize| format!("{},{}", power(i), 3 + i % 10);
     write(folder.path(), "power.csv", "time_utc,wf1_kw,wind_ms", 24 * 60, row);
     let report = json(folder.path(), &["--data", "power.csv", "--kind", "wind"]);
     assert_eq!(report["capacity"], 1800.0);
     let remarks = report["remarks"].to_string();
     assert!(remarks.contains("1800 kW, the largest reading before the window"), "{remarks}");
+    assert!(remarks.contains("144 readings below 0 by 1 %"), "{remarks}");
     // The wind tells all.
     let nmae = model(&report, "gridloom")["nmae"].as_f64().unwrap();
     assert!(nmae < 2.0, "{nmae}");

@@ -17,6 +17,8 @@ use forecast::calendar::Region;
 use forecast::model::Kind;
 use forecast::model::Said;
 use forecast::model::Setup;
+use forecast::plant::unit::OWN_USE;
+use forecast::plant::unit::without_own_use;
 use forecast::series::DAY_MS;
 use gridloom::problem::Problem;
 
@@ -134,7 +136,7 @@ pub(super) fn build(wanted: &Wanted) -> Result<Series, Vec<Problem>> {
     let values = table.numbers(&target).map_err(one)?;
     let grid = grid(&table, ahead_ms).map_err(one)?;
     let (horizon, every) = asked(wanted, &table, grid)?;
-    let readings = grid.lay(&table, values);
+    let mut readings = grid.lay(&table, values);
     let window = window(wanted, &table, grid, &readings).map_err(one)?;
     let training = &readings[..(window.start - grid.first).clamp(0, grid.steps as i64) as usize];
     let issues = issues_file.map(|file| issues::read(&file, &wanted.weather)).transpose();
@@ -158,6 +160,9 @@ pub(super) fn build(wanted: &Wanted) -> Result<Series, Vec<Problem>> {
         }
         capacity => capacity,
     };
+    if let (Kind::Wind | Kind::Pv, Some(rated)) = (kind, capacity) {
+        leave_out_own_use(&mut readings, rated, &mut remarks);
+    }
     let mut setup = Setup {
         kind,
         step_ms: grid.step_ms,
@@ -187,6 +192,22 @@ pub(super) fn build(wanted: &Wanted) -> Result<Series, Vec<Problem>> {
     let mut files = data;
     files.extend(of_issues.into_iter().chain(wanted.issues.clone()));
     Ok(Series { frame, name: target, unit, files, clock, weather: known_as, window_ms, remarks })
+}
+
+/// Takes what a plant draws itself while it stands still for nothing.
+fn leave_out_own_use(readings: &mut [f64], rated: f64, remarks: &mut Vec<String>) {
+    let mut count = 0;
+    for reading in readings {
+        let without = without_own_use(*reading, rated);
+        count += usize::from(without.to_bits() != reading.to_bits());
+        *reading = without;
+    }
+    if count > 0 {
+        let of = 100.0 * OWN_USE;
+        remarks.push(format!(
+            "own use    {count} readings below 0 by {of} % of the capacity or less count as 0"
+        ));
+    }
 }
 
 /// The rated power of a plant where nobody says it: the largest reading before the window.
