@@ -154,13 +154,10 @@ pub(super) fn build(wanted: &Wanted) -> Result<Series, Vec<Problem>> {
         Kind::Wind | Kind::Pv => BTreeSet::new(),
     };
     let unit = columns::power_unit(&target).unwrap_or_default();
-    let capacity = match wanted.capacity.or((unit == "pu").then_some(1.0)) {
-        None if matches!(kind, Kind::Wind | Kind::Pv) => {
-            Some(rated(&table, training, unit, &mut remarks).map_err(one)?)
-        }
-        capacity => capacity,
-    };
-    if let (Kind::Wind | Kind::Pv, Some(rated)) = (kind, capacity) {
+    let mut capacity = wanted.capacity.or((unit == "pu").then_some(1.0));
+    if matches!(kind, Kind::Wind | Kind::Pv) {
+        let known = capacity.map_or_else(|| rated(&table, training, unit, &mut remarks), Ok);
+        let rated = *capacity.insert(known.map_err(one)?);
         leave_out_own_use(&mut readings, rated, &mut remarks);
     }
     let mut setup = Setup {
