@@ -248,7 +248,7 @@ fn forecast_columns_stand_for_the_weather_ahead() {
 fn a_plant_in_kilowatts_is_rated_by_what_it_did_before() {
     let folder = tempfile::tempdir().unwrap();
     // While it stands it draws 5 kW itself.
-    let power = |i: usize| if i % 10 == 0 { -5 } else { 200 * (i as i64 % 10) };
+    let power = |i: usize| if i.is_multiple_of(10) { -5 } else { 200 * (i as i64 % 10) };
     let row = |i: usize| format!("{},{}", power(i), 3 + i % 10);
     write(folder.path(), "power.csv", "time_utc,wf1_kw,wind_ms", 24 * 60, row);
     let report = json(folder.path(), &["--data", "power.csv", "--kind", "wind"]);

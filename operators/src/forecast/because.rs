@@ -5,8 +5,13 @@
 //! part `tree`, which stands last, and is known last: so the words travel with the sum that they
 //! explain.
 
+use crate::forecast::rule::Point;
+
 /// What a median is made of: names with kW that add up to it.
 pub type Parts = Vec<(&'static str, f64)>;
+
+/// The coming hours, and what each median is made of.
+pub type Explained = (Vec<Point>, Vec<Parts>);
 
 /// The name of what was announced of a node.
 pub const ANNOUNCED: &str = "announced";

@@ -24,6 +24,7 @@ use serde::Serialize;
 
 use super::annotation::Annotations;
 use super::because;
+use super::because::Explained;
 use super::because::Parts;
 use super::prior;
 use super::reconcile::reconcile;
@@ -467,7 +468,7 @@ impl Feeder {
 impl Answer {
     fn of(
         (scope, subject_id): (&'static str, &str),
-        said: Option<((Vec<Point>, Vec<Parts>), String)>,
+        said: Option<(Explained, String)>,
         past_kw: &[f64],
         saw: String,
     ) -> Answer {

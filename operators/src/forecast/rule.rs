@@ -9,7 +9,7 @@
 //!
 //! A missing hour is NaN; what would need it is left out.
 
-use super::because::Parts;
+use super::because::Explained;
 
 /// Hours that are forecast.
 pub const HORIZON_HOURS: usize = 24;
@@ -63,7 +63,7 @@ pub fn points(past_kw: &[f64]) -> Vec<Point> {
 }
 
 /// The same, with what each is made of.
-pub fn explained(past_kw: &[f64]) -> (Vec<Point>, Vec<Parts>) {
+pub fn explained(past_kw: &[f64]) -> Explained {
     let (past, points) = (Past(past_kw), points(past_kw));
     let origin = past_kw.len() as isize;
     let bias_kw = past.bias(origin);

@@ -41,6 +41,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::because;
+use super::because::Explained;
 use super::because::Parts;
 use super::rule::HORIZON_HOURS;
 use super::rule::Point;
@@ -301,7 +302,7 @@ impl Series {
 
     /// What the model says of the coming hours, the present one first; `None` where it does not
     /// answer for all of them. And what each is made of.
-    pub fn answer(&mut self) -> Option<(Vec<Point>, Vec<Parts>)> {
+    pub fn answer(&mut self) -> Option<Explained> {
         let seen = self.past.values();
         let newest = &seen[seen.len().saturating_sub(SILENT_HOURS_MAX as usize)..];
         if !newest.iter().any(|kw| kw.is_finite()) {
