@@ -30,6 +30,7 @@ use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
 use schemas::state::SensorListed;
+use schemas::state::SharedMeterHour;
 use schemas::state::StaleSensor;
 
 use crate::config::Config;
@@ -100,7 +101,7 @@ pub fn check(file: &Path, connect: bool) -> Result<Checked, Problems> {
 }
 
 /// The views that agents read, with the columns they need.
-fn needed() -> [(&'static str, SchemaRef); 8] {
+fn needed() -> [(&'static str, SchemaRef); 9] {
     [
         (AssetState::NAME, AssetState::schema()),
         (BusVoltage::NAME, BusVoltage::schema()),
@@ -109,6 +110,7 @@ fn needed() -> [(&'static str, SchemaRef); 8] {
         (NodeQuarter::NAME, NodeQuarter::schema()),
         (PlantHour::NAME, PlantHour::schema()),
         (SensorListed::NAME, SensorListed::schema()),
+        (SharedMeterHour::NAME, SharedMeterHour::schema()),
         (StaleSensor::NAME, StaleSensor::schema()),
     ]
 }

@@ -36,7 +36,7 @@ use crate::forecast::series::Series;
 pub struct Subject<'a> {
     /// The tick at which it is told.
     pub at: Timestamp,
-    /// `node`, `feeder`, `zone` or `system`.
+    /// `meter`, `node`, `feeder`, `zone` or `system`.
     pub scope: &'a str,
     /// The bus, feeder or zone.
     pub id: &'a str,

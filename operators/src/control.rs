@@ -30,6 +30,7 @@ use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
+use schemas::state::SharedMeterHour;
 use schemas::state::StaleSensor;
 use schemas::state::SwitchState;
 use schemas::state::WeatherAhead;
@@ -54,7 +55,7 @@ use crate::request::TakeRequests;
 use crate::settings::Settings;
 
 /// The views and streams that must be given, in name order.
-pub const READS: [&str; 23] = [
+pub const READS: [&str; 24] = [
     AssetState::NAME,
     Asset::NAME,
     Branch::NAME,
@@ -73,6 +74,7 @@ pub const READS: [&str; 23] = [
     PointValue::NAME,
     Point::NAME,
     SensorListed::NAME,
+    SharedMeterHour::NAME,
     StaleSensor::NAME,
     SwitchState::NAME,
     Transformer::NAME,

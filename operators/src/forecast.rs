@@ -1,4 +1,5 @@
-//! Forecasts net load, of each node, feeder and zone and of the system, for 24 hours.
+//! Forecasts net load, of each node, feeder and zone, of the system, and of meters that share a
+//! node, for 24 hours.
 //!
 //! ```text
 //!            by feeder                 in one place                  by feeder
@@ -16,9 +17,9 @@
 //!
 //! Issued each quarter of an hour of event time, 24 hourly points, the present hour first. The
 //! medians of nodes and feeder are then moved so that they add up ([`reconcile`]). So far all is
-//! judged by feeder. What a feeder says upwards ([`rise`]) goes to one place, where zones and the
-//! system have models of their own ([`zones`]); what moves it there comes down to its nodes
-//! ([`spread`]).
+//! judged by feeder. A node of several meters agrees with these first ([`meters`]). What a feeder
+//! says upwards ([`rise`]) goes to one place, where zones and the system have models of their own
+//! ([`zones`]); what moves it there comes down to its nodes and meters ([`spread`]).
 //!
 //! # Corrections
 //!
@@ -55,6 +56,7 @@ pub mod annotation;
 pub mod because;
 pub mod feeder;
 pub mod kernel;
+pub mod meters;
 pub mod plant;
 pub mod prior;
 pub mod reconcile;
@@ -95,7 +97,7 @@ pub struct ForecastOutputs<'s> {
 /// The face of this agent.
 pub trait ForecastLoad<'s> {
     /// Forecasts and what is told of their models, from `feeders`, `load_history`, `node_hour`,
-    /// `weather_hour`, `weather_ahead`, `load_annotations` and `model_orders`.
+    /// `shared_meter_hour`, `weather_hour`, `weather_ahead`, `load_annotations` and `model_orders`.
     ///
     /// # Errors
     /// A view is missing, or lacks a column that the agent reads.

@@ -8,7 +8,7 @@ macro_rules! shipped {
 }
 
 /// The shipped views, in name order.
-static SHIPPED: [(&str, &str); 28] = shipped![
+static SHIPPED: [(&str, &str); 30] = shipped![
     "asset_efficiency",
     "asset_latest",
     "asset_state",
@@ -21,6 +21,7 @@ static SHIPPED: [(&str, &str); 28] = shipped![
     "forecast_error",
     "forecast_error_by_lead",
     "grid_state",
+    "meter_hour",
     "meter_latest",
     "node_hour",
     "node_load",
@@ -32,6 +33,7 @@ static SHIPPED: [(&str, &str); 28] = shipped![
     "response_delay",
     "sensor_latest",
     "sensor_listed",
+    "shared_meter_hour",
     "stale_sensors",
     "switch_state",
     "weather_ahead",

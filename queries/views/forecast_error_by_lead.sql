@@ -1,7 +1,7 @@
 -- How good past forecasts were, by how far ahead they looked: each forecast of an hour that is
 -- complete, against the mean net load of that hour; of a plant, against its mean power.
 --
--- One row for each model version of a node, a feeder, a plant, a zone and the system and each hour
+-- One row for each model version of a meter that shares its bus, a node, a feeder, a plant, a zone and the system and each hour
 -- ahead, from 1: the hour under way when it was issued. Zones and the system have an empty feeder_id.
 -- What came of a feeder, a zone and the system is the sum of the nodes that were heard: where one is
 -- silent it is too low by what that one drew, which the forecast holds.
@@ -26,6 +26,8 @@ FROM (
     SELECT scope, subject_id, hour_at, net_load_kw
     FROM (
       SELECT 'node' AS scope, bus_id AS subject_id, hour_at, net_load_kw FROM node_hour
+      UNION ALL
+      SELECT 'meter', meter_id, hour_at, active_power_kw FROM shared_meter_hour
       UNION ALL
       SELECT 'feeder', feeder_id, hour_at, sum(net_load_kw)
       FROM node_hour

@@ -2,23 +2,14 @@
 --
 -- Each meter and each battery is averaged over the hour first, and the means are summed over the
 -- bus: a meter that is heard less often counts no less. The hour that is under way holds the mean
--- so far. Of a reading that is sent again the last revision counts.
+-- so far.
 CREATE MATERIALIZED VIEW node_hour AS
 SELECT
   m.bus_id, m.feeder_id, m.hour_at, m.meter_kw + coalesce(b.battery_kw, 0.0) AS net_load_kw
 FROM (
-  SELECT meters.bus_id, meters.feeder_id, r.hour_at, sum(r.kw) AS meter_kw
-  FROM (
-    SELECT meter_id, date_bin(INTERVAL '1 hour', measured_at) AS hour_at, avg(active_power_kw) AS kw
-    FROM (
-      SELECT DISTINCT ON (meter_id, measured_at) meter_id, measured_at, active_power_kw
-      FROM meter_readings
-      ORDER BY meter_id, measured_at, revision DESC
-    ) last
-    GROUP BY 1, 2
-  ) r
-  JOIN meters ON meters.meter_id = r.meter_id
-  GROUP BY meters.bus_id, meters.feeder_id, r.hour_at
+  SELECT bus_id, feeder_id, hour_at, sum(active_power_kw) AS meter_kw
+  FROM meter_hour
+  GROUP BY bus_id, feeder_id, hour_at
 ) m
 LEFT JOIN (
   SELECT a.bus_id, t.hour_at, sum(t.kw) AS battery_kw

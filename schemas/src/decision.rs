@@ -12,10 +12,11 @@ relation! {
     /// One hour of one issued forecast: of net load, import positive, or of a plant's power,
     /// injection positive.
     pub struct Forecast in "forecasts" {
-        /// What is forecast: `node`, `feeder`, `zone` or `system` (net load), or `plant` (its
-        /// power, which the net load of its node holds already).
+        /// What is forecast: `meter`, `node`, `feeder`, `zone` or `system` (net load), or `plant`
+        /// (its power, which the net load of its node holds already). A `meter` is one of several
+        /// at its bus.
         pub scope: String = "feeder",
-        /// The bus, feeder, zone or asset; of the system, `system`.
+        /// The meter, bus, feeder, zone or asset; of the system, `system`.
         pub subject_id: String = "feeder-1",
         /// The feeder it belongs to; empty for zones and the system.
         pub feeder_id: String = "feeder-1",
@@ -71,7 +72,7 @@ relation! {
     pub struct ModelVersion in "model_versions" {
         /// The bus, feeder, zone or asset that it forecasts; of the system, `system`.
         pub subject_id: String = "feeder-1",
-        /// What that is: `node`, `feeder`, `zone`, `system` or `plant`.
+        /// What that is: `meter`, `node`, `feeder`, `zone`, `system` or `plant`.
         pub scope: String = "feeder",
         /// The feeder it belongs to; empty for zones and the system.
         pub feeder_id: String = "feeder-1",

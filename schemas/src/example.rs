@@ -53,6 +53,7 @@ macro_rules! each_relation {
             $crate::state::NodeQuarter,
             $crate::state::PlantHour,
             $crate::state::PointValue,
+            $crate::state::SharedMeterHour,
             $crate::state::StaleSensor,
             $crate::state::SwitchState,
             $crate::state::WeatherAhead,

@@ -27,6 +27,22 @@ relation! {
 }
 
 relation! {
+    /// Mean power of a meter that shares its bus with others, over an hour that is over.
+    pub struct SharedMeterHour in "shared_meter_hour" {
+        /// The meter.
+        pub meter_id: String = "meter-07",
+        /// The bus it stands at.
+        pub bus_id: String = "bus-17",
+        /// The feeder that bus hangs on.
+        pub feeder_id: String = "feeder-1",
+        /// Start of the hour.
+        pub hour_at: Timestamp = EXAMPLE_AT,
+        /// Mean active power in kW; import is positive.
+        pub active_power_kw: f64 = 0.75,
+    }
+}
+
+relation! {
     /// Mean net load of a bus over a quarter of an hour that is over, without what its battery did.
     pub struct NodeQuarter in "node_quarter" {
         /// The bus.

@@ -45,6 +45,7 @@ use schemas::row::RowCodec;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
+use schemas::state::SharedMeterHour;
 use schemas::state::WeatherHour;
 use schemas::time::DEFAULT_STEP;
 use schemas::time::Timestamp;
@@ -56,8 +57,15 @@ use crate::oracle::Change;
 const WINDOW_MS: u64 = 16 * 60_000;
 
 /// Views of hours and quarters.
-const WHOLE: [&str; 5] =
-    [NodeHour::NAME, NodeQuarter::NAME, PlantHour::NAME, WeatherHour::NAME, "asset_efficiency"];
+const WHOLE: [&str; 7] = [
+    NodeHour::NAME,
+    NodeQuarter::NAME,
+    PlantHour::NAME,
+    SharedMeterHour::NAME,
+    WeatherHour::NAME,
+    "asset_efficiency",
+    "meter_hour",
+];
 
 /// The time by which `asset_efficiency` reckons.
 const QUARTER_MS: u64 = 15 * 60_000;

@@ -27,6 +27,7 @@ use schemas::event::ModelOrder;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
+use schemas::state::SharedMeterHour;
 use schemas::state::WeatherAhead;
 use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
@@ -144,6 +145,7 @@ impl Village {
             came(&std::mem::take(&mut self.ahead)),
             Change::none(LoadAnnotation::schema()),
             Change::none(ModelOrder::schema()),
+            Change::none(SharedMeterHour::schema()),
         ];
         self.quarter.clear();
         if at.0.is_multiple_of(HOUR_MS) {

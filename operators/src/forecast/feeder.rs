@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use forecast::adaptive::Policy;
 use forecast::calendar::Holidays;
@@ -26,8 +27,10 @@ use super::annotation::Annotations;
 use super::because;
 use super::because::Explained;
 use super::because::Parts;
+use super::meters::Below;
+use super::meters::Meters;
+use super::meters::agree;
 use super::prior;
-use super::reconcile::reconcile;
 use super::rise::Rise;
 use super::rise::rise;
 use super::rule;
@@ -92,12 +95,12 @@ impl Basis {
         self.measured += other.measured;
     }
 
-    fn saw(&self, at: Timestamp, past_kw: &[f64]) -> String {
+    fn saw(&self, (view, at): (&str, Timestamp), past_kw: &[f64]) -> String {
         let last = past_kw.last().filter(|kw| !kw.is_nan());
         let last = last.map_or("NULL".to_owned(), |kw| format!("{kw:.3}"));
         let (at, Basis { history, measured }) = (at.0, self);
         format!(
-            "load_history@{at} hours={history}; node_hour@{at} hours={measured} last_hour_kw={last}"
+            "load_history@{at} hours={history}; {view}@{at} hours={measured} last_hour_kw={last}"
         )
     }
 }
@@ -111,22 +114,23 @@ const OF_NODE: Policy = Policy { trees: false, reviews: true, screen: true, besi
 pub(super) const OF_FEEDER: Policy =
     Policy { trees: true, reviews: true, screen: false, beside: true };
 
-/// A node.
+/// A node, or one of its meters.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Node {
+pub struct Node {
     hours: Hours,
-    /// Hours of the series that are known, and those of them that came from `node_hour`.
+    /// Hours of the series that are known, and those of them that were measured.
     known: usize,
     measured: usize,
-    series: Series,
+    /// What its model learns.
+    pub(super) series: Series,
 }
 
 /// What is said of one subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// `node` or `feeder`.
+    /// `meter`, `node` or `feeder`.
     pub scope: &'static str,
-    /// The bus or feeder.
+    /// The meter, bus or feeder.
     pub subject_id: String,
     /// The coming hours.
     pub points: Vec<Point>,
@@ -146,6 +150,9 @@ pub struct Feeder {
     weather: Weather,
     annotations: Annotations,
     nodes: BTreeMap<String, Node>,
+    /// Of nodes that have several.
+    #[serde(default)]
+    meters: BTreeMap<String, Meters>,
     whole: Series,
     /// Hours of which a node says something else than the feeder's own series has.
     restated: BTreeSet<u64>,
@@ -171,6 +178,7 @@ impl Default for Feeder {
             weather: Weather::default(),
             annotations: Annotations::default(),
             nodes: BTreeMap::new(),
+            meters: BTreeMap::new(),
             whole: Series::new(OF_FEEDER),
             restated: BTreeSet::new(),
             moved_kw: 0.0,
@@ -190,33 +198,35 @@ impl Feeder {
         self.moved_kw
     }
 
+    /// An hour of a node's series.
+    #[cfg(test)]
+    pub(super) fn hour_kw(&self, bus: &str, hour: u64) -> f32 {
+        self.nodes[bus].series.at(hour)
+    }
+
     /// Takes in what is known of a node beforehand, or afterwards.
     pub fn annotate(&mut self, row: LoadAnnotation) {
         for (bus, hours) in self.annotations.take(row) {
             self.moved_kw = f64::INFINITY;
-            let Some(node) = self.nodes.get_mut(&bus) else { continue };
-            let Some(first) = node.series.reach() else { continue };
-            let recent = node.series.end().saturating_sub(RECENT_HOURS);
-            for hour in hours.start.max(first)..hours.end.min(node.series.end()) {
-                let touched = self.annotations.touch(&bus, hour);
-                if touched && hour < recent {
-                    let kept = node.series.first().is_some_and(|first| first <= hour);
-                    node.series.strike(hour);
-                    self.restated.extend(kept.then_some(hour));
-                }
-                let Some(known) = node.hours.0.get(&hour) else { continue };
-                if node.series.restate(hour, if touched { f64::NAN } else { known.kw }) > 0.0 {
-                    self.restated.insert(hour);
-                }
+            let touched = |hour| self.annotations.touch(&bus, hour);
+            if let Some(meters) = self.meters.get_mut(&bus) {
+                meters.annotate(&hours, &touched);
+            }
+            let meters = self.meters.get(&bus);
+            let lacking = |hour| meters.is_some_and(|meters| meters.lack(hour));
+            if let Some(node) = self.nodes.get_mut(&bus) {
+                self.restated.extend(node.annotate(&hours, (&touched, &lacking)));
             }
         }
     }
 
     /// A person's word on a model: what is told of it.
     pub fn order(&mut self, at: Timestamp, order: &ModelOrder) -> Vec<ModelVersion> {
+        let id = &order.subject_id;
         let series = match order.scope.as_str() {
-            "feeder" if order.subject_id == order.feeder_id => Some(&mut self.whole),
-            "node" => self.nodes.get_mut(&order.subject_id).map(|node| &mut node.series),
+            "feeder" if *id == order.feeder_id => Some(&mut self.whole),
+            "node" => self.nodes.get_mut(id).map(|node| &mut node.series),
+            "meter" => self.meters.values_mut().find_map(|meters| meters.series_mut(id)),
             _ => None,
         };
         adapt::obey(at, order, series, &self.weather.quantities())
@@ -224,33 +234,21 @@ impl Feeder {
 
     /// Notes an hour that has begun. What was measured goes before history.
     pub fn note(&mut self, bus: String, hour_at: u64, hour: Hour) {
-        let id = bus.clone();
+        let lacking = self.meters.get(&bus).is_some_and(|meters| meters.lack(hour_at));
+        let usual = !lacking && !self.annotations.touch(&bus, hour_at);
         let node = self.nodes.entry(bus).or_insert_with(Node::new);
-        let before = node.hours.0.get(&hour_at).copied();
-        if before.is_some_and(|before| before == hour || (before.measured && !hour.measured)) {
-            return;
+        let moved_kw = node.note(hour_at, hour, usual);
+        if moved_kw > 0.0 {
+            self.restated.insert(hour_at);
+            self.moved_kw = self.moved_kw.max(moved_kw);
         }
-        let begun = node.series.first().is_some();
-        let over = begun && hour_at < node.series.end();
-        // Behind what is kept one by one nobody knows any more where an hour came from.
-        let recent = hour_at + RECENT_HOURS >= node.series.end();
-        if over && !recent && node.series.at(hour_at).is_finite() {
-            return;
-        }
-        if !over || recent {
-            node.hours.0.insert(hour_at, hour);
-        }
-        if over {
-            let usual = !self.annotations.touch(&id, hour_at);
-            let moved_kw = node.series.restate(hour_at, if usual { hour.kw } else { f64::NAN });
-            if moved_kw > 0.0 {
-                let newly = hour.measured && !before.is_some_and(|before| before.measured);
-                node.measured += usize::from(newly);
-                node.known += usize::from(before.is_none());
-                self.restated.insert(hour_at);
-                self.moved_kw = self.moved_kw.max(moved_kw);
-            }
-        }
+    }
+
+    /// Notes an hour, that is over, of a meter that shares its node with others.
+    pub fn note_meter(&mut self, bus: String, meter: String, hour_at: u64, kw: f64) {
+        let usual = !self.annotations.touch(&bus, hour_at);
+        let meters = self.meters.entry(bus).or_default();
+        meters.note(meter, hour_at, Hour { kw, measured: true }, usual);
     }
 
     /// Forgets nodes that were silent for as long as anything is kept. `true` where the feeder is
@@ -260,6 +258,7 @@ impl Feeder {
         let heard =
             |node: &Node| node.hours.0.last_key_value().is_some_and(|(hour, _)| *hour >= from);
         self.nodes.retain(|_, node| heard(node));
+        self.meters.retain(|_, meters| !meters.forget(heard));
         self.annotations.forget(from);
         self.nodes.is_empty() && self.weather.is_empty() && self.annotations.is_empty()
     }
@@ -267,7 +266,9 @@ impl Feeder {
     /// Tells its models which days are off; see [`Series::keep_holidays`].
     pub fn keep_holidays(&mut self, holidays: &Holidays) {
         let nodes = self.nodes.values_mut().map(|node| &mut node.series);
-        nodes.chain([&mut self.whole]).for_each(|series| series.keep_holidays(holidays));
+        let meters = self.meters.values_mut().flat_map(Meters::all_mut).map(|(_, series)| series);
+        let all = nodes.chain(meters).chain([&mut self.whole]);
+        all.for_each(|series| series.keep_holidays(holidays));
     }
 
     /// Hours of its own series, in kW, that are new or otherwise since this was last asked.
@@ -279,8 +280,17 @@ impl Feeder {
     pub fn advance(&mut self, present: u64, feeder_id: &str, holidays: &Holidays) {
         self.moved_kw = 0.0;
         let said = self.weather.advance(present);
+        for (bus, meters) in &mut self.meters {
+            let usual = |hour| !self.annotations.touch(bus, hour);
+            meters.advance(present, (&self.weather, &said), holidays, usual);
+        }
         for (bus, node) in &mut self.nodes {
-            node.advance(present, &said, |hour| !self.annotations.touch(bus, hour));
+            let meters = self.meters.get(bus);
+            let usual = |hour| {
+                let lacking = meters.is_some_and(|meters| meters.lack(hour));
+                !lacking && !self.annotations.touch(bus, hour)
+            };
+            node.advance(present, &said, usual);
         }
         // Before the feeder has their sum: what a node sets aside nobody above it learns.
         for (place, (id, node)) in self.nodes.iter_mut().enumerate() {
@@ -312,10 +322,7 @@ impl Feeder {
         self.whole.bound();
         let from = present.saturating_sub(RECENT_HOURS);
         // Not before the feeder has their sum: where there is a model, the long past goes.
-        for node in self.nodes.values_mut() {
-            node.hours.0 = node.hours.0.split_off(&from);
-            node.series.bound();
-        }
+        self.nodes.values_mut().for_each(|node| node.bound(from));
     }
 
     fn sum(&self, hour: u64) -> f64 {
@@ -334,8 +341,11 @@ impl Feeder {
     pub fn news(&mut self, at: Timestamp, feeder_id: &str) -> News {
         let mut news = News::default();
         let quantities = self.weather.quantities();
+        let meters = self.meters.values_mut().flat_map(Meters::all_mut);
+        let meters = meters.map(|(id, series)| ("meter", id, series));
         let nodes = self.nodes.iter_mut().map(|(id, node)| ("node", id.as_str(), &mut node.series));
-        for (scope, id, series) in nodes.chain([("feeder", feeder_id, &mut self.whole)]) {
+        let all = meters.chain(nodes).chain([("feeder", feeder_id, &mut self.whole)]);
+        for (scope, id, series) in all {
             let told = series.take_news();
             let subject = Subject { at, scope, id, feeder_id };
             news.versions.extend(adapt::versions(subject, &told.versions, &quantities));
@@ -345,8 +355,8 @@ impl Feeder {
         news
     }
 
-    /// What is said at `at` of each node, in their order, and then of the feeder; and what the
-    /// feeder says upwards.
+    /// What is said at `at` of each meter, of each node, in their order, and then of the feeder;
+    /// and what the feeder says upwards.
     pub fn answers(
         &mut self,
         at: Timestamp,
@@ -359,19 +369,15 @@ impl Feeder {
         let (mut short, mut long) = (Basis::default(), Basis::default());
         let mut learned = false;
         for (bus_id, node) in &mut self.nodes {
-            let past = node.hours.before(present);
-            let (ruled, whole) = (node.recent(present), node.all());
-            short.add(ruled);
-            long.add(whole);
+            let past = node.past(present);
+            short.add(node.recent(present));
+            long.add(node.all());
             let first = past.iter().position(|kw| !kw.is_nan()).unwrap_or(past.len());
             known_from = known_from.min(first);
             add(&mut sum, &past);
-            let said = node.series.answer();
-            learned |= said.is_some();
-            let basis = if said.is_some() { whole } else { ruled };
-            let subject = ("node", bus_id.as_str());
-            let name = node.series.version().map(adapt::name);
-            answers.push(Answer::of(subject, said.zip(name), &past, basis.saw(at, &past)));
+            let (answer, by_model) = node.answer(("node", bus_id), at, present, &past);
+            learned |= by_model;
+            answers.push(answer);
         }
         sum[..known_from].fill(f64::NAN);
         let said = self.whole.answer();
@@ -379,23 +385,42 @@ impl Feeder {
         let basis = if said.is_some() { long } else { short };
         let subject = ("feeder", feeder_id);
         let name = self.whole.version().map(adapt::name);
-        answers.push(Answer::of(subject, said.zip(name), &sum, basis.saw(at, &sum)));
+        let saw = basis.saw(("node_hour", at), &sum);
+        answers.push(Answer::of(subject, said.zip(name), &sum, saw));
+        let mut below = self.below(at, present, &mut answers);
         let hours = self.weather.hours_ahead(present);
-        for answer in answers.iter_mut().filter(|answer| answer.model_version != RULE_VERSION) {
+        let meters = below.values_mut().flat_map(|below| &mut below.answers);
+        let all = answers.iter_mut().chain(meters);
+        for answer in all.filter(|answer| answer.model_version != RULE_VERSION) {
             answer.saw += &format!("; weather_hour@{0}; weather_ahead@{0} hours={hours}", at.0);
         }
         // The rule alone adds up by itself, to the bit.
-        if learned {
-            let (feeder, nodes) = answers.split_last_mut().expect("the feeder was just added");
-            let mut points: Vec<Vec<Point>> =
-                nodes.iter_mut().map(|node| std::mem::take(&mut node.points)).collect();
-            reconcile(&mut points, &mut feeder.points);
-            nodes.iter_mut().zip(points).for_each(|(node, points)| node.points = points);
-        }
-        let rise = rise(&mut answers);
+        let rise = if learned || !below.is_empty() {
+            agree(&mut answers, &mut below)
+        } else {
+            rise(&mut answers, |_, _| None)
+        };
         self.guess(at, present, &mut answers);
-        self.expect(at, present, &mut answers);
-        (answers, rise)
+        self.expect(at, present, &mut answers, &mut below);
+        let mut all: Vec<Answer> = below.into_values().flat_map(|below| below.answers).collect();
+        all.append(&mut answers);
+        (all, rise)
+    }
+
+    /// What the meters say, by the place of their node, which they move.
+    fn below(
+        &mut self,
+        at: Timestamp,
+        present: u64,
+        answers: &mut [Answer],
+    ) -> BTreeMap<usize, Below> {
+        let mut below = BTreeMap::new();
+        for (node, bus_id) in self.nodes.keys().enumerate() {
+            if let Some(meters) = self.meters.get_mut(bus_id) {
+                below.insert(node, meters.answers(at, present, &mut answers[node]));
+            }
+        }
+        below
     }
 
     /// Says of nodes without a yesterday what their class is ([`prior`]).
@@ -434,9 +459,15 @@ impl Feeder {
     }
 
     /// Puts what annotations expect in the place of what is forecast.
-    fn expect(&self, at: Timestamp, present: u64, answers: &mut [Answer]) {
+    fn expect(
+        &self,
+        at: Timestamp,
+        present: u64,
+        answers: &mut [Answer],
+        below: &mut BTreeMap<usize, Below>,
+    ) {
         let (feeder, nodes) = answers.split_last_mut().expect("the feeder is always there");
-        for node in nodes {
+        for (place, node) in nodes.iter_mut().enumerate() {
             let mut sayers = BTreeSet::new();
             for (point, parts) in node.points.iter_mut().zip(&mut node.parts) {
                 let hour = present + point.hour as u64;
@@ -445,6 +476,8 @@ impl Feeder {
                 };
                 sayers.insert(who);
                 let moved = kw - point.p50_kw;
+                let meters = below.get_mut(&place);
+                meters.into_iter().for_each(|m| m.expect(point.hour, point.p50_kw, kw));
                 (point.p10_kw, point.p50_kw, point.p90_kw) = (kw, kw, kw);
                 *parts = vec![(because::ANNOUNCED, kw)];
                 feeder.shares[point.hour] -= std::mem::take(&mut node.shares[point.hour]);
@@ -458,8 +491,9 @@ impl Feeder {
             }
             for who in sayers {
                 let saw = format!("; load_annotations@{} annotation_id={who}", at.0);
-                node.saw += &saw;
-                feeder.saw += &saw;
+                let meters = below.get_mut(&place).into_iter().flat_map(|m| &mut m.answers);
+                let told = [&mut *node, &mut *feeder].into_iter().chain(meters);
+                told.for_each(|answer| answer.saw += &saw);
             }
         }
     }
@@ -480,11 +514,104 @@ impl Answer {
 }
 
 impl Node {
-    fn new() -> Node {
+    /// One of which nothing is known.
+    pub(super) fn new() -> Node {
         Node { hours: Hours::default(), known: 0, measured: 0, series: Series::new(OF_NODE) }
     }
 
-    fn advance(&mut self, present: u64, said: &[Said], usual: impl Fn(u64) -> bool) {
+    /// The first hour of its series.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.series.first()
+    }
+
+    /// Whether something was heard of an hour that is kept.
+    pub(super) fn heard(&self, hour: u64) -> bool {
+        self.hours.0.contains_key(&hour) || self.series.at(hour).is_finite()
+    }
+
+    /// Notes an hour that has begun, to be learned from if it was `usual`. What was measured goes
+    /// before history. Gives by how much the series moved, in kW.
+    pub(super) fn note(&mut self, hour_at: u64, hour: Hour, usual: bool) -> f64 {
+        let before = self.hours.0.get(&hour_at).copied();
+        if before.is_some_and(|before| before == hour || (before.measured && !hour.measured)) {
+            return 0.0;
+        }
+        let begun = self.series.first().is_some();
+        let over = begun && hour_at < self.series.end();
+        // Behind what is kept one by one nobody knows any more where an hour came from.
+        let recent = hour_at + RECENT_HOURS >= self.series.end();
+        if over && !recent && self.series.at(hour_at).is_finite() {
+            return 0.0;
+        }
+        if !over || recent {
+            self.hours.0.insert(hour_at, hour);
+        }
+        if !over {
+            return 0.0;
+        }
+        let moved_kw = self.series.restate(hour_at, if usual { hour.kw } else { f64::NAN });
+        if moved_kw > 0.0 {
+            let newly = hour.measured && !before.is_some_and(|before| before.measured);
+            self.measured += usize::from(newly);
+            self.known += usize::from(before.is_none());
+        }
+        moved_kw
+    }
+
+    /// These hours are not to be learned where they are `unusual`, and are to be where they are not
+    /// any more. Gives those that are otherwise now.
+    pub(super) fn annotate(
+        &mut self,
+        hours: &Range<u64>,
+        (touched, lacking): (&impl Fn(u64) -> bool, &impl Fn(u64) -> bool),
+    ) -> Vec<u64> {
+        let mut otherwise = Vec::new();
+        let Some(first) = self.series.reach() else { return otherwise };
+        let recent = self.series.end().saturating_sub(RECENT_HOURS);
+        for hour in hours.start.max(first)..hours.end.min(self.series.end()) {
+            if touched(hour) && hour < recent {
+                let kept = self.series.first().is_some_and(|first| first <= hour);
+                self.series.strike(hour);
+                otherwise.extend(kept.then_some(hour));
+            }
+            let Some(known) = self.hours.0.get(&hour) else { continue };
+            let usual = !touched(hour) && !lacking(hour);
+            if self.series.restate(hour, if usual { known.kw } else { f64::NAN }) > 0.0 {
+                otherwise.push(hour);
+            }
+        }
+        otherwise
+    }
+
+    /// What the rule looks at.
+    pub(super) fn past(&self, present: u64) -> Vec<f64> {
+        self.hours.before(present)
+    }
+
+    /// What is said of it, and whether its model says so.
+    pub(super) fn answer(
+        &mut self,
+        subject: (&'static str, &str),
+        at: Timestamp,
+        present: u64,
+        past: &[f64],
+    ) -> (Answer, bool) {
+        let said = self.series.answer();
+        let by_model = said.is_some();
+        let basis = if by_model { self.all() } else { self.recent(present) };
+        let name = self.series.version().map(adapt::name);
+        let view = if subject.0 == "meter" { "shared_meter_hour" } else { "node_hour" };
+        (Answer::of(subject, said.zip(name), past, basis.saw((view, at), past)), by_model)
+    }
+
+    /// Forgets what its series holds for good.
+    pub(super) fn bound(&mut self, from: u64) {
+        self.hours.0 = self.hours.0.split_off(&from);
+        self.series.bound();
+    }
+
+    /// Takes in the hours before `present`; those that are not `usual` as missing.
+    pub(super) fn advance(&mut self, present: u64, said: &[Said], usual: impl Fn(u64) -> bool) {
         let first = self.series.first().or_else(|| self.hours.0.keys().next().copied());
         let Some(first) = first else { return };
         self.series.know(said);

@@ -11,6 +11,7 @@ use schemas::event::ModelOrder;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
+use schemas::state::SharedMeterHour;
 use schemas::state::WeatherAhead;
 use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
@@ -71,6 +72,14 @@ impl ForecastKernel {
             let hour = Hour { kw: row.net_load_kw, measured: false };
             self.note(at, (row.feeder_id, row.bus_id), row.hour_at, hour);
         }
+        // Before their nodes: what a node lacks of them it does not learn.
+        for row in changes[6].events::<SharedMeterHour>() {
+            if row.hour_at < at && row.active_power_kw.is_finite() {
+                let feeder = self.feeders.entry(row.feeder_id).or_default();
+                let hour = row.hour_at.0 / HOUR_MS;
+                feeder.note_meter(row.bus_id, row.meter_id, hour, row.active_power_kw);
+            }
+        }
         for row in changes[1].events::<NodeHour>() {
             let hour = Hour { kw: row.net_load_kw, measured: true };
             self.note(at, (row.feeder_id, row.bus_id), row.hour_at, hour);
@@ -101,6 +110,12 @@ impl ForecastKernel {
     #[cfg(test)]
     pub(crate) fn moved_kw(&self, feeder: &str) -> f64 {
         self.feeders[feeder].moved_kw()
+    }
+
+    /// An hour that a node's model was told, NaN where it is missing.
+    #[cfg(test)]
+    pub(crate) fn hour_kw(&self, feeder: &str, bus: &str, hour: u64) -> f32 {
+        self.feeders[feeder].hour_kw(bus, hour)
     }
 
     /// The forecasts of one feeder, and what it says upwards.
@@ -170,6 +185,7 @@ impl Kernel for ForecastKernel {
             InputSpec::by_feeder::<WeatherAhead>(),
             InputSpec::by_feeder::<LoadAnnotation>(),
             InputSpec::by_feeder::<ModelOrder>(),
+            InputSpec::by_feeder::<SharedMeterHour>(),
         ]
     }
 

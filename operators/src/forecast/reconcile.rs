@@ -32,7 +32,14 @@ pub(super) fn floor(variances: &mut [f64]) -> bool {
 }
 
 /// Moves the points of `nodes` and of their `feeder` so that the medians of each hour add up.
-pub fn reconcile(nodes: &mut [Vec<Point>], feeder: &mut [Point]) {
+///
+/// A node's variance in kW² is what `known` says by its place and hour, as of what it agreed on
+/// with its meters; else its band's.
+pub fn reconcile(
+    nodes: &mut [Vec<Point>],
+    feeder: &mut [Point],
+    known: impl Fn(usize, usize) -> Option<f64>,
+) {
     let root = nodes.len();
     let parents = (0..=root).map(|node| (node < root).then_some(root)).collect();
     let tree = Hierarchy::new(parents).expect("nodes have one feeder, and it has no parent");
@@ -47,7 +54,11 @@ pub fn reconcile(nodes: &mut [Vec<Point>], feeder: &mut [Point]) {
             places[node].map(|place| &points[place])
         };
         let base: Vec<Option<f64>> = (0..=root).map(|n| of(n).map(|p| p.p50_kw)).collect();
-        let mut variances: Vec<f64> = (0..=root).map(|n| of(n).map_or(0.0, variance)).collect();
+        let unsure = |node: usize| {
+            let known = known(node, hour).filter(|_| node < root);
+            of(node).map_or(0.0, |point| known.unwrap_or_else(|| variance(point)))
+        };
+        let mut variances: Vec<f64> = (0..=root).map(unsure).collect();
         if !floor(&mut variances) {
             variances = tree.structural();
         }

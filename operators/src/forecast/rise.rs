@@ -32,18 +32,26 @@ pub struct Rise {
 }
 
 /// By the hour ahead what the feeder, the last of `answers`, says upwards; `None` where it says
-/// nothing. The answers' points add up; their shares are set.
-pub fn rise(answers: &mut [Answer]) -> [Option<Rise>; HORIZON_HOURS] {
+/// nothing. The answers' points add up; their shares are set. As in
+/// [`reconcile`](super::reconcile::reconcile), what is `known` of a node's variance goes before its
+/// band. A node and its meters are such a tree, too.
+pub fn rise(
+    answers: &mut [Answer],
+    known: impl Fn(usize, usize) -> Option<f64>,
+) -> [Option<Rise>; HORIZON_HOURS] {
     let (feeder, nodes) = answers.split_last_mut().expect("the feeder is always there");
     feeder.shares = [1.0; HORIZON_HOURS];
     std::array::from_fn(|hour| {
         let own = at(&feeder.points, hour)?;
-        let mut variances: Vec<f64> =
-            nodes.iter().filter_map(|node| at(&node.points, hour)).map(variance).collect();
+        let unsure = |(place, node): (usize, &Answer)| {
+            let point = at(&node.points, hour)?;
+            Some(known(place, hour).unwrap_or_else(|| variance(point)))
+        };
+        let mut variances: Vec<f64> = nodes.iter().enumerate().filter_map(unsure).collect();
         let whole = !variances.is_empty() && variances.len() == nodes.len();
         variances.push(variance(own));
-        let known = floor(&mut variances);
-        if !known {
+        let told = floor(&mut variances);
+        if !told {
             // As structural scaling has it: each node as one, the feeder as all.
             variances.fill(1.0);
         }
@@ -56,7 +64,7 @@ pub fn rise(answers: &mut [Answer]) -> [Option<Rise>; HORIZON_HOURS] {
                 node.shares[hour] = of_node / sum;
             }
         }
-        let variance_kw2 = if known { variance_kw2 } else { 0.0 };
+        let variance_kw2 = if told { variance_kw2 } else { 0.0 };
         Some(Rise { base_kw: own.p50_kw, variance_kw2 })
     })
 }

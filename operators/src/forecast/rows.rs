@@ -6,10 +6,10 @@ use schemas::relation;
 use schemas::time::Timestamp;
 
 relation! {
-    /// A forecast of a node or a feeder that agrees within its feeder, and not yet with what lies
-    /// above: the columns of `forecasts`, and one more.
+    /// A forecast of a meter, a node or a feeder that agrees within its feeder, and not yet with
+    /// what lies above: the columns of `forecasts`, and one more.
     pub struct Draft in "forecast_drafts" {
-        /// `node` or `feeder`.
+        /// `meter`, `node` or `feeder`.
         pub scope: String,
         /// The bus or feeder.
         pub subject_id: String,

@@ -71,7 +71,7 @@ pub const REVIEW_HOURS: u64 = REVIEW_DAYS as u64 * 24;
 pub struct Turn<'a> {
     /// Its place in its feeder, by which its first model is made.
     pub place: usize,
-    /// `node`, `feeder`, `zone` or `system`.
+    /// `meter`, `node`, `feeder`, `zone` or `system`.
     pub scope: &'a str,
     /// The bus, feeder or zone.
     pub id: &'a str,

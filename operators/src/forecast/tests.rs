@@ -6,6 +6,7 @@ use schemas::event::ModelOrder;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
+use schemas::state::SharedMeterHour;
 use schemas::state::WeatherAhead;
 use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
@@ -19,6 +20,7 @@ use crate::settings::Settings;
 mod days_off;
 mod doubts;
 mod homes;
+mod meters;
 mod model;
 mod people;
 mod tree;
@@ -58,6 +60,7 @@ fn step(
         Change::none(WeatherAhead::schema()),
         Change::none(LoadAnnotation::schema()),
         Change::none(ModelOrder::schema()),
+        Change::none(SharedMeterHour::schema()),
     ];
     Forecast::from_batch(&kernel.step(at, &changes)[0]).unwrap()
 }
@@ -176,6 +179,7 @@ fn eight_days_are_kept_though_the_view_lets_go_earlier() {
         Change::none(WeatherAhead::schema()),
         Change::none(LoadAnnotation::schema()),
         Change::none(ModelOrder::schema()),
+        Change::none(SharedMeterHour::schema()),
     ];
     let rows = kernel.step(Timestamp(NOW * HOUR_MS + 900_000), &changes);
     assert_eq!(rows[0].num_rows(), 48);

@@ -45,6 +45,7 @@ use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
+use schemas::state::SharedMeterHour;
 use schemas::state::StaleSensor;
 use schemas::state::SwitchState;
 use schemas::state::WeatherAhead;
@@ -360,6 +361,7 @@ pub(crate) fn schemas() -> BTreeMap<&'static str, SchemaRef> {
         (Transformer::NAME, Transformer::schema()),
         (LoadAnnotation::NAME, LoadAnnotation::schema()),
         (ModelOrder::NAME, ModelOrder::schema()),
+        (SharedMeterHour::NAME, SharedMeterHour::schema()),
         (WeatherAhead::NAME, WeatherAhead::schema()),
         (WeatherHour::NAME, WeatherHour::schema()),
     ])

@@ -40,6 +40,7 @@ use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
 use schemas::state::SensorListed;
+use schemas::state::SharedMeterHour;
 use schemas::state::StaleSensor;
 use schemas::state::WeatherAhead;
 use schemas::state::WeatherHour;
@@ -114,7 +115,8 @@ impl Foresight {
         let [sky, ahead] = [nothing::<WeatherHour>(), nothing::<WeatherAhead>()];
         let [notes, orders] = [nothing::<LoadAnnotation>(), nothing::<ModelOrder>()];
         let (history, hours) = (history.clone(), hours.clone());
-        let changes = [history, hours, sky.clone(), ahead.clone(), notes, orders.clone()];
+        let meters = nothing::<SharedMeterHour>();
+        let changes = [history, hours, sky.clone(), ahead.clone(), notes, orders.clone(), meters];
         let below = self.forecast.step(at, &changes);
         let [outlooks, ended] = [3, 4].map(|output| Change::came(below[output].clone()));
         let changes = [places.clone(), sky, ahead, orders, outlooks, ended];

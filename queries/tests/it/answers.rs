@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use expect_test::expect;
@@ -212,6 +213,34 @@ fn each_question_has_its_answer() {
             .unwrap_or_else(|e| panic!("{}", e.full()));
         pretty_format_batches(&answer.batches).expect("it prints").to_string()
     });
+}
+
+/// The meters that forecasts are made of, with these assets.
+#[track_caller]
+fn check_shared(assets: &[Asset], after_s: u64, expected: &[&str]) {
+    let (mut tables, now) = (grid(START), START.plus(after_s * 1_000));
+    tables.insert("assets".to_owned(), Rows::of(Asset::to_batch(assets)));
+    for plan in crate::shipped::plans() {
+        let rows = batch::query(&tables, &plan.sql, now).unwrap();
+        tables.insert(plan.name.clone(), Rows { schema: rows.schema(), batches: vec![rows] });
+    }
+    let sql = "SELECT meter_id FROM shared_meter_hour ORDER BY 1";
+    let answer = table::ask(&tables, &BTreeMap::new(), sql, now).unwrap();
+    let found: Vec<&str> = answer
+        .batches
+        .iter()
+        .flat_map(|b| b.column(0).as_string::<i32>().iter().flatten())
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn meters_that_share_a_bus_are_told_when_the_hour_is_over_and_no_battery_works_there() {
+    check_shared(&[], 3_600, &["m1", "m2"]);
+    check_shared(&[], 3_595, &[]);
+    check_shared(&[battery("a1")], 3_600, &[]);
+    let roof = Asset { kind: "pv".to_owned(), ..battery("a1") };
+    check_shared(&[roof], 3_600, &["m1", "m2"]);
 }
 
 /// A quarter of an hour of a store at this power, of which `kept` survives one way.

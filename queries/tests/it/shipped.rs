@@ -13,6 +13,7 @@ use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
+use schemas::state::SharedMeterHour;
 use schemas::state::StaleSensor;
 use schemas::state::SwitchState;
 use schemas::state::WeatherAhead;
@@ -67,6 +68,7 @@ fn views_that_agents_read_have_the_columns_that_they_ask_for() {
     check::<WeatherHour>(&plans);
     check::<StaleSensor>(&plans);
     check::<PointValue>(&plans);
+    check::<SharedMeterHour>(&plans);
     check::<SwitchState>(&plans);
 }
 

@@ -32,7 +32,7 @@ relation! {
     pub struct ModelOrder in "model_orders" {
         /// Tells it from others.
         pub order_id: String = "order-1",
-        /// What is forecast: `node`, `feeder`, `zone` or `system`.
+        /// What is forecast: `meter`, `node`, `feeder`, `zone` or `system`.
         pub scope: String = "feeder",
         /// The bus, feeder or zone; of the system, `system`.
         pub subject_id: String = "feeder-1",

@@ -170,7 +170,7 @@ impl Feeder {
         if let Some(feeder) = &mut feeder {
             let mut points: Vec<Vec<Point>> =
                 nodes.iter_mut().map(|node| std::mem::take(&mut node.points)).collect();
-            reconcile(&mut points, &mut feeder.points);
+            reconcile(&mut points, &mut feeder.points, |_, _| None);
             nodes.iter_mut().zip(points).for_each(|(node, points)| node.points = points);
         }
         let first = at.0 / QUARTER_MS;

@@ -8,6 +8,7 @@ use schemas::event::ModelOrder;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
+use schemas::state::SharedMeterHour;
 use schemas::state::WeatherAhead;
 use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
@@ -71,6 +72,7 @@ fn issued(kernel: &mut ForecastKernel, present: u64, hours: &[NodeHour]) -> Vec<
         Change::none(WeatherAhead::schema()),
         Change::none(LoadAnnotation::schema()),
         Change::none(ModelOrder::schema()),
+        Change::none(SharedMeterHour::schema()),
     ];
     let rows = kernel.step(Timestamp(present * HOUR_MS), &changes);
     let rows = Forecast::from_batch(&rows[0]).unwrap();

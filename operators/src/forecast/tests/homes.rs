@@ -12,6 +12,7 @@ use schemas::event::ModelOrder;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
+use schemas::state::SharedMeterHour;
 use schemas::state::WeatherAhead;
 use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
@@ -146,7 +147,9 @@ fn live(homes: &Homes, history: usize, days: usize) -> (Vec<Score>, Score) {
     for present in start..start + days * 24 {
         let ahead = if present % 6 == 0 { homes.ahead(present) } else { Vec::new() };
         let quiet = (rows::<LoadAnnotation>(&[]), rows::<ModelOrder>(&[]));
-        let changes = [rows(&told.0), rows(&told.2), rows(&told.1), rows(&ahead), quiet.0, quiet.1];
+        let meters = rows::<SharedMeterHour>(&[]);
+        let (past, hours, sky) = (rows(&told.0), rows(&told.2), rows(&told.1));
+        let changes = [past, hours, sky, rows(&ahead), quiet.0, quiet.1, meters];
         let at = Timestamp((AUGUST + present as u64) * HOUR_MS);
         let out = kernel.step(at, &changes);
         for (subject, kw) in subjects(homes) {

@@ -21,6 +21,7 @@ use schemas::event::ModelOrder;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
+use schemas::state::SharedMeterHour;
 use schemas::state::WeatherAhead;
 use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
@@ -156,6 +157,7 @@ impl Village {
             rows(ahead),
             rows::<LoadAnnotation>(&[]),
             rows::<ModelOrder>(&[]),
+            rows::<SharedMeterHour>(&[]),
         ];
         self.step(at_ms, &changes);
     }
@@ -169,6 +171,7 @@ impl Village {
             rows::<WeatherAhead>(&[]),
             rows(notes),
             rows(orders),
+            rows::<SharedMeterHour>(&[]),
         ];
         self.step(at_ms, &changes);
     }

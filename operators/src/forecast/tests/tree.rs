@@ -13,6 +13,7 @@ use schemas::event::ModelOrder;
 use schemas::reference::LoadHistory;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
+use schemas::state::SharedMeterHour;
 use schemas::state::WeatherAhead;
 use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
@@ -66,6 +67,7 @@ struct Told {
     seen: Vec<WeatherHour>,
     notes: Vec<LoadAnnotation>,
     orders: Vec<ModelOrder>,
+    meters: Vec<SharedMeterHour>,
 }
 
 fn came<R: Relation>(rows: &[R]) -> Change {
@@ -128,6 +130,7 @@ impl Grid {
             Change::none(WeatherAhead::schema()),
             came(&told.notes),
             came(&told.orders),
+            came(&told.meters),
         ];
         let began = Instant::now();
         let below = forecast.step(at, &changes);

@@ -12,9 +12,9 @@ use super::Outlooks;
 use super::Said;
 use super::Tree;
 use crate::forecast::feeder::Answer;
-use crate::forecast::reconcile::reconcile;
+use crate::forecast::meters::Below;
+use crate::forecast::meters::agree;
 use crate::forecast::reconcile::variance;
-use crate::forecast::rise::rise;
 use crate::forecast::rows::Outlook;
 use crate::forecast::rule::HORIZON_HOURS;
 use crate::forecast::rule::Point;
@@ -43,10 +43,13 @@ impl Chance {
     }
 }
 
+/// What a node says, and each of its meters.
+type Node = (Option<Point>, Vec<Option<Point>>);
+
 /// A forest by chance: of each feeder its zone, if any, what it says and what its nodes say.
 struct Forest {
     zone_of: BTreeMap<String, String>,
-    feeders: Vec<(String, Point, Vec<Option<Point>>)>,
+    feeders: Vec<(String, Point, Vec<Node>)>,
     /// What zones and the system say by themselves, where they do.
     zones: BTreeMap<String, Option<Point>>,
     system: Option<Point>,
@@ -61,8 +64,13 @@ fn forest(chance: &mut Chance) -> Forest {
         if zone < 3 {
             zone_of.insert(id.clone(), format!("z{zone}"));
         }
-        let node = |chance: &mut Chance| (chance.even() > 0.06).then(|| chance.point(0.0));
-        let nodes: Vec<Option<Point>> = (0..1 + chance.below(4)).map(|_| node(chance)).collect();
+        let said = |chance: &mut Chance| (chance.even() > 0.06).then(|| chance.point(0.0));
+        let node = |chance: &mut Chance| {
+            let own = said(chance);
+            let meters = if own.is_none() { 0 } else { [0, 0, 2, 3][chance.below(4)] };
+            (own, (0..meters).map(|_| said(chance)).collect())
+        };
+        let nodes: Vec<Node> = (0..1 + chance.below(4)).map(|_| node(chance)).collect();
         feeders.push((id, chance.point(5.0 * nodes.len() as f64), nodes));
     }
     let mut members: BTreeMap<String, usize> = BTreeMap::new();
@@ -92,10 +100,16 @@ fn at_once(forest: &Forest) -> BTreeMap<String, f64> {
         names.push(id.clone());
         parents.push(Some(forest.zone_of.get(id).map_or(0, |zone| place[zone.as_str()])));
         said.push(Some(*own));
-        for (n, node) in nodes.iter().enumerate() {
+        for (n, (own, meters)) in nodes.iter().enumerate() {
+            let node = names.len();
             names.push(format!("{id}-{n}"));
             parents.push(Some(feeder));
-            said.push(*node);
+            said.push(*own);
+            for (m, meter) in meters.iter().enumerate() {
+                names.push(format!("{id}-{n}-{m}"));
+                parents.push(Some(node));
+                said.push(*meter);
+            }
         }
     }
     let base: Vec<Option<f64>> = said.iter().map(|p| p.map(|p| p.p50_kw)).collect();
@@ -104,42 +118,56 @@ fn at_once(forest: &Forest) -> BTreeMap<String, f64> {
     names.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
+/// What is said of one subject.
+fn answer(subject: String, point: &Option<Point>) -> Answer {
+    Answer {
+        scope: "node",
+        subject_id: subject,
+        parts: vec![Vec::new(); usize::from(point.is_some())],
+        points: point.iter().copied().collect(),
+        shares: [0.0; HORIZON_HOURS],
+        model_version: "m".to_owned(),
+        saw: String::new(),
+    }
+}
+
+/// The first step: what is drafted of a feeder's nodes and meters, and what it says upwards.
+fn draft((id, own, nodes): &(String, Point, Vec<Node>)) -> (Vec<Answer>, Outlook) {
+    let (mut answers, mut below) = (Vec::new(), BTreeMap::new());
+    for (n, (own, meters)) in nodes.iter().enumerate() {
+        let mut node = answer(format!("{id}-{n}"), own);
+        if !meters.is_empty() {
+            let meters = meters.iter().enumerate();
+            let meters = meters.map(|(m, said)| answer(format!("{id}-{n}-{m}"), said));
+            below.insert(n, Below::agreeing(meters.collect(), &mut node));
+        }
+        answers.push(node);
+    }
+    answers.push(answer(id.clone(), &Some(*own)));
+    let risen = agree(&mut answers, &mut below)[0].unwrap();
+    let whole = answers.pop().unwrap();
+    answers.extend(below.into_values().flat_map(|below| below.answers));
+    let Point { p10_kw, p50_kw, p90_kw, .. } = whole.points[0];
+    let outlook = Outlook {
+        feeder_id: id.clone(),
+        target_at: Timestamp(HOUR * HOUR_MS),
+        base_kw: risen.base_kw,
+        variance_kw2: risen.variance_kw2,
+        p10_kw,
+        p50_kw,
+        p90_kw,
+        share: whole.shares[0],
+        model_version: whole.model_version,
+    };
+    (answers, outlook)
+}
+
 /// The same by the kernels' three steps.
 fn by_steps(forest: &Forest) -> BTreeMap<String, f64> {
-    let target_at = Timestamp(HOUR * HOUR_MS);
     let (mut outlooks, mut drafts) = (Outlooks::new(), Vec::new());
-    for (id, own, nodes) in &forest.feeders {
-        let answer = |subject: String, points: Vec<Point>| Answer {
-            scope: "node",
-            subject_id: subject,
-            parts: vec![Vec::new(); points.len()],
-            points,
-            shares: [0.0; HORIZON_HOURS],
-            model_version: "m".to_owned(),
-            saw: String::new(),
-        };
-        let mut points: Vec<Vec<Point>> =
-            nodes.iter().map(|p| p.iter().copied().collect()).collect();
-        let mut whole = vec![*own];
-        reconcile(&mut points, &mut whole);
-        let nodes = points.into_iter().enumerate().map(|(n, p)| answer(format!("{id}-{n}"), p));
-        let mut answers: Vec<Answer> = nodes.collect();
-        answers.push(answer(id.clone(), whole));
-        let risen = rise(&mut answers)[0].unwrap();
-        let whole = answers.pop().unwrap();
-        let Point { p10_kw, p50_kw, p90_kw, .. } = whole.points[0];
-        let outlook = Outlook {
-            feeder_id: id.clone(),
-            target_at,
-            base_kw: risen.base_kw,
-            variance_kw2: risen.variance_kw2,
-            p10_kw,
-            p50_kw,
-            p90_kw,
-            share: whole.shares[0],
-            model_version: whole.model_version,
-        };
-        outlooks.insert(id.clone(), BTreeMap::from([(HOUR, outlook)]));
+    for feeder in &forest.feeders {
+        let (answers, outlook) = draft(feeder);
+        outlooks.insert(feeder.0.clone(), BTreeMap::from([(HOUR, outlook)]));
         drafts.push(answers);
     }
     let word = |point: Option<Point>| {
@@ -186,8 +214,9 @@ fn three_steps_are_the_projection_of_the_whole_tree_500_forests() {
             assert!(far < 1e-9, "{subject}: {value} {}", expected[subject]);
             compared += 1;
         }
-        let silent = forest.feeders.iter().flat_map(|(_, _, nodes)| nodes);
-        let silent = silent.filter(|node| node.is_none()).count();
+        let nodes = forest.feeders.iter().flat_map(|(_, _, nodes)| nodes);
+        let said = nodes.flat_map(|(own, meters)| [own].into_iter().chain(meters));
+        let silent = said.filter(|said| said.is_none()).count();
         // What is silent below is not issued, and everything else is.
         assert_eq!(found.len() + silent, expected.len());
         holes += silent;
@@ -200,7 +229,7 @@ fn one_below_says_all_and_is_not_moved() {
     let point = Point { hour: 0, p10_kw: 1.1, p50_kw: 2.3, p90_kw: 3.7 };
     let forest = Forest {
         zone_of: BTreeMap::from([("f".to_owned(), "z".to_owned())]),
-        feeders: vec![("f".to_owned(), point, vec![Some(point)])],
+        feeders: vec![("f".to_owned(), point, vec![(Some(point), vec![])])],
         zones: BTreeMap::from([("z".to_owned(), None)]),
         system: None,
     };
