@@ -152,6 +152,9 @@ pub struct Adaptive {
     /// The one that answers, the newest, and those that one can go back to.
     versions: VecDeque<Version>,
     pinned: bool,
+    /// By how many versions a person goes back, while that is made ready.
+    #[serde(default)]
+    going_back: usize,
     /// The index from which on a review is due.
     due: i64,
     /// Whether the next review was asked for by the watch.
@@ -202,6 +205,7 @@ impl Adaptive {
             watch: Watch::new(crate::drift::Settings::default()),
             versions: VecDeque::new(),
             pinned: false,
+            going_back: 0,
             due: i64::MAX,
             asked: false,
             shaped: first,
@@ -251,18 +255,24 @@ impl Adaptive {
     }
 
     /// Goes back to the version before, and holds on to it; `false` where there is none. The one
-    /// that is left is no version to go back to any more: twice is two versions back.
+    /// that is left is no version to go back to any more: twice is two versions back. By
+    /// [`Policy::beside`] it is made ready beside, in the place of a review that is under way, and
+    /// answers from the next outlook on.
     pub fn roll_back(&mut self) -> bool {
-        let Some(before) = self.versions.iter().rev().nth(1).cloned() else { return false };
-        let left = self.versions.pop_back().map_or(0, |version| version.number);
-        self.versions.pop_back();
-        let contestant = self.contestant(before.structure.clone());
-        let reason = format!("rolled back to version {}", before.number);
-        self.champion = Some(contestant);
-        let again = Version { reason, loss: None, loss_before: None, p: None, ..before };
-        self.number(left + 1, again);
+        let steps = self.going_back + 1;
+        let Some(before) = self.versions.iter().rev().nth(steps).cloned() else { return false };
+        self.going_back = steps;
         self.pinned = true;
+        self.ask(Question::Back { to: Box::new(before) });
         true
+    }
+
+    /// Goes back by so many versions.
+    fn went_back(&mut self, steps: usize, came: Came, contestant: Option<Contestant>) {
+        let left = self.versions.back().map_or(0, |version| version.number);
+        self.versions.truncate(self.versions.len().saturating_sub(steps + 1));
+        self.champion = contestant;
+        came.versions.into_iter().for_each(|again| self.number(left + 1, again));
     }
 
     /// Puts the next review off by some steps: of many series that began together, not all should
@@ -325,6 +335,11 @@ impl Adaptive {
 
     /// Chooses the first structure, where that can be done.
     fn begin(&mut self) {
+        if self.going_back > 0
+            && let Some(trial) = self.trial.take()
+        {
+            self.settle(trial.end());
+        }
         if self.champion.is_some() {
             return;
         }
@@ -387,17 +402,21 @@ impl Adaptive {
     }
 
     /// Does what came of a trial. What a person holds on to stays.
-    fn settle(&mut self, (came, winner): (Came, Option<Contestant>)) {
-        if self.pinned {
-            return;
+    fn settle(&mut self, (came, mut winner): (Came, Option<Contestant>)) {
+        if let Some(winner) = &mut winner {
+            // It was run by the days off that were known when the trial began.
+            winner.forecaster.keep_holidays(&self.setup.holidays);
+        }
+        match std::mem::take(&mut self.going_back) {
+            0 if self.pinned => return,
+            0 => {}
+            steps => return self.went_back(steps, came, winner),
         }
         if came.shaped {
             self.shaped = self.end();
         }
-        if let Some(mut winner) = winner {
-            // It was run by the days off that were known when the trial began.
-            winner.forecaster.keep_holidays(&self.setup.holidays);
-            self.champion = Some(winner);
+        if winner.is_some() {
+            self.champion = winner;
         }
         came.versions.into_iter().for_each(|version| self.tell(version));
     }

@@ -49,7 +49,7 @@
 //! # What it does not do
 //!
 //! The first model of a series with a long past (`load_history`) is made where the tick waits for
-//! it, and so is the one that a person goes back to; trees and reviews are held beside
+//! it; trees and reviews are held beside, and so is a version made ready that a person goes back to
 //! ([`forecast::job`]). Days, and with them holidays, begin at midnight UTC, wherever the grid is.
 
 pub mod annotation;

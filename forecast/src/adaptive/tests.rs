@@ -201,6 +201,40 @@ fn going_back_twice_is_two_versions_back() {
 }
 
 #[test]
+fn what_is_gone_back_to_is_made_ready_beside_and_answers_from_the_next_outlook_on() {
+    let (mut at_once, mut beside) = (of_versions(&[5.0, 6.0, 7.0]), of_versions(&[5.0, 6.0, 7.0]));
+    beside.policy.beside = true;
+    for model in [&mut at_once, &mut beside] {
+        model.take_versions();
+        assert!(model.roll_back());
+    }
+    assert_eq!(answering(&beside), (4, 7.0, 7.0), "it is being made ready");
+    let at = 20 * 24 - 30;
+    for model in [&mut at_once, &mut beside] {
+        // Meanwhile a past hour is corrected, and the weather is said anew.
+        assert!(model.correct(FIRST + at, load(at) + 3.0));
+        model.know(&words(20 * 24, 24, 5..6));
+    }
+    let saved = serde_json::to_vec(&beside).expect("a model can be saved");
+    beside = serde_json::from_slice(&saved).expect("and read back");
+    assert_eq!(beside.outlook(), at_once.outlook());
+    assert_eq!(answering(&beside), (5, 6.0, 6.0));
+    assert_eq!(beside.take_versions(), at_once.take_versions());
+    // Twice before anybody asks is two versions back.
+    let mut twice = of_versions(&[5.0, 6.0, 7.0]);
+    twice.policy.beside = true;
+    assert!(twice.roll_back() && twice.roll_back());
+    twice.outlook();
+    assert_eq!(answering(&twice), (5, 5.0, 5.0));
+    assert!(twice.roll_back() && !twice.roll_back());
+    // A reading that comes first finds it, too.
+    twice.know(&words(20 * 24, 24, 0..0));
+    twice.observe(load(20 * 24));
+    assert_eq!(answering(&twice).0, 6);
+    assert!(twice.pinned);
+}
+
+#[test]
 fn the_four_versions_before_can_be_gone_back_to() {
     let mut model = of_versions(&[2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
     let mut reached = Vec::new();

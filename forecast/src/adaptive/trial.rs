@@ -28,6 +28,8 @@ pub(super) enum Question {
     Trees,
     /// Nothing: the level moved by this ratio, and whoever answers has to be of the new one.
     Moved { ratio: f64 },
+    /// Nothing: a person goes back to this version.
+    Back { to: Box<Version> },
 }
 
 /// All that a trial asks.
@@ -105,6 +107,7 @@ impl Case {
             Question::Review { why, always } => self.review(&why, always, &mut outcome),
             Question::Trees => self.trees(&mut outcome),
             Question::Moved { ratio } => self.moved(ratio, &mut outcome),
+            Question::Back { to } => self.back(*to, &mut outcome),
         }
         outcome
     }
@@ -167,6 +170,13 @@ impl Case {
         let reason = format!("the level moved to {ratio:.2} times what it was: carried over");
         let version = Version::of(&self.memory.history, &structure, reason);
         let winner = Contestant::run(&self.setup, structure, &self.memory);
+        self.promote(winner, version, outcome);
+    }
+
+    fn back(&mut self, to: Version, outcome: &mut Outcome) {
+        let winner = Contestant::run(&self.setup, to.structure.clone(), &self.memory);
+        let reason = format!("rolled back to version {}", to.number);
+        let version = Version { reason, loss: None, loss_before: None, p: None, ..to };
         self.promote(winner, version, outcome);
     }
 
