@@ -117,6 +117,7 @@ fn setup(kind: Kind, quantities: &[(&str, Role)], place: Option<(f64, f64)>) -> 
         horizon: 24,
         quantities: quantities.iter().map(quantity).collect(),
         holidays: Default::default(),
+        clock_ahead: 0,
         capacity: Some(1.0),
         place,
     }

@@ -90,6 +90,7 @@ impl Run<'_> {
             horizon: 24,
             quantities: if self.weather { all } else { Vec::new() },
             holidays: Default::default(),
+            clock_ahead: 0,
             capacity: Some(self.kw.iter().copied().fold(0.0, f64::max).ceil()),
             place: self.place,
         }

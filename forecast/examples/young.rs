@@ -120,6 +120,7 @@ fn run(series: &Series, start: usize) -> Score {
         horizon: 24,
         quantities: series.weather.iter().map(|(q, _)| q.clone()).collect(),
         holidays: Default::default(),
+        clock_ahead: 0,
         capacity: None,
         place: None,
     };

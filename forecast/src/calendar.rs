@@ -18,6 +18,7 @@
 
 mod annotations;
 mod civil;
+mod clock;
 mod holidays;
 mod infer;
 mod rules;
@@ -29,6 +30,7 @@ pub use self::annotations::Annotations;
 pub use self::annotations::Effect;
 pub use self::annotations::Kind;
 pub use self::civil::Civil;
+pub use self::clock::utc_offset_ms;
 pub use self::holidays::Holidays;
 pub use self::holidays::ListError;
 pub use self::holidays::Region;

@@ -196,6 +196,7 @@ impl Forecaster {
         let mut past = Past::new(first, day, temperature + structure.others.len());
         past.scale = structure.scale;
         past.holidays = setup.holidays.clone();
+        past.clock_ahead = setup.clock_ahead;
         let n = structure.experts.len();
         let ridges = structure.experts.iter().filter(|e| matches!(e, Expert::Ridge(_))).count();
         let per_day = 24.0 * (day / 24).max(1) as f64;

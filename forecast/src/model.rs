@@ -89,8 +89,11 @@ pub struct Setup {
     pub horizon: usize,
     /// Weather, by column.
     pub quantities: Vec<Quantity>,
-    /// Days since the epoch, on the series' clock, that are holidays.
+    /// Days since the epoch, on the clock that days go by, that are holidays.
     pub holidays: std::collections::BTreeSet<i64>,
+    /// Steps by which the clock that days go by is ahead of the one by which steps are counted.
+    #[serde(default)]
+    pub clock_ahead: i64,
     /// Rated power in the series' unit, where it has one (wind, PV).
     pub capacity: Option<f64>,
     /// Latitude and longitude in degrees, north and east positive (PV).

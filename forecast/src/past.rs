@@ -100,6 +100,9 @@ pub struct Past {
     pub weather: Vec<Weather>,
     /// Days (since the epoch) that are holidays, in order.
     pub holidays: std::collections::BTreeSet<i64>,
+    /// Steps by which the clock that days go by is ahead of the indices.
+    #[serde(default)]
+    pub clock_ahead: i64,
 }
 
 impl Past {
@@ -113,6 +116,7 @@ impl Past {
             sums: Sums::new(first),
             weather: (0..quantities).map(|_| Weather::new(first)).collect(),
             holidays: Default::default(),
+            clock_ahead: 0,
         }
     }
 
@@ -224,14 +228,14 @@ impl Past {
         }
     }
 
-    /// The day of an index, since the epoch.
+    /// The day of an index, since the epoch, by the clock of days.
     pub fn day_of(&self, index: i64) -> i64 {
-        index.div_euclid(self.day)
+        (index + self.clock_ahead).div_euclid(self.day)
     }
 
     /// The step within its day.
     pub fn slot(&self, index: i64) -> usize {
-        index.rem_euclid(self.day) as usize
+        (index + self.clock_ahead).rem_euclid(self.day) as usize
     }
 
     /// 0 is Monday.

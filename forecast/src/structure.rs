@@ -232,6 +232,7 @@ impl Chooser<'_> {
         let mut past = Past::new(first, self.day, temperature + self.others.len());
         past.scale = self.scale;
         past.holidays = self.setup.holidays.clone();
+        past.clock_ahead = self.setup.clock_ahead;
         let end = self.history.weather.iter().map(Vec::len).max().unwrap_or(0);
         for at in 0..end {
             let of = |q: &usize| self.history.weather[*q].get(at).copied().unwrap_or(f32::NAN);

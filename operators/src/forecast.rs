@@ -50,7 +50,7 @@
 //!
 //! The first model of a series with a long past (`load_history`) is made where the tick waits for
 //! it; trees and reviews are held beside, and so is a version made ready that a person goes back to
-//! ([`forecast::job`]). Days, and with them holidays, begin at midnight UTC, wherever the grid is.
+//! ([`forecast::job`]). Days, and with them holidays, begin by a clock without summer time.
 
 pub mod annotation;
 pub mod because;

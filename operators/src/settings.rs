@@ -4,6 +4,7 @@
 //! records them.
 
 use forecast::calendar::Holidays;
+use forecast::calendar::utc_offset_ms;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 use serde::Deserialize;
@@ -89,6 +90,9 @@ pub struct Settings {
     /// `GB, 2026-05-04`; `none` for none. Another setting changes the days ahead, and what is
     /// learned from then on.
     pub forecast_holidays: String,
+    /// The clock by which days, and with them holidays and weekends, begin for models of loads:
+    /// what it is ahead of UTC, as in `+10:00`, without summer time. A part of an hour is rounded.
+    pub forecast_utc_offset: String,
 
     /// Nominal frequency of the network in Hz: what capacitances become susceptances by.
     pub frequency_hz: f64,
@@ -143,6 +147,7 @@ impl Default for Settings {
             issue_every_ms: HOUR_MS / 4,
             forecast_restate_kw: 0.2,
             forecast_holidays: "none".to_owned(),
+            forecast_utc_offset: "+00:00".to_owned(),
             frequency_hz: 50.0,
             estimate_reach_ms: REACH_MS,
             estimate_late_ticks: 4,
@@ -169,10 +174,12 @@ impl Settings {
         at.0 % self.issue_every_ms < self.step_ms
     }
 
-    /// The days off of [`Settings::forecast_holidays`]; none where [`Settings::problems`] says that
+    /// The days off of [`Settings::forecast_holidays`], on the clock of
+    /// [`Settings::forecast_utc_offset`]; none where [`Settings::problems`] says that
     /// they cannot be read.
     pub fn holidays(&self) -> Holidays {
-        Holidays::of_list(&self.forecast_holidays).unwrap_or_default()
+        let holidays = Holidays::of_list(&self.forecast_holidays).unwrap_or_default();
+        holidays.on_clock(utc_offset_ms(&self.forecast_utc_offset).unwrap_or_default())
     }
 
     /// Past ticks whose estimate a late value still corrects.
@@ -224,6 +231,11 @@ impl Settings {
         if let Err(error) = Holidays::of_list(&self.forecast_holidays) {
             need(false, &format!("forecast_holidays: {error}"));
         }
+        let offset = &self.forecast_utc_offset;
+        need(
+            utc_offset_ms(offset).is_some(),
+            &format!("forecast_utc_offset: {offset:?} is not what a clock is ahead of UTC"),
+        );
         need(self.frequency_hz.is_finite() && self.frequency_hz > 0.0, "frequency_hz is positive");
         let reach = format!(
             "estimate_reach_ms must be at most {REACH_TICKS_MAX} ticks of the step: each \

@@ -93,6 +93,7 @@ fn setup(step_ms: i64, day: i64) -> Setup {
         horizon: day as usize,
         quantities: vec![Quantity { name: "air".to_owned(), role: Role::Temperature }],
         holidays: Default::default(),
+        clock_ahead: 0,
         capacity: None,
         place: None,
     }

@@ -155,6 +155,7 @@ impl Series {
                 horizon: self.day() as usize,
                 quantities: vec![Quantity { name: "air".to_owned(), role: Role::Temperature }],
                 holidays: Default::default(),
+                clock_ahead: 0,
                 capacity: None,
                 place: None,
             },

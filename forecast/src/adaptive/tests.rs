@@ -33,6 +33,7 @@ fn model() -> Adaptive {
         horizon: 24,
         quantities: vec![Quantity { name: "t".to_owned(), role: Role::Temperature }],
         holidays: Default::default(),
+        clock_ahead: 0,
         capacity: None,
         place: None,
     };

@@ -152,12 +152,16 @@ impl fmt::Display for Region {
     }
 }
 
-/// Days off: those of a region, if one is named, and those that were given.
+/// Days off: those of a region, if one is named, and those that were given; and the clock by which
+/// days begin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holidays {
     region: Option<Region>,
 
     given: BTreeSet<NaiveDate>,
+    /// Milliseconds by which the clock is ahead of UTC.
+    #[serde(default)]
+    ahead_ms: i64,
 }
 
 impl Holidays {
@@ -170,7 +174,7 @@ impl Holidays {
     /// Those of a region.
     #[must_use]
     pub fn of(region: Region) -> Self {
-        Self { region: Some(region), given: BTreeSet::new() }
+        Self { region: Some(region), ..Self::none() }
     }
 
     /// Those of a code as a user writes it; `none` names none.
@@ -209,11 +213,24 @@ impl Holidays {
         Ok(holidays)
     }
 
-    /// The days off, as days since the epoch, of the years that two instants lie in and of those
-    /// between.
+    /// The same days on a clock that is so many milliseconds ahead of UTC.
+    #[must_use]
+    pub fn on_clock(mut self, ahead_ms: i64) -> Self {
+        self.ahead_ms = ahead_ms;
+        self
+    }
+
+    /// Milliseconds by which the clock is ahead of UTC.
+    #[must_use]
+    pub fn ahead_ms(&self) -> i64 {
+        self.ahead_ms
+    }
+
+    /// The days off, as days since the epoch on their clock, of the years that two instants lie in
+    /// and of those between.
     #[must_use]
     pub fn days(&self, from_ms: i64, to_ms: i64) -> BTreeSet<i64> {
-        let year = |at_ms: i64| Civil::at(at_ms).date.year();
+        let year = |at_ms: i64| Civil::at(at_ms.saturating_add(self.ahead_ms)).date.year();
         let dates = (year(from_ms)..=year(to_ms)).flat_map(|year| self.in_year(year));
         dates.map(|date| date.signed_duration_since(NaiveDate::default()).num_days()).collect()
     }

@@ -37,6 +37,7 @@ fn setup(horizon: usize) -> Setup {
         horizon,
         quantities: vec![Quantity { name: "temp_c".to_owned(), role: Role::Temperature }],
         holidays: [].into(),
+        clock_ahead: 0,
         capacity: None,
         place: None,
     }

@@ -44,6 +44,7 @@ fn setup(kind: Kind, roles: &[Role]) -> Setup {
         horizon: 24,
         quantities: roles.iter().map(name).collect(),
         holidays: Default::default(),
+        clock_ahead: 0,
         capacity: Some(RATED_MW),
         place: (kind == Kind::Pv).then_some((-35.3, 149.1)),
     }

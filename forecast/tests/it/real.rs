@@ -60,6 +60,7 @@ fn run(load: &Column, temperature: &Column, region: &str, days: std::ops::Range<
         horizon: day as usize,
         quantities: vec![Quantity { name: "air".to_owned(), role: Role::Temperature }],
         holidays: holidays(region),
+        clock_ahead: 0,
         capacity: None,
         place: None,
     };

@@ -71,6 +71,7 @@ fn unit(world: &World, breadth: Breadth) -> Unit {
         horizon: 24,
         quantities: vec![Quantity { name: "s".to_owned(), role }],
         holidays: Default::default(),
+        clock_ahead: 0,
         capacity: Some(RATED_KW),
         place: None,
     };

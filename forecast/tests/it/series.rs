@@ -62,6 +62,7 @@ pub(crate) fn made(days: i64, seed: u64) -> Made {
         horizon: 24,
         quantities,
         holidays: [first / 24 + 40].into(),
+        clock_ahead: 0,
         capacity: None,
         place: None,
     };

@@ -88,6 +88,7 @@ impl Hourly {
             horizon: 24,
             quantities,
             holidays: Default::default(),
+            clock_ahead: 0,
             capacity: None,
             place: None,
         };

@@ -38,6 +38,7 @@ pub(super) fn read(section: &Section<'_>, instance: &Instance) -> Option<Setting
         let key = named.map_or("enabled", String::as_str);
         let hint = match key {
             HOLIDAYS => regions(&settings.forecast_holidays),
+            "forecast_utc_offset" => "write hours and minutes, as +10:00 or -03:30".to_owned(),
             _ => "the settings contradict each other: change one".to_owned(),
         };
         section.wrong(key, problem.as_str(), hint);

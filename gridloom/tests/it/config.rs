@@ -232,6 +232,18 @@ fn days_off_that_nobody_knows_are_told_with_those_that_are_known() {
 }
 
 #[test]
+fn a_clock_is_hours_and_minutes_and_no_town() {
+    let of = |offset: &str| format!("[agents]\nforecast_utc_offset = \"{offset}\"\n");
+    let agents = right(&of("+09:30")).agents.unwrap();
+    assert_eq!(agents.holidays().ahead_ms(), 9 * 3_600_000 + 1_800_000);
+    check(
+        &of("Australia/Darwin"),
+        &["2: agents.forecast_utc_offset: forecast_utc_offset: \"Australia/Darwin\" is not what \
+           a clock is ahead of UTC; write hours and minutes, as +10:00 or -03:30"],
+    );
+}
+
+#[test]
 fn sources_need_name_kind_and_a_stream_that_there_is() {
     check(
         "[[sources]]\nkind = \"file\"\n[[sources]]\nname = \"a/b\"\nstream = \"meter_reading\"\n",

@@ -99,6 +99,12 @@ const HOLIDAY_YEARS: u64 = 20;
 /// Days back that a missing hour is looked for at the same time of the day.
 const STAND_IN_DAYS: u64 = 7;
 
+/// Hours by which the clock that days go by is ahead of UTC: of one that is ahead by a part of an
+/// hour, the nearest.
+fn clock_ahead(holidays: &Holidays) -> i64 {
+    (holidays.ahead_ms() + HOUR_MS as i64 / 2).div_euclid(HOUR_MS as i64)
+}
+
 /// A series; see [`self`]. Hours are counted from the epoch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Series {
@@ -263,6 +269,7 @@ impl Series {
             horizon: HORIZON_HOURS,
             quantities: weather.quantities(),
             holidays: self.days_off(holidays),
+            clock_ahead: clock_ahead(holidays),
             capacity: None,
             place: None,
         };
@@ -276,7 +283,7 @@ impl Series {
         Some(model)
     }
 
-    /// The days off of its past and of the years that come, on the clock of its hours, UTC.
+    /// The days off of its past and of the years that come.
     fn days_off(&self, holidays: &Holidays) -> BTreeSet<i64> {
         let from = self.end().saturating_sub(PAST_HOURS) * HOUR_MS;
         let to = self.end() * HOUR_MS + HOLIDAY_YEARS * 366 * DAY_MS;

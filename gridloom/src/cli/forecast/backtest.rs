@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use forecast::backtest::Scored;
 use forecast::backtest::evaluate;
+use forecast::calendar::utc_offset_ms;
 use forecast::model::Kind;
 use gridloom::config::duration;
 use gridloom::problem::Problem;
@@ -133,7 +134,7 @@ fn span_ms(text: &str) -> Result<i64, String> {
 }
 
 fn offset(text: &str) -> Result<i64, String> {
-    time::offset(text).ok_or_else(|| "write hours and minutes, as +10:00 or -03:30".to_owned())
+    utc_offset_ms(text).ok_or_else(|| "write hours and minutes, as +10:00 or -03:30".to_owned())
 }
 
 fn window(text: &str) -> Result<(i64, i64), String> {

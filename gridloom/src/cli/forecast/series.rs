@@ -166,6 +166,7 @@ pub(super) fn build(wanted: &Wanted) -> Result<Series, Vec<Problem>> {
         horizon,
         quantities: sky.quantities.clone(),
         holidays,
+        clock_ahead: 0,
         capacity,
         place: plant(wanted, &table, grid, kind, &mut remarks),
     };

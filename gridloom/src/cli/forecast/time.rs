@@ -5,6 +5,7 @@
 //! guess: a number is no time, and a day that does not exist is none either.
 
 use chrono::NaiveDate;
+use forecast::calendar::utc_offset_ms;
 use forecast::series::DAY_MS;
 
 /// Milliseconds of a minute.
@@ -67,27 +68,9 @@ fn zone(text: &str) -> Option<(&str, Option<i64>)> {
         return Some((clock, Some(0)));
     }
     match text.find(['+', '-']) {
-        Some(at) => Some((&text[..at], Some(offset(&text[at..])?))),
+        Some(at) => Some((&text[..at], Some(utc_offset_ms(&text[at..])?))),
         None => Some((text, None)),
     }
-}
-
-/// Milliseconds of `+10:00`, `-0330` or `+2`: what a clock is ahead of UTC.
-pub(super) fn offset(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let (sign, rest) = match text.as_bytes().first()? {
-        b'-' => (-1, &text[1..]),
-        b'+' => (1, &text[1..]),
-        _ => (1, text),
-    };
-    let (hours, minutes) = match rest.split_once(':') {
-        Some(parts) => parts,
-        None if rest.len() == 4 && rest.is_ascii() => rest.split_at(2),
-        None => (rest, "0"),
-    };
-    let (hours, minutes) = (hours.parse::<u32>().ok()?, minutes.parse::<u32>().ok()?);
-    let valid = hours <= 14 && minutes < 60;
-    valid.then(|| sign * i64::from(hours * 60 + minutes) * MINUTE_MS)
 }
 
 /// Milliseconds since midnight: `13`, `13:00`, `1300`, `13:00:05.25`.
@@ -198,10 +181,10 @@ mod tests {
     #[test]
     fn clocks_are_shown_as_they_are_written() {
         for (text, shown) in [("+10:00", "UTC+10:00"), ("-3:30", "UTC-03:30"), ("+0", "UTC")] {
-            assert_eq!(show_offset(offset(text).unwrap()), shown);
+            assert_eq!(show_offset(utc_offset_ms(text).unwrap()), shown);
         }
         for text in ["+25:00", "+1é2", "é", ""] {
-            assert_eq!(offset(text), None, "{text}");
+            assert_eq!(utc_offset_ms(text), None, "{text}");
         }
     }
 }

@@ -92,6 +92,7 @@ impl Shape {
             horizon: HORIZON_HOURS,
             quantities: self.quantities.iter().map(|quantity| all[*quantity].clone()).collect(),
             holidays: Default::default(),
+            clock_ahead: 0,
             capacity: Some(self.rated_kw),
             place: None,
         }

@@ -51,12 +51,27 @@ fn list(days: usize) -> String {
 }
 
 fn kernel(holidays: &str) -> ForecastKernel {
-    let holidays = holidays.to_owned();
-    ForecastKernel::new(Settings { forecast_holidays: holidays, ..Settings::default() })
+    on_clock(holidays, "+00:00")
 }
 
-/// The medians of the feeder by hour of the day, issued at the midnight before hour `present`.
+fn on_clock(holidays: &str, offset: &str) -> ForecastKernel {
+    let (forecast_holidays, forecast_utc_offset) = (holidays.to_owned(), offset.to_owned());
+    let settings = Settings { forecast_holidays, forecast_utc_offset, ..Settings::default() };
+    ForecastKernel::new(settings)
+}
+
+/// The medians of the feeder by hour, issued at hour `present`.
 fn issued(kernel: &mut ForecastKernel, present: u64, hours: &[NodeHour]) -> Vec<f64> {
+    issued_of(kernel, present, hours, load_kw)
+}
+
+/// The same of a works that draws this.
+fn issued_of(
+    kernel: &mut ForecastKernel,
+    present: u64,
+    hours: &[NodeHour],
+    load_kw: impl Fn(u64) -> f64,
+) -> Vec<f64> {
     let row = |hour: u64| LoadHistory {
         bus_id: "b".to_owned(),
         feeder_id: "f".to_owned(),
@@ -117,4 +132,28 @@ fn restored_with_other_days_off_the_days_ahead_are_others_and_what_was_learned_s
     // The days off that were are learned, whatever they are called now.
     let far = without.iter().zip(&none).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(far < 0.5, "{without:?} {none:?}");
+}
+
+/// A works whose midnight is 14:00 UTC: told its clock it is as one whose midnight is that of UTC.
+#[test]
+fn days_begin_by_the_clock_that_is_told() {
+    let there = |hour: u64| load_kw(hour + 10);
+    let of = |offset: &str, days: u64| {
+        let mut kernel = on_clock(&list(8), offset);
+        issued_of(&mut kernel, 24 * days - 10, &[], there)
+    };
+    let told = of("+10:00", AHEAD);
+    // The first ten hours of its past lie before the epoch, where nothing is told.
+    let here = issued(&mut kernel(&list(8)), 24 * AHEAD, &[]);
+    assert!((missed(&told) - missed(&here)).abs() < 0.1, "{told:?} {here:?}");
+    // Hour by hour a model learns what a day off is by any clock. What a young one knows of the
+    // kinds of days goes by the clock that it is told: here of Saturday.
+    let weekend = 5 * 7 - 5;
+    let off = |p50: Vec<f64>| {
+        let hours = (24 * weekend..).zip(&p50);
+        hours.map(|(hour, kw)| (load_kw(hour) - kw).abs()).sum::<f64>() / 24.0
+    };
+    let (told, blind) = (off(of("+10:00", weekend)), off(of("+00:00", weekend)));
+    println!("young: missed {told:.2} kW told, {blind:.2} kW not");
+    assert!(told < 0.6 * blind, "{told} {blind}");
 }

@@ -348,6 +348,7 @@ fn what_a_reason_costs_one_node() {
         horizon: 24,
         quantities: vec![Quantity { name: "s".to_owned(), role: Role::Temperature }],
         holidays: Default::default(),
+        clock_ahead: 0,
         capacity: None,
         place: None,
     };

@@ -102,6 +102,7 @@ fn direct(weather: bool) -> Unit {
         horizon: 24,
         quantities: if weather { quantities } else { Vec::new() },
         holidays: Default::default(),
+        clock_ahead: 0,
         capacity: Some(RATED_KW),
         place: None,
     };
