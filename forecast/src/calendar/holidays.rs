@@ -160,8 +160,12 @@ pub struct Holidays {
 
     given: BTreeSet<NaiveDate>,
     /// Milliseconds by which the clock is ahead of UTC.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_utc")]
     ahead_ms: i64,
+}
+
+fn is_utc(ahead_ms: &i64) -> bool {
+    *ahead_ms == 0
 }
 
 impl Holidays {
