@@ -38,7 +38,7 @@ macro_rules! bits {
     };
 }
 
-bits!(f32, f64, i16, i64);
+bits!(f32, f64, i16, i64, u8);
 
 /// Writes numbers.
 ///

@@ -24,6 +24,7 @@ pub mod corrector;
 pub mod drift;
 pub mod feature;
 pub mod forecaster;
+pub mod gram;
 pub mod hierarchy;
 pub mod job;
 pub mod model;

@@ -14,14 +14,15 @@
 //!
 //! # Bounds
 //!
-//! A slot holds p(p+1)/2 + p settled sums (4 bytes) and its young rows of p numbers (2 bytes), one
-//! after the other: a fleet's slots are read from memory, not from a cache, and every jump is paid.
+//! A slot holds p(p-1)/2 settled sums of 3 bytes and 2p of 4 ([`gram`](crate::gram)), and its young
+//! rows of p numbers (2 bytes), one after the other: a fleet's slots are read from memory, not from
+//! a cache, and every jump is paid.
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::gram::Gram;
 use crate::ridge::Factor;
-use crate::ridge::add_row;
 use crate::ridge::add_rows;
 use crate::ridge::packed_len;
 
@@ -48,8 +49,7 @@ pub struct Sample {
 /// One slot's sums.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slot {
-    #[serde(with = "crate::bits")]
-    gram: Vec<f32>,
+    gram: Gram,
     #[serde(with = "crate::bits")]
     right: Vec<f32>,
     young: Young,
@@ -90,8 +90,7 @@ impl Young {
 impl Slot {
     /// A slot that has seen nothing of `p` features.
     pub fn new(p: usize) -> Slot {
-        let (gram, right) = (vec![0.0; packed_len(p)], vec![0.0; p]);
-        Slot { gram, right, young: Young::default(), settled: 0 }
+        Slot { gram: Gram::new(p), right: vec![0.0; p], young: Young::default(), settled: 0 }
     }
 
     /// Samples that were learned: those whose value is known.
@@ -118,11 +117,11 @@ impl Slot {
         let p = self.right.len();
         let old = self.young.index.partition_point(|index| *index < before);
         for at in (0..old).filter(|at| self.young.y[*at].is_finite()) {
-            self.gram.iter_mut().for_each(|entry| *entry *= decay);
-            self.right.iter_mut().for_each(|entry| *entry *= decay);
             let x = &self.young.x[at * p..(at + 1) * p];
             let row: Vec<f32> = x.iter().map(|x| f32::from(*x) / UNIT).collect();
-            add_row(&mut self.gram, &mut self.right, &row, self.young.y[at], 1.0);
+            self.gram.settle(f64::from(decay), &row);
+            let y = self.young.y[at];
+            self.right.iter_mut().zip(row).for_each(|(sum, x)| *sum = *sum * decay + x * y);
             self.settled += 1;
         }
         self.young.remove(0..old, p);
@@ -144,9 +143,7 @@ impl Slot {
     /// Adds its sums, weighted, to others.
     pub fn add_to(&self, sums: &mut Packed, weight: f64, rows: &mut Vec<f64>) {
         sums.solved.clear();
-        for (sum, entry) in sums.gram.iter_mut().zip(&self.gram) {
-            *sum += weight * f64::from(*entry);
-        }
+        self.gram.add_to(&mut sums.gram, weight);
         for (sum, entry) in sums.right.iter_mut().zip(&self.right) {
             *sum += weight * f64::from(*entry);
         }
