@@ -276,3 +276,24 @@ fn a_dead_meters_alarm_stays_open_until_it_speaks_again() {
     assert_eq!(hours(&mut grid, &["m1", "m2"], 61), ["61 cleared: it speaks again"]);
     assert_eq!(grid.ask(stale), ["v|b|NULL"]);
 }
+
+#[test]
+fn meters_that_share_a_bus_have_forecasts_and_errors_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut grid = Small::open(folder.path());
+    let mut said = Vec::new();
+    for _ in 0..28 {
+        said = grid.hour(&["m1", "m2"], &[]).said.forecasts;
+    }
+    let next = |scope: &str| -> Vec<(String, f64)> {
+        let of = said.iter().filter(|row| row.scope == scope && row.target_at == hour(28));
+        of.map(|row| (row.subject_id.clone(), row.p50_kw)).collect()
+    };
+    assert_eq!(next("meter"), [("m1".to_owned(), 2.0), ("m2".to_owned(), 2.0)]);
+    assert_eq!(next("node"), [("b".to_owned(), 4.0)]);
+    let errors = "SELECT subject_id, model_version, mae_kw FROM forecast_error \
+                  WHERE scope = 'meter' ORDER BY 1";
+    assert_eq!(grid.ask(errors), ["m1|seasonal-naive-1|0.0", "m2|seasonal-naive-1|0.0"]);
+    let shared = "SELECT count(*) FROM shared_meter_hour";
+    assert_eq!(grid.ask(shared), ["56"], "all hours are over");
+}
