@@ -36,6 +36,17 @@
 //! are counted in the spread of the hour that the quarter lies in, as it is handed over: how
 //! uncertain hours are by day and by night is known before any quarter has taught it.
 //!
+//! # Bounded, and said by others
+//!
+//! A series may have bounds ([`Short::bind`]): a plant gives nothing below zero and nothing above
+//! its rated power. Base, value and quantiles keep within, and an hour of which it is sure that it
+//! lies at the lower bound (night: no spread) has quarters at the bound, of which there is nothing
+//! to learn.
+//!
+//! What is issued may be said by others ([`Short::issue_as`]): a zone's quarters are the sums of
+//! its feeders'. Then bands are learned from what the sums missed, and stand around them; what it
+//! would say itself is learned on beside.
+//!
 //! # Corrections
 //!
 //! A quarter is learned from an hour after it ended. Until then it may be restated as often as it
@@ -184,6 +195,9 @@ pub struct Short {
     /// The usual spread of an hour, which bands are counted in where none is handed over.
     #[serde(with = "crate::bits::array")]
     unit: [f64; 1],
+    /// The lowest and the highest value there can be.
+    #[serde(with = "crate::bits::array")]
+    bounds: [f64; 2],
 }
 
 impl Short {
@@ -197,7 +211,13 @@ impl Short {
             issues: Vec::new(),
             bands: None,
             unit: [0.0],
+            bounds: [f64::NEG_INFINITY, f64::INFINITY],
         }
+    }
+
+    /// From now on there is nothing below `low` or above `high`.
+    pub fn bind(&mut self, low: f64, high: f64) {
+        self.bounds = [low, high];
     }
 
     /// The quarter after the newest.
@@ -288,13 +308,20 @@ impl Short {
     /// and where that is unknown too, nothing. `spreads` are how far these hours usually are off,
     /// 0 where that is not known.
     pub fn issue(&mut self, hours: [f64; 3], spreads: [f64; 3]) -> Option<[Quarter; LEADS]> {
+        self.issue_as(hours, spreads, None)
+    }
+
+    /// As [`Short::issue`]; where others `said` what the medians are, these are.
+    pub fn issue_as(
+        &mut self,
+        hours: [f64; 3],
+        spreads: [f64; 3],
+        said: Option<[f64; LEADS]>,
+    ) -> Option<[Quarter; LEADS]> {
         let origin = self.end() - 1;
-        let value: [f64; LEADS] = match self.base(origin, hours) {
-            Some(base) => std::array::from_fn(|ahead| {
-                let x = self.row(origin, ahead, &base);
-                base.ahead[ahead] + self.leads[ahead].says(x)
-            }),
-            None => [self.newest(origin)?; LEADS],
+        let mut value = match said {
+            Some(said) => said,
+            None => self.own(origin, hours)?,
         };
         let unit = self.units(origin, value[0], spreads);
         let bands = self.bands.get_or_insert_with(|| {
@@ -307,11 +334,55 @@ impl Short {
             let off = bands.quantiles(cell, 0.0);
             let [p10, p50, p90] =
                 [P10, P50, P90].map(|level| value[ahead] + unit[ahead] * off[level]);
-            Quarter { p10, p50, p90 }
+            match said {
+                None => Quarter { p10, p50, p90 },
+                Some(_) => {
+                    let p50 = value[ahead];
+                    Quarter { p10: p10.min(p50), p50, p90: p90.max(p50) }
+                }
+            }
         });
+        let quarters = self.bounded(origin, (hours, spreads), quarters, &mut value);
         self.issues.retain(|issue| issue.origin != origin);
         self.issues.push(Issue { origin, hours, value, spread, unit });
         Some(quarters)
+    }
+
+    /// What it says itself of the coming quarters.
+    fn own(&self, origin: i64, hours: [f64; 3]) -> Option<[f64; LEADS]> {
+        let [low, high] = self.bounds;
+        let Some(base) = self.base(origin, hours) else {
+            return Some([self.newest(origin)?.clamp(low, high); LEADS]);
+        };
+        Some(std::array::from_fn(|ahead| {
+            let x = self.row(origin, ahead, &base);
+            (base.ahead[ahead] + self.leads[ahead].says(x)).clamp(low, high)
+        }))
+    }
+
+    /// The quarters within the bounds; of one that is sure to lie at the lower, no value is left to
+    /// learn from.
+    fn bounded(
+        &self,
+        origin: i64,
+        (hours, spreads): ([f64; 3], [f64; 3]),
+        mut quarters: [Quarter; LEADS],
+        value: &mut [f64; LEADS],
+    ) -> [Quarter; LEADS] {
+        let [low, high] = self.bounds;
+        let present = (origin + 1).div_euclid(HOUR);
+        for (ahead, quarter) in quarters.iter_mut().enumerate() {
+            let hour = ((origin + 1 + ahead as i64).div_euclid(HOUR) - present) as usize;
+            let sure = hours[hour] == low && spreads[hour] <= 0.0;
+            if sure {
+                value[ahead] = f64::NAN;
+            }
+            let high = if sure { low } else { high };
+            let within = |kw: f64| kw.clamp(low, high);
+            let Quarter { p10, p50, p90 } = *quarter;
+            *quarter = Quarter { p10: within(p10), p50: within(p50), p90: within(p90) };
+        }
+        quarters
     }
 
     /// What the bands of the coming quarters are counted in: the spread of the hour in which each
@@ -364,6 +435,8 @@ impl Short {
             let place = (quarter - from).clamp(0, 3 * HOUR - 1) as usize;
             parts[place / 4][place % 4]
         };
+        let [low, high] = self.bounds;
+        let at = |quarter: i64| at(quarter).clamp(low, high);
         Some(Base {
             before: std::array::from_fn(|back| at(origin - 3 + back as i64)),
             ahead: std::array::from_fn(|ahead| at(origin + 1 + ahead as i64)),

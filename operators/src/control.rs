@@ -28,6 +28,7 @@ use schemas::state::FeederNow;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
+use schemas::state::PlantQuarter;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::SharedMeterHour;
@@ -71,6 +72,7 @@ pub const READS: [&str; 24] = [
     NodeHour::NAME,
     NodeQuarter::NAME,
     PlantHour::NAME,
+    PlantQuarter::NAME,
     PointValue::NAME,
     Point::NAME,
     SensorListed::NAME,
@@ -113,16 +115,16 @@ pub fn build<'s>(
 ) -> Result<ControlOutputs<'s>, HostError> {
     let scene = Scene::new(scope, views, settings, first_tick);
     let ForecastOutputs { forecasts, above, drift, versions } = scene.forecast()?;
-    let short = scene.quarters(&forecasts)?;
     let plants = scene.forecast_plants()?;
-    let proposed = scene.dispatch(&forecasts, &short)?.concat(scene.request()?);
+    let quarters = scene.quarters(&forecasts, &above, &plants.forecasts)?;
+    let proposed = scene.dispatch(&forecasts, &quarters.short)?.concat(scene.request()?);
     let (judged, refusals) = scene.guard(&proposed)?;
     let (followed, setpoints) = scene.emit(&judged)?;
     let limits = scene.detect()?;
     let (estimates, bad_data) = scene.estimate(&forecasts)?;
     Ok(ControlOutputs {
         forecasts: forecasts.concat(above).concat(plants.forecasts),
-        short,
+        short: quarters.short.concat(quarters.above).concat(quarters.plants),
         alarms: refusals.concat(limits).concat(bad_data).concat(drift),
         actions: proposed.concat(judged).concat(followed),
         setpoints,

@@ -7,7 +7,7 @@
 //! ```text
 //!  assets, plant_hour ──▶ forecast::plant ──▶ forecasts
 //!  load_history, node_hour ──▶ forecast ──▶ forecasts
-//!  node_quarter ─────────────────▶ ├──▶ short ──▶ short_forecasts
+//!  node_quarter, plant_quarter ──▶ ├──▶ short ──▶ short_forecasts
 //!                                  ▼      ▼
 //!  feeder_now, asset_state ────▶ dispatch ──▶ proposed ─┐
 //!  commands ───────────────────▶ request ───▶ proposed ─┴▶ guard ──▶ cleared | refused

@@ -8,7 +8,7 @@ macro_rules! shipped {
 }
 
 /// The shipped views, in name order.
-static SHIPPED: [(&str, &str); 30] = shipped![
+static SHIPPED: [(&str, &str); 31] = shipped![
     "asset_efficiency",
     "asset_latest",
     "asset_state",
@@ -27,6 +27,7 @@ static SHIPPED: [(&str, &str); 30] = shipped![
     "node_load",
     "node_quarter",
     "plant_hour",
+    "plant_quarter",
     "point_values",
     "price_latest",
     "price_now",

@@ -44,23 +44,25 @@ relation! {
     /// What is expected of one of the coming four quarters of an hour: issued each time one ends,
     /// for the control loop.
     pub struct ShortForecast in "short_forecasts" {
-        /// What is forecast: `node` or `feeder`.
+        /// What is forecast: `node`, `feeder`, `zone`, `system` or `plant`.
         pub scope: String = "feeder",
-        /// The bus or feeder.
+        /// The bus, feeder, zone or asset; of the system, `system`.
         pub subject_id: String = "feeder-1",
-        /// The feeder it belongs to.
+        /// The feeder it belongs to; empty for zones and the system.
         pub feeder_id: String = "feeder-1",
         /// The tick that issued it.
         pub issued_at: Timestamp = EXAMPLE_AT,
         /// Start of the quarter it speaks of.
         pub target_at: Timestamp = EXAMPLE_AT.plus(HOUR_MS / 4),
-        /// Mean net load in kW that one outcome in ten lies below.
+        /// Mean net load in kW that one outcome in ten lies below; of a plant, mean power, and
+        /// injection is positive.
         pub p10_kw: f64 = 52.0,
-        /// Mean net load in kW that half of the outcomes lie below.
+        /// The same that half of the outcomes lie below.
         pub p50_kw: f64 = 57.0,
-        /// Mean net load in kW that nine outcomes in ten lie below.
+        /// The same that nine outcomes in ten lie below.
         pub p90_kw: f64 = 62.0,
-        /// Who says it: `short-1`, or `persistence-1` where no hour was forecast.
+        /// Who says it: `short-1`; `persistence-1` where no hour was forecast; `sum-1` of a zone or
+        /// the system, whose median is the sum of those below.
         pub model_version: String = "short-1",
         /// What was looked at: `view@tick column=value …`.
         pub saw: String = "node_quarter@1472666400000",

@@ -73,6 +73,20 @@ relation! {
 }
 
 relation! {
+    /// Mean power of a PV or wind plant over a quarter of an hour that is over.
+    pub struct PlantQuarter in "plant_quarter" {
+        /// The plant, as in `assets`.
+        pub asset_id: String = "pv-07",
+        /// The feeder it lies in.
+        pub feeder_id: String = "feeder-1",
+        /// Start of the quarter.
+        pub quarter_at: Timestamp = EXAMPLE_AT,
+        /// Mean active power in kW; injection is positive.
+        pub power_kw: f64 = 2.25,
+    }
+}
+
+relation! {
     /// What a weather station saw over an hour, for each feeder: a feeder sees every station.
     pub struct WeatherHour in "weather_hour" {
         /// The station.

@@ -26,6 +26,11 @@ const SHARE: std::ops::RangeInclusive<f64> = -0.5..=1.5;
 /// What a plant draws itself while it stands still, as a share of its rated power, at most.
 pub const OWN_USE: f64 = 0.01;
 
+/// Whether a reading can be a power of a plant that is rated so.
+pub fn is_power(value: f64, rated: f64) -> bool {
+    SHARE.contains(&(value / rated))
+}
+
 /// A reading without what the plant draws itself while it stands still: as nothing, which is what
 /// is forecast then.
 pub fn without_own_use(value: f64, rated: f64) -> f64 {
@@ -87,7 +92,7 @@ impl Unit {
 
     /// Whether a reading is to be learned from.
     fn learns(&mut self, value: f64) -> bool {
-        if !SHARE.contains(&(value / self.rated)) {
+        if !is_power(value, self.rated) {
             return false;
         }
         let verdict = self.quality.observe(self.end * self.step_ms, Some(value));

@@ -17,5 +17,6 @@ mod rewind;
 mod score;
 mod series;
 mod short;
+mod short_above;
 mod solar;
 mod watch_data;

@@ -24,13 +24,13 @@ use crate::watch_data::Column;
 use crate::watch_data::Dice;
 use crate::watch_data::column;
 
-const HOUR_MS: i64 = 3_600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 /// Mean absolute deviations of a normal distribution between its tenth and ninetieth percentile.
-const BAND_DEVIATIONS: f64 = 3.212;
+pub(crate) const BAND_DEVIATIONS: f64 = 3.212;
 
 /// Days before what is said is scored.
-const BEGIN_DAYS: i64 = 14;
+pub(crate) const BEGIN_DAYS: i64 = 14;
 
 /// Mean absolute errors by lead, and the share of outcomes within P10 to P90.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Scored {
 }
 
 /// By quarter from the first whole hour on; rows that are not there are missing.
-fn by_quarter(column: &Column) -> (i64, Vec<f64>) {
+pub(crate) fn by_quarter(column: &Column) -> (i64, Vec<f64>) {
     let step = QUARTER_MS as i64;
     // A row bears the end of its quarter.
     let quarter = |at: i64| at / step - 1;
@@ -64,12 +64,12 @@ fn by_quarter(column: &Column) -> (i64, Vec<f64>) {
     (first, values)
 }
 
-fn mean(values: &[f64]) -> f64 {
+pub(crate) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// An hourly model with the weather as it was, asked at each hour.
-struct Hourly {
+pub(crate) struct Hourly {
     model: Adaptive,
     weather: Vec<Vec<f64>>,
     hour: i64,
@@ -77,7 +77,7 @@ struct Hourly {
 }
 
 impl Hourly {
-    fn new(first: i64, weather: Vec<(Role, Vec<f64>)>) -> Hourly {
+    pub(crate) fn new(first: i64, weather: Vec<(Role, Vec<f64>)>) -> Hourly {
         let quantities = weather
             .iter()
             .map(|(role, _)| Quantity { name: format!("{role:?}"), role: *role })
@@ -99,7 +99,7 @@ impl Hourly {
 
     /// An hour is over; gives the next three.
     /// Medians of the coming hours, and how far they usually are off.
-    fn step(&mut self, value: f64) -> [[f64; 3]; 2] {
+    pub(crate) fn step(&mut self, value: f64) -> [[f64; 3]; 2] {
         let at = self.hour - self.first;
         let known = if at == 0 { 0..26 } else { at + 25..at + 26 };
         let mut said = Vec::new();
@@ -199,7 +199,8 @@ const OPENSTEF: [(&str, Role); 3] = [
     ("wind100m_ms", Role::WindSpeed),
 ];
 
-const SPLIT: [(&str, Role); 2] = [("radiation", Role::Radiation), ("wind100m_ms", Role::WindSpeed)];
+pub(crate) const SPLIT: [(&str, Role); 2] =
+    [("radiation", Role::Radiation), ("wind100m_ms", Role::WindSpeed)];
 
 #[test]
 fn substation_287() {

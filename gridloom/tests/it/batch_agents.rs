@@ -8,10 +8,11 @@
 //! Two things spare time, and are safe for a stated reason. A view is asked over the last
 //! [`WINDOW_MS`] of readings: nobody in the village is silent for longer, and every so often the
 //! answer is compared with the one over all rows. Views that must look further ([`WHOLE`]) are
-//! asked of all rows, and not at every tick. `node_hour`, `node_quarter`, `plant_hour` and
-//! `weather_hour` are told at ticks at which a forecast is issued: the agents that read them keep
-//! the last value of each hour or quarter, and look at no other moment. `asset_efficiency` moves
-//! when a quarter of an hour is over, and until what is late of it has come.
+//! asked of all rows, and not at every tick. `node_hour`, `node_quarter`, `plant_hour`,
+//! `plant_quarter` and `weather_hour` are told at ticks at which a forecast is issued: the agents
+//! that read them keep the last value of each hour or quarter, and look at no other moment.
+//! `asset_efficiency` moves when a quarter of an hour is over, and until what is late of it has
+//! come.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ use schemas::row::RowCodec;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
+use schemas::state::PlantQuarter;
 use schemas::state::SharedMeterHour;
 use schemas::state::WeatherHour;
 use schemas::time::DEFAULT_STEP;
@@ -57,10 +59,11 @@ use crate::oracle::Change;
 const WINDOW_MS: u64 = 16 * 60_000;
 
 /// Views of hours and quarters.
-const WHOLE: [&str; 7] = [
+const WHOLE: [&str; 8] = [
     NodeHour::NAME,
     NodeQuarter::NAME,
     PlantHour::NAME,
+    PlantQuarter::NAME,
     SharedMeterHour::NAME,
     WeatherHour::NAME,
     "asset_efficiency",

@@ -196,6 +196,10 @@ fn models_answer_from_the_first_quarter_on_and_each_is_a_record() {
         "zone,ridge-1,24",
     ];
     assert_eq!(seen.ask(who), lines);
+    let quarters = "SELECT scope, model_version, count(*) FROM audit.short_forecasts GROUP BY 1, 2 \
+                    ORDER BY 1";
+    let lines = ["feeder,short-1,4", "node,short-1,228", "plant,short-1,228", "system,short-1,4"];
+    assert_eq!(seen.ask(quarters), [&lines[..], &["zone,short-1,4"]].concat());
     let told = "SELECT scope, state, model, min(window_from_at), count(*) FROM audit.models \
                 WHERE features LIKE '%station-1 temperature%' GROUP BY 1, 2, 3 ORDER BY 1";
     let since = "2016-08-01T00:00:00";

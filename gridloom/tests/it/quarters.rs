@@ -15,6 +15,10 @@ use forecast::short::QUARTER_MS;
 use forecast::short::quarters;
 use gridloom::wiring::bundled;
 use operators::forecast::ForecastKernel;
+use operators::forecast::plant::PlantKernel;
+use operators::forecast::rows::FeederPlace;
+use operators::forecast::short::AboveKernel;
+use operators::forecast::short::PlantQuarterKernel;
 use operators::forecast::short::ShortKernel;
 use operators::forecast::short::kernel::HourSaid;
 use operators::kernel::Change;
@@ -27,6 +31,8 @@ use schemas::event::ModelOrder;
 use schemas::relation::Relation;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
+use schemas::state::PlantHour;
+use schemas::state::PlantQuarter;
 use schemas::state::SharedMeterHour;
 use schemas::state::WeatherAhead;
 use schemas::state::WeatherHour;
@@ -50,6 +56,8 @@ struct Village {
     quarter: Means,
     /// Of the hour under way.
     hour: Means,
+    /// Of PV inverters, by the quarter and by the hour under way.
+    roofs: [Means; 2],
     sky: [(f64, f64); 2],
     ahead: Vec<WeatherAhead>,
 }
@@ -61,8 +69,8 @@ impl Village {
         let tables = ReferenceTables::of(&plant);
         let bus_of = tables.meters.into_iter().map(|m| (m.meter_id, m.bus_id)).collect();
         let feeder = plant.data().transformer().feeder_id.clone();
-        let (quarter, hour, sky) = Default::default();
-        Village { plant, feeder, bus_of, quarter, hour, sky, ahead: Vec::new() }
+        let (quarter, hour, roofs, sky) = Default::default();
+        Village { plant, feeder, bus_of, quarter, hour, roofs, sky, ahead: Vec::new() }
     }
 
     fn hear(&mut self, step: PlantStep) {
@@ -70,6 +78,12 @@ impl Village {
             for means in [&mut self.quarter, &mut self.hour] {
                 let mean = means.entry(self.bus_of[&reading.meter_id].clone()).or_default();
                 *mean = (mean.0 + reading.active_power_kw, mean.1 + 1.0);
+            }
+        }
+        for given in step.asset_telemetry.iter().filter(|row| row.state_of_charge_kwh.is_none()) {
+            for means in &mut self.roofs {
+                let mean = means.entry(given.asset_id.clone()).or_default();
+                *mean = (mean.0 + given.active_power_kw, mean.1 + 1.0);
             }
         }
         for seen in step.weather_observations {
@@ -153,6 +167,42 @@ impl Village {
             self.sky = Default::default();
         }
         (changes, quarters)
+    }
+}
+
+impl Village {
+    /// What the kernels of plants are told at the end of a quarter beside the weather: assets,
+    /// hours and quarters.
+    fn tell_roofs(&mut self, at: Timestamp, first: bool) -> (Change, Change, Vec<PlantQuarter>) {
+        let tables = first.then(|| ReferenceTables::of(&self.plant));
+        let (assets, history) =
+            tables.map_or_else(Default::default, |t| (t.assets, t.plant_history));
+        let began = |unit: u64| Timestamp((at.0 - 1) / unit * unit);
+        let hour = |asset_id: String, hour_at: Timestamp, origin: &str, power_kw: f64| PlantHour {
+            asset_id,
+            feeder_id: self.feeder.clone(),
+            hour_at,
+            origin: origin.to_owned(),
+            power_kw,
+        };
+        let past = history.into_iter().map(|h| hour(h.asset_id, h.hour_at, "history", h.power_kw));
+        let [quarter, of_hour] = &self.roofs;
+        let now = of_hour
+            .iter()
+            .map(|(id, (sum, count))| hour(id.clone(), began(HOUR_MS), "measured", sum / count));
+        let hours: Vec<PlantHour> = past.chain(now).collect();
+        let quarters = quarter.iter().map(|(asset_id, (sum, count))| PlantQuarter {
+            asset_id: asset_id.clone(),
+            feeder_id: self.feeder.clone(),
+            quarter_at: began(QUARTER_MS),
+            power_kw: sum / count,
+        });
+        let quarters = quarters.collect();
+        self.roofs[0].clear();
+        if at.0.is_multiple_of(HOUR_MS) {
+            self.roofs[1].clear();
+        }
+        (came(&assets), came(&hours), quarters)
     }
 }
 
@@ -265,5 +315,87 @@ fn on_the_demos_day_the_feeder_is_foreseen_better_than_by_what_that_is_made_of()
                 assert!(said < hourly || ahead == 3, "{name} {minutes} min");
             }
         }
+    }
+}
+
+#[test]
+fn on_the_demos_day_its_zone_says_what_its_feeder_says() {
+    let mut village = Village::new();
+    let settings = Settings::default();
+    let (mut short, mut above) = (ShortKernel::new(settings.clone()), AboveKernel::new(settings));
+    for quarter in 0..4 {
+        let at = village.live_until_a_quarter_ends();
+        let (_, quarters) = village.tell(at, quarter == 0);
+        let out = short.step(at, &[came(&quarters), Change::none(HourSaid::schema())]);
+        let place = FeederPlace { feeder_id: village.feeder.clone(), zone_id: "z".to_owned() };
+        let places = if quarter == 0 { vec![place] } else { Vec::new() };
+        let [outlooks, ended] = [1, 2].map(|output| Change::came(out[output].clone()));
+        let told = [came(&places), Change::none(HourSaid::schema()), outlooks, ended];
+        let rows = ShortForecast::from_batch(&above.step(at, &told)[0]).unwrap();
+        let of_feeder = ShortForecast::from_batch(&out[0]).unwrap();
+        let of_feeder: Vec<_> = of_feeder.iter().filter(|row| row.scope == "feeder").collect();
+        assert_eq!(rows.len(), 8, "of the zone and the system");
+        for (row, feeder) in rows.iter().zip(of_feeder.iter().cycle()) {
+            let said = |row: &ShortForecast| (row.target_at, row.p10_kw, row.p50_kw, row.p90_kw);
+            assert_eq!(said(row), said(feeder));
+        }
+    }
+}
+
+#[test]
+fn on_the_demos_day_its_roofs_are_foreseen_better_than_by_the_newest_quarter() {
+    let mut village = Village::new();
+    let mut hourly = PlantKernel::new(Settings::default());
+    let mut short = PlantQuarterKernel::new(Settings::default());
+    let mut subjects: BTreeMap<String, Subject> = BTreeMap::new();
+    let mut hours: BTreeMap<String, BTreeMap<u64, f64>> = BTreeMap::new();
+    for quarter in 0..QUARTERS {
+        let at = village.live_until_a_quarter_ends();
+        let (weather, _) = village.tell(at, quarter == 0);
+        let (assets, ended, quarters) = village.tell_roofs(at, quarter == 0);
+        let told = [assets.clone(), ended, weather[2].clone(), weather[3].clone()];
+        let said = Forecast::from_batch(&hourly.step(at, &told)[0]).unwrap();
+        // The ticks between, as far as models have something to learn.
+        let nothing = told.map(|change| Change::none(change.batch.schema()));
+        for tick in 1..if quarter < 8 { 180 } else { 4 } {
+            hourly.step(at.plus(tick * 5_000), &nothing);
+        }
+        for row in &said {
+            let of = hours.entry(row.subject_id.clone()).or_default();
+            of.insert(row.target_at.0 / HOUR_MS, row.p50_kw);
+        }
+        let said: Vec<HourSaid> = said.iter().map(hour_said).collect();
+        let out = short.step(at, &[assets, came(&said), came(&quarters)]);
+        let present = at.0 / QUARTER_MS;
+        for row in &quarters {
+            let subject = subjects.entry(row.asset_id.clone()).or_default();
+            subject.came.insert(present - 1, row.power_kw);
+        }
+        let rows = ShortForecast::from_batch(&out[0]).unwrap();
+        assert_eq!(rows.len(), 4 * quarters.len(), "of each roof");
+        // By night there is nothing to foresee.
+        for row in rows.iter().filter(|row| row.p90_kw > 0.0) {
+            let subject = subjects.get_mut(&row.subject_id).unwrap();
+            let base = hours.get(&row.subject_id).and_then(|of| subject.base(present / 4, of));
+            let Some(base) = base else { continue };
+            let Some(newest) = subject.came.get(&(present - 1)).copied() else { continue };
+            let target = row.target_at.0 / QUARTER_MS;
+            let base = base[(target - 4 * (present / 4)) as usize];
+            let said = [row.p10_kw, row.p50_kw, row.p90_kw];
+            subject.due.push((target, (target - present) as usize, said, base, newest));
+        }
+    }
+    let mut errors = Errors::default();
+    subjects.values_mut().for_each(|subject| subject.score(&mut errors));
+    for (ahead, [said, hourly, newest, count, inside]) in errors.0.into_iter().enumerate() {
+        println!(
+            "roofs {} min: said {:.3}, hours {:.3}, newest {:.3} kW; {:.1} % of {count} within",
+            15 * (ahead + 1),
+            said / count,
+            hourly / count,
+            newest / count,
+            100.0 * inside / count
+        );
+        assert!(count > 5_000.0 && said < newest, "{ahead}");
     }
 }

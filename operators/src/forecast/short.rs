@@ -1,10 +1,21 @@
-//! Forecasts the next hour by quarters, of each node and of its feeder, for the control loop.
+//! Forecasts the next hour by quarters, for the control loop: of each node, feeder and zone, of the
+//! system, and of each PV and wind plant.
 //!
-//! Each time a quarter of an hour ends: the mean net load of the coming four. What
+//! ```text
+//!                     by feeder                   in one place
+//!  node_quarter ────▶ short ─ outlooks, ────────▶ short-above ─▶ zones, system
+//!  forecasts ───────▶   │     feeders' quarters
+//!                       └─▶ nodes, feeders ─▶ dispatch
+//!  plant_quarter,     by feeder
+//!  assets, forecasts▶ short-plants ─▶ plants
+//! ```
+//!
+//! Each time a quarter of an hour ends: the mean of the coming four. What
 //! [`forecast`](super) says of the hours, drawn as quarters, is corrected by what the newest
 //! quarters knew better; each series learns how much of that lasts ([`forecast::short`]). Where no
 //! hour is forecast, the newest quarter stays (`persistence-1`). Medians of nodes and feeder are
-//! moved so that they add up ([`reconcile`](super::reconcile)).
+//! moved so that they add up ([`reconcile`](super::reconcile)); those of zones and the system are
+//! sums, with bands of their own ([`above`]). Plants stand beside ([`plant`]).
 //!
 //! It is a relation of its own and not rows of `forecasts`: who reads those takes `target_at` for
 //! an hour.
@@ -18,37 +29,76 @@
 //!
 //! # Bounds
 //!
-//! 4 kB a node and a feeder, and the quarters in which a node was silent: 120 at most.
+//! 4 kB a node, feeder, zone and plant, and the quarters in which a node was silent: 120 at most.
 //!
 //! # What it does not do
 //!
 //! It is not reviewed, held or rolled back: what it learns fades within weeks. It sees no weather
 //! but through the hours.
 
+pub mod above;
 pub mod feeder;
 pub mod kernel;
+pub mod plant;
+pub mod rows;
+pub mod series;
 
 use schemas::decision::Forecast;
 
+pub use self::above::AboveKernel;
 pub use self::kernel::ShortKernel;
+pub use self::plant::PlantQuarterKernel;
+use self::rows::FeederQuarter;
+use self::rows::QuarterOutlook;
 use crate::error::HostError;
 use crate::face::Scene;
 use crate::face::said;
 use crate::host::Rows;
 
-/// The face of this agent.
+/// What these agents say: rows of `short_forecasts`.
+pub struct QuarterOutputs<'s> {
+    /// Of nodes and feeders.
+    pub short: Rows<'s>,
+    /// Of zones and the system.
+    pub above: Rows<'s>,
+    /// Of plants.
+    pub plants: Rows<'s>,
+}
+
+/// The face of these agents.
 pub trait ForecastQuarters<'s> {
-    /// Rows of `short_forecasts`, from `node_quarter` and what was just forecast of the hours.
+    /// Rows of `short_forecasts`, from `feeders`, `assets`, `node_quarter`, `plant_quarter` and
+    /// what was just forecast of the hours: of nodes and feeders, of what lies `above` them, of
+    /// plants.
     ///
     /// # Errors
     /// A view is missing, or lacks a column that the agent reads.
-    fn quarters(&self, forecasts: &Rows<'s>) -> Result<Rows<'s>, HostError>;
+    fn quarters(
+        &self,
+        forecasts: &Rows<'s>,
+        above: &Rows<'s>,
+        plants: &Rows<'s>,
+    ) -> Result<QuarterOutputs<'s>, HostError>;
 }
 
 impl<'s> ForecastQuarters<'s> for Scene<'_, 's> {
-    fn quarters(&self, forecasts: &Rows<'s>) -> Result<Rows<'s>, HostError> {
-        let [short] = self.host("short", ShortKernel::new, &[said::<Forecast>(forecasts)])?;
-        Ok(short)
+    fn quarters(
+        &self,
+        forecasts: &Rows<'s>,
+        above: &Rows<'s>,
+        plants: &Rows<'s>,
+    ) -> Result<QuarterOutputs<'s>, HostError> {
+        let hours = [said::<Forecast>(forecasts)];
+        let [short, outlooks, quarters] = self.host("short", ShortKernel::new, &hours)?;
+        let upwards = [
+            said::<Forecast>(above),
+            said::<QuarterOutlook>(&outlooks),
+            said::<FeederQuarter>(&quarters),
+        ];
+        let [above] = self.host("short-above", AboveKernel::new, &upwards)?;
+        let hours = [said::<Forecast>(plants)];
+        let [plants] = self.host("short-plants", PlantQuarterKernel::new, &hours)?;
+        Ok(QuarterOutputs { short, above, plants })
     }
 }
 

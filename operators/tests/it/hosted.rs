@@ -43,6 +43,7 @@ use schemas::state::FeederNow;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
+use schemas::state::PlantQuarter;
 use schemas::state::PointValue;
 use schemas::state::SensorListed;
 use schemas::state::SharedMeterHour;
@@ -142,7 +143,7 @@ fn story(seed: u64) -> BTreeMap<Timestamp, Told> {
         // A quarter is over; a minute and a half later one feeder's is corrected.
         if n == QUARTER_OVER || n == QUARTER_OVER + 18 {
             let feeders = if n == QUARTER_OVER { 0..FEEDERS } else { 1..2 };
-            told.node_quarter = came(&feeders.map(|f| quarter(f, n)).collect::<Vec<_>>());
+            (told.node_quarter, told.plant_quarter) = ended(feeders, n);
         }
         if n == 2 {
             told.assets = came(&(0..FEEDERS).map(roof).collect::<Vec<_>>());
@@ -173,6 +174,21 @@ fn roof(feeder: usize) -> Asset {
         ramp_kw_max: 0.0,
         energy_kwh_max: 0.0,
         efficiency: 1.0,
+    }
+}
+
+/// A quarter of feeders and of their roofs.
+fn ended(feeders: std::ops::Range<usize>, n: u64) -> (Change, Change) {
+    let of_roofs: Vec<PlantQuarter> = feeders.clone().map(|f| lit(f, n)).collect();
+    (came(&feeders.map(|f| quarter(f, n)).collect::<Vec<_>>()), came(&of_roofs))
+}
+
+fn lit(feeder: usize, n: u64) -> PlantQuarter {
+    PlantQuarter {
+        asset_id: format!("pv-{feeder}"),
+        feeder_id: format!("feeder-{feeder}"),
+        quarter_at: DAY_AT,
+        power_kw: 0.5 * feeder as f64 + n as f64 / 32.0,
     }
 }
 
@@ -285,6 +301,7 @@ fn copy(told: &Told) -> Told {
         node_quarter: told.node_quarter.clone(),
         assets: told.assets.clone(),
         plant_hour: told.plant_hour.clone(),
+        plant_quarter: told.plant_quarter.clone(),
         bus_voltage: told.bus_voltage.clone(),
         stale_sensors: told.stale_sensors.clone(),
         sensor_listed: told.sensor_listed.clone(),
@@ -329,6 +346,7 @@ fn feed(story: &BTreeMap<Timestamp, Told>) -> Feed {
         add(NodeQuarter::NAME, at.0, &told.node_quarter);
         add(Asset::NAME, at.0, &told.assets);
         add(PlantHour::NAME, at.0, &told.plant_hour);
+        add(PlantQuarter::NAME, at.0, &told.plant_quarter);
         add(BusVoltage::NAME, at.0, &told.bus_voltage);
         add(StaleSensor::NAME, at.0, &told.stale_sensors);
         add(SensorListed::NAME, at.0, &told.sensor_listed);
@@ -356,6 +374,7 @@ pub(crate) fn schemas() -> BTreeMap<&'static str, SchemaRef> {
         (Meter::NAME, Meter::schema()),
         (Point::NAME, Point::schema()),
         (PlantHour::NAME, PlantHour::schema()),
+        (PlantQuarter::NAME, PlantQuarter::schema()),
         (PointValue::NAME, PointValue::schema()),
         (SwitchState::NAME, SwitchState::schema()),
         (Transformer::NAME, Transformer::schema()),
@@ -451,6 +470,11 @@ fn one_two_and_three_workers_say_what_the_kernels_say_80_ticks_5_feeders() {
     for relation in [Forecast::NAME, ShortForecast::NAME, Action::NAME, Alarm::NAME, Setpoint::NAME]
     {
         assert!(expected.iter().any(|(_, of, _)| *of == relation), "the story has no {relation}");
+    }
+    for scope in ["plant", "zone", "system"] {
+        let word = format!("scope: \"{scope}\"");
+        let mut quarters = expected.iter().filter(|(_, of, _)| *of == ShortForecast::NAME);
+        assert!(quarters.any(|(_, _, text)| text.contains(&word)), "no quarters of a {scope}");
     }
     assert!(expected.iter().any(|(_, _, text)| text.contains("plant")), "no forecast of a plant");
     assert!(expected.iter().all(|(at, _, _)| *at < end().0));

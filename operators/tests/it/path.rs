@@ -13,6 +13,8 @@ use operators::forecast::SpreadKernel;
 use operators::forecast::ZoneKernel;
 use operators::forecast::plant::PlantKernel;
 use operators::forecast::rows::FeederPlace;
+use operators::forecast::short::AboveKernel;
+use operators::forecast::short::PlantQuarterKernel;
 use operators::forecast::short::ShortKernel;
 use operators::forecast::short::kernel::HourSaid;
 use operators::guard::GuardKernel;
@@ -39,6 +41,7 @@ use schemas::state::FeederNow;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
+use schemas::state::PlantQuarter;
 use schemas::state::SensorListed;
 use schemas::state::SharedMeterHour;
 use schemas::state::StaleSensor;
@@ -139,6 +142,7 @@ pub(crate) struct Told {
     pub(crate) node_quarter: Change,
     pub(crate) assets: Change,
     pub(crate) plant_hour: Change,
+    pub(crate) plant_quarter: Change,
     pub(crate) bus_voltage: Change,
     pub(crate) stale_sensors: Change,
     pub(crate) sensor_listed: Change,
@@ -159,6 +163,8 @@ pub(crate) struct Said {
 pub(crate) struct Path {
     forecast: Foresight,
     short: ShortKernel,
+    short_above: AboveKernel,
+    short_plants: PlantQuarterKernel,
     plants: PlantKernel,
     dispatch: DispatchKernel,
     request: RequestKernel,
@@ -174,6 +180,8 @@ impl Path {
         Path {
             forecast: Foresight::new(settings),
             short: ShortKernel::new(settings.clone()),
+            short_above: AboveKernel::new(settings.clone()),
+            short_plants: PlantQuarterKernel::new(settings.clone()),
             plants: PlantKernel::new(settings.clone()),
             dispatch: DispatchKernel::new(settings.clone()),
             request: RequestKernel::new(settings.clone()),
@@ -188,21 +196,17 @@ impl Path {
         let Told { feeder_now, asset_state, load_history, node_hour, commands, .. } = told;
         let ([mut forecasts, above], _) =
             self.forecast.step(at, &told.feeders, load_history, node_hour);
-        let (assets, hours) = (told.assets.clone(), told.plant_hour.clone());
+        let (assets, ended) = (told.assets.clone(), told.plant_hour.clone());
         let weather = (nothing::<WeatherHour>(), nothing::<WeatherAhead>());
-        let out_of_plants = self.plants.step(at, &[assets, hours, weather.0, weather.1]).remove(0);
-        let hours = narrow(&came(&forecasts), |row: Forecast| HourSaid {
-            scope: row.scope,
-            subject_id: row.subject_id,
-            feeder_id: row.feeder_id,
-            issued_at: row.issued_at,
-            target_at: row.target_at,
-            p10_kw: row.p10_kw,
-            p50_kw: row.p50_kw,
-            p90_kw: row.p90_kw,
-        });
-        let out = self.short.step(at, &[told.node_quarter.clone(), hours]);
-        let short = rows::<ShortForecast>(&out[0]);
+        let out_of_plants = self.plants.step(at, &[assets, ended, weather.0, weather.1]).remove(0);
+        let out = self.short.step(at, &[told.node_quarter.clone(), hours(&forecasts)]);
+        let mut short = rows::<ShortForecast>(&out[0]);
+        let [outlooks, ended] = [1, 2].map(|output| Change::came(out[output].clone()));
+        let changes = [told.feeders.clone(), hours(&above), outlooks, ended];
+        let out_above = self.short_above.step(at, &changes).remove(0);
+        let of_plants = hours(&rows::<Forecast>(&out_of_plants));
+        let changes = [told.assets.clone(), of_plants, told.plant_quarter.clone()];
+        let out_plants = self.short_plants.step(at, &changes).remove(0);
         let told_short = if self.by_quarter { &short[..] } else { &[] };
         let quarters = narrow(&came(told_short), |row: ShortForecast| QuarterSaid {
             scope: row.scope,
@@ -243,12 +247,28 @@ impl Path {
         let out = self.detect.step(at, &limits);
         alarms.extend(rows::<Alarm>(&out[0]));
         forecasts.extend(above);
+        short.extend(rows::<ShortForecast>(&out_above));
+        short.extend(rows::<ShortForecast>(&out_plants));
         Said { forecasts, short, actions, alarms, setpoints }
     }
 }
 
 fn rows<R: Relation>(batch: &arrow_array::RecordBatch) -> Vec<R> {
     R::from_batch(batch).unwrap()
+}
+
+/// What the agents of quarters are told of hours.
+fn hours(forecasts: &[Forecast]) -> Change {
+    narrow(&came(forecasts), |row: Forecast| HourSaid {
+        scope: row.scope,
+        subject_id: row.subject_id,
+        feeder_id: row.feeder_id,
+        issued_at: row.issued_at,
+        target_at: row.target_at,
+        p10_kw: row.p10_kw,
+        p50_kw: row.p50_kw,
+        p90_kw: row.p90_kw,
+    })
 }
 
 fn narrow<A: Relation, B: Relation>(change: &Change, to: fn(A) -> B) -> Change {
@@ -273,6 +293,7 @@ pub(crate) fn silence() -> Told {
         node_quarter: nothing::<NodeQuarter>(),
         assets: nothing::<Asset>(),
         plant_hour: nothing::<PlantHour>(),
+        plant_quarter: nothing::<PlantQuarter>(),
         bus_voltage: nothing::<BusVoltage>(),
         stale_sensors: nothing::<StaleSensor>(),
         sensor_listed: nothing::<SensorListed>(),

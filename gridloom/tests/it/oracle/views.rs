@@ -112,6 +112,14 @@ const SHIPPED: [Case; 8] = [
         ..Case::new("plant_hour", "")
     },
     Case {
+        without: &[("asset_telemetry", "abs(active_power_kw) <= 17592186044416.0")],
+        faults: Some(
+            "SELECT count(*) FROM asset_telemetry WHERE abs(active_power_kw) > 17592186044416.0",
+        ),
+        of_row: "active_power_kw=",
+        ..Case::new("plant_quarter", "")
+    },
+    Case {
         without: &[("meter_latest", "abs(active_power_kw) <= 17592186044416.0")],
         faults: Some(
             "SELECT count(*) FROM meter_latest l JOIN meters m USING (meter_id)

@@ -35,7 +35,7 @@ pub struct PlantKernel {
 
 /// What an asset is to be forecast as: a PV or a wind plant, with its rated power in kW. One that
 /// can give nothing is none.
-fn plant(asset: &Asset) -> Option<(Kind, f64)> {
+pub(in crate::forecast) fn plant(asset: &Asset) -> Option<(Kind, f64)> {
     let kind = match asset.kind.as_str() {
         "pv" => Kind::Pv,
         "wind" => Kind::Wind,

@@ -15,7 +15,9 @@ use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 
 use super::feeder::Feeder;
-use super::feeder::HOURS_AHEAD;
+use super::rows::FeederQuarter;
+use super::rows::QuarterOutlook;
+use super::series::HOURS_AHEAD;
 use crate::error::RestoreError;
 use crate::kernel::Change;
 use crate::kernel::InputSpec;
@@ -29,9 +31,9 @@ use crate::settings::Settings;
 relation! {
     /// What was forecast of an hour: all of `forecasts` that quarters are made of.
     pub struct HourSaid in "forecasts" {
-        /// `node` or `feeder`; others are not looked at.
+        /// What it is of.
         pub scope: String,
-        /// The bus or feeder.
+        /// The bus, feeder, zone or plant; of the system, `system`.
         pub subject_id: String,
         /// The feeder it belongs to.
         pub feeder_id: String,
@@ -39,16 +41,33 @@ relation! {
         pub issued_at: Timestamp,
         /// Start of the hour.
         pub target_at: Timestamp,
-        /// Mean net load in kW that one outcome in ten lies below.
+        /// Mean kW that one outcome in ten lies below.
         pub p10_kw: f64,
-        /// Mean net load in kW that half of the outcomes lie below.
+        /// Mean kW that half of the outcomes lie below.
         pub p50_kw: f64,
-        /// Mean net load in kW that nine outcomes in ten lie below.
+        /// Mean kW that nine outcomes in ten lie below.
         pub p90_kw: f64,
     }
 }
 
-/// Issues forecasts of the next hour by quarters; see [`super`].
+impl HourSaid {
+    /// What came of the hours that quarters are drawn from; of the day that is issued, only those
+    /// are decoded.
+    pub(super) fn near(at: Timestamp, forecasts: &Change) -> Vec<HourSaid> {
+        let Some(targets) = forecasts.batch.column_by_name("target_at") else { return Vec::new() };
+        let targets = targets.as_primitive::<TimestampMillisecondType>();
+        let present = at.0 / HOUR_MS;
+        let near = |row: &usize| {
+            let hour = targets.value(*row) as u64 / HOUR_MS;
+            forecasts.diffs[*row] > 0 && (present..present + HOURS_AHEAD).contains(&hour)
+        };
+        let rows = (0..forecasts.diffs.len()).filter(near);
+        let rows = HourSaid::from_rows(&forecasts.batch, rows);
+        rows.expect("the host gives the declared columns")
+    }
+}
+
+/// Issues forecasts of the next hour by quarters, of nodes and feeders; see [`super`].
 pub struct ShortKernel {
     settings: Settings,
 
@@ -75,19 +94,9 @@ impl ShortKernel {
         }
     }
 
-    /// Notes what is forecast of the hours that quarters are drawn from; of the day that is issued,
-    /// only those are decoded.
+    /// Notes what is forecast of the hours that quarters are drawn from.
     fn expect(&mut self, at: Timestamp, forecasts: &Change) {
-        let Some(targets) = forecasts.batch.column_by_name("target_at") else { return };
-        let targets = targets.as_primitive::<TimestampMillisecondType>();
-        let present = at.0 / HOUR_MS;
-        let near = |row: &usize| {
-            let hour = targets.value(*row) as u64 / HOUR_MS;
-            forecasts.diffs[*row] > 0 && (present..present + HOURS_AHEAD).contains(&hour)
-        };
-        let rows = (0..forecasts.diffs.len()).filter(near);
-        let rows = HourSaid::from_rows(&forecasts.batch, rows);
-        for row in rows.expect("the host gives the declared columns") {
+        for row in HourSaid::near(at, forecasts) {
             let node = match row.scope.as_str() {
                 "node" => true,
                 "feeder" if row.subject_id == row.feeder_id => false,
@@ -105,22 +114,34 @@ impl Kernel for ShortKernel {
     }
 
     fn outputs(&self) -> Vec<OutputSpec> {
-        vec![OutputSpec::of::<ShortForecast>()]
+        vec![
+            OutputSpec::of::<ShortForecast>(),
+            OutputSpec::of::<QuarterOutlook>(),
+            OutputSpec::of::<FeederQuarter>(),
+        ]
     }
 
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
         self.hear(at, &changes[0]);
         self.expect(at, &changes[1]);
-        let mut rows = Vec::new();
+        let (mut rows, mut told) = (Vec::new(), Vec::new());
         // The first tick at or after each quarter, whatever the step.
         if at.0 % QUARTER_MS < self.settings.step_ms {
             for (feeder_id, feeder) in &mut self.feeders {
                 feeder.advance(at, &mut self.factor);
                 feeder.issue(at, feeder_id, &mut rows);
+                let row = |(quarter, kw)| FeederQuarter::new(feeder_id, quarter, kw);
+                told.extend(feeder.take_told().map(row));
             }
             self.feeders.retain(|_, feeder| !feeder.forget());
         }
-        vec![ShortForecast::to_batch(&rows)]
+        let of_feeders = rows.iter().filter(|row| row.scope == "feeder");
+        let outlooks: Vec<QuarterOutlook> = of_feeders.map(QuarterOutlook::of).collect();
+        vec![
+            ShortForecast::to_batch(&rows),
+            QuarterOutlook::to_batch(&outlooks),
+            FeederQuarter::to_batch(&told),
+        ]
     }
 
     fn needs_every_tick(&self) -> bool {

@@ -13,6 +13,10 @@ use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
 
+mod above;
+mod plants;
+mod real;
+
 /// The quarter under way when tests begin: the first of a day.
 const NOW: u64 = 96 * 10;
 
