@@ -29,6 +29,7 @@ use schemas::state::FeederNow;
 use schemas::state::NodeHour;
 use schemas::state::NodeQuarter;
 use schemas::state::PlantHour;
+use schemas::state::PlantQuarter;
 use schemas::state::SensorListed;
 use schemas::state::SharedMeterHour;
 use schemas::state::StaleSensor;
@@ -101,7 +102,7 @@ pub fn check(file: &Path, connect: bool) -> Result<Checked, Problems> {
 }
 
 /// The views that agents read, with the columns they need.
-fn needed() -> [(&'static str, SchemaRef); 9] {
+fn needed() -> [(&'static str, SchemaRef); 10] {
     [
         (AssetState::NAME, AssetState::schema()),
         (BusVoltage::NAME, BusVoltage::schema()),
@@ -109,6 +110,7 @@ fn needed() -> [(&'static str, SchemaRef); 9] {
         (NodeHour::NAME, NodeHour::schema()),
         (NodeQuarter::NAME, NodeQuarter::schema()),
         (PlantHour::NAME, PlantHour::schema()),
+        (PlantQuarter::NAME, PlantQuarter::schema()),
         (SensorListed::NAME, SensorListed::schema()),
         (SharedMeterHour::NAME, SharedMeterHour::schema()),
         (StaleSensor::NAME, StaleSensor::schema()),

@@ -56,7 +56,7 @@ use crate::request::TakeRequests;
 use crate::settings::Settings;
 
 /// The views and streams that must be given, in name order.
-pub const READS: [&str; 24] = [
+pub const READS: [&str; 25] = [
     AssetState::NAME,
     Asset::NAME,
     Branch::NAME,
