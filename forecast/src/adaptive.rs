@@ -8,6 +8,9 @@
 //! test. So a model that is more complicated has to earn it. Both are judged on the weather as it
 //! was known a day ahead.
 //!
+//! Weather may begin later than the series ([`Adaptive::hear`]): a review that has [`HEARD_DAYS`]
+//! of it may choose it. What was before says nothing of what it does.
+//!
 //! Every version that began to answer is told once, as a [`Version`]: from its structure and the
 //! history, it can be had again to the bit.
 //!
@@ -38,12 +41,14 @@ use crate::forecaster::Judged;
 use crate::forecaster::explain::Parts;
 use crate::model::Model;
 use crate::model::Outlook;
+use crate::model::Quantity;
 use crate::model::Said;
 use crate::model::Setup;
 use crate::quality::Quality;
 use crate::quality::Verdict;
 use crate::series::DAY_MS;
 use crate::structure::Expert;
+use crate::structure::HEARD_DAYS;
 use crate::structure::History;
 use crate::structure::Structure;
 
@@ -70,6 +75,12 @@ pub const REVIEW_DAYS: i64 = 30;
 
 /// Why a review is held when nothing happened.
 const MONTHLY: &str = "a monthly review";
+
+/// Why a review is held when weather that began later than the model was heard for long enough.
+const HEARD: &str = "weather that began later";
+
+/// Why a version answers that was taken up.
+const TAKEN_UP: &str = "taken up from its record";
 
 /// Days after which another shape is tried even where it looks the same: limits of hinges and the
 /// scale move a little each month.
@@ -159,6 +170,12 @@ pub struct Adaptive {
     due: i64,
     /// Whether the next review was asked for by the watch.
     asked: bool,
+    /// Quantities of the setup that no review could choose yet, in order.
+    #[serde(default)]
+    unheard: Vec<usize>,
+    /// Whether the next review was asked for by one of these.
+    #[serde(default)]
+    heard: bool,
     /// A shift of the level that was just found.
     shifted: Option<Move>,
     /// The index at which a new shape was last tried.
@@ -208,6 +225,8 @@ impl Adaptive {
             going_back: 0,
             due: i64::MAX,
             asked: false,
+            unheard: Vec::new(),
+            heard: false,
             shaped: first,
             shifted: None,
             news: Vec::new(),
@@ -275,10 +294,41 @@ impl Adaptive {
         came.versions.into_iter().for_each(|again| self.number(left + 1, again));
     }
 
+    /// Takes up a version from its record, and holds on to it: its structure is run through all
+    /// that was told so far. Told what the version was told, up to its window's end and from there
+    /// on, it says what the version said, to the bit, as long as the level does not move.
+    pub fn take_up(&mut self, structure: Structure) {
+        let version = Version::of(&self.memory.history, &structure, TAKEN_UP.to_owned());
+        let contestant = self.contestant(structure);
+        self.adopt(contestant, version);
+        (self.due, self.shaped, self.pinned) = (self.end(), self.end(), true);
+    }
+
     /// Puts the next review off by some steps: of many series that began together, not all should
     /// be reviewed at one time.
     pub fn defer(&mut self, steps: i64) {
         self.due = self.due.saturating_add(steps);
+    }
+
+    /// Hears of more weather than the setup said: `quantities` are all that there are by now, those
+    /// that are known first. Who answers goes on; a review can choose the new ones as soon as they
+    /// were heard for [`HEARD_DAYS`], and is then held within a week.
+    pub fn hear(&mut self, quantities: &[Quantity]) {
+        let known = self.setup.quantities.len();
+        if quantities.len() <= known {
+            return;
+        }
+        self.setup.quantities.extend_from_slice(&quantities[known..]);
+        self.memory.hear(quantities.len());
+        if let Some(champion) = &mut self.champion {
+            champion.forecaster.hear(quantities);
+            self.unheard.extend(known..quantities.len());
+        }
+    }
+
+    /// How many weather quantities it hears.
+    pub fn hears(&self) -> usize {
+        self.setup.quantities.len()
     }
 
     /// Other days are holidays than the setup said; see [`Forecaster::keep_holidays`]. The next
@@ -355,6 +405,8 @@ impl Adaptive {
     }
 
     fn adopt(&mut self, contestant: Contestant, version: Version) {
+        let (all, day) = (0..self.setup.quantities.len(), self.steps_of_day());
+        self.unheard = all.filter(|q| !self.memory.history.heard(*q, day)).collect();
         self.champion = Some(contestant);
         self.tell(version);
     }
@@ -379,8 +431,25 @@ impl Adaptive {
         self.due = self.end() + REVIEW_DAYS * self.steps_of_day();
         if !self.pinned && self.policy.reviews {
             let old = self.end() - self.shaped > RESHAPE_DAYS * self.steps_of_day();
-            let always = old || why != MONTHLY;
+            let always = old || ![MONTHLY, HEARD].contains(&why);
             self.ask(Question::Review { why: why.to_owned(), always });
+        }
+    }
+
+    /// Has a review within a week where one can choose weather that it could not before: by whole
+    /// weeks earlier, so that of many series that hear of it at once not all are reviewed at once.
+    fn listen(&mut self) {
+        let day = self.steps_of_day();
+        if self.unheard.is_empty() || self.end() % day != 0 {
+            return;
+        }
+        let enough = |q: &usize| self.memory.expected(*q) as i64 >= HEARD_DAYS * day;
+        let (now, later): (Vec<usize>, Vec<usize>) = self.unheard.iter().partition(|q| enough(q));
+        self.unheard = later;
+        if !now.is_empty() {
+            let weeks = (self.due - self.end()).max(0) / (7 * day);
+            self.due -= weeks * 7 * day;
+            self.heard = true;
         }
     }
 
@@ -404,8 +473,9 @@ impl Adaptive {
     /// Does what came of a trial. What a person holds on to stays.
     fn settle(&mut self, (came, mut winner): (Came, Option<Contestant>)) {
         if let Some(winner) = &mut winner {
-            // It was run by the days off that were known when the trial began.
+            // It was run by the days off and the weather that were known when the trial began.
             winner.forecaster.keep_holidays(&self.setup.holidays);
+            winner.forecaster.hear(&self.setup.quantities);
         }
         match std::mem::take(&mut self.going_back) {
             0 if self.pinned => return,
@@ -580,9 +650,11 @@ impl Model for Adaptive {
         if let Some(moved) = self.shifted.take() {
             self.carry_over(moved);
         }
+        self.listen();
         if index >= self.due && self.trial.is_none() {
-            let why = if std::mem::take(&mut self.asked) { "errors have grown" } else { MONTHLY };
-            self.review(why);
+            let heard = if std::mem::take(&mut self.heard) { HEARD } else { MONTHLY };
+            let grown = std::mem::take(&mut self.asked);
+            self.review(if grown { "errors have grown" } else { heard });
         }
         self.memory.bound((HISTORY_DAYS * self.steps_of_day()) as usize);
     }

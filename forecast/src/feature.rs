@@ -71,7 +71,8 @@ impl Reading {
             Some(which) => weather.smooth(which, index - self.lag),
             None => weather.at(index - self.lag, past.day),
         };
-        self.above.map_or(value, |above| (value - above).max(0.0))
+        let beyond = |above: f32| if value.is_nan() { value } else { (value - above).max(0.0) };
+        self.above.map_or(value, beyond)
     }
 }
 
@@ -81,7 +82,7 @@ pub fn power_curve(speed_ms: f32) -> f32 {
 }
 
 impl Column {
-    /// Its value for a target.
+    /// Its value for a target; NaN where it is of weather that was not heard yet.
     pub fn of(self, past: &Past, index: i64) -> f32 {
         let flag = |is: bool| f32::from(u8::from(is));
         let day = past.day;
@@ -152,21 +153,27 @@ pub struct Design {
 }
 
 impl Design {
-    /// Scales columns to mean 0 and deviation 1 over the targets `from..to` of a past.
+    /// Scales columns to mean 0 and deviation 1 over the targets `from..to` of a past at which they
+    /// are known.
     pub fn new(columns: Vec<Column>, lags: Vec<bool>, past: &Past, from: i64, to: i64) -> Design {
         let p = columns.len();
         let (mut sum, mut square) = (vec![0.0_f64; p], vec![0.0_f64; p]);
+        let mut known = vec![0_u32; p];
         for index in from..to {
             for (c, column) in columns.iter().enumerate() {
                 let value = f64::from(column.of(past, index));
+                if value.is_nan() {
+                    continue;
+                }
                 sum[c] += value;
                 square[c] += value * value;
+                known[c] += 1;
             }
         }
-        let n = (to - from).max(1) as f64;
         let mut mean = vec![0.0; p];
         let mut inverse_sd = vec![1.0; p];
         for c in 1..p {
+            let n = f64::from(known[c].max(1));
             let m = sum[c] / n;
             let sd = (square[c] / n - m * m).max(0.0).sqrt();
             mean[c] = m as f32;
@@ -193,7 +200,8 @@ impl Design {
     /// One entry of it.
     pub fn entry(&self, past: &Past, index: i64, c: usize) -> i16 {
         let value = (self.columns[c].of(past, index) - self.mean[c]) * self.inverse_sd[c];
-        // Beyond what fits, `as` stays at the nearest.
+        // Beyond what fits, `as` stays at the nearest. NaN becomes 0, the mean: a target before the
+        // weather was heard says nothing of what the weather does.
         (value * UNIT).round() as i16
     }
 }

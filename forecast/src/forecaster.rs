@@ -37,6 +37,7 @@ use crate::model::Outlook;
 use crate::model::P10;
 use crate::model::P90;
 use crate::model::Point;
+use crate::model::Quantity;
 use crate::model::Said;
 use crate::model::Setup;
 use crate::past::Past;
@@ -291,6 +292,12 @@ impl Forecaster {
             // Columns look three hours ahead of their target.
             self.stale = self.stale.min(said.index - 3 * self.hour());
         }
+    }
+
+    /// Hears of more weather than the setup said, which its structure does not rest on.
+    pub fn hear(&mut self, quantities: &[Quantity]) {
+        let known = self.setup.quantities.len();
+        self.setup.quantities.extend(quantities.iter().skip(known).cloned());
     }
 
     /// Other days are holidays than it was told. What was learned stays; from the next forecast on

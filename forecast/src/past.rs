@@ -30,17 +30,34 @@ pub struct Weather {
     smooth: [Track<f32>; 3],
     /// Moving means hold up to here.
     fresh: i64,
+    /// The first step of which something was said.
+    #[serde(default)]
+    begin: i64,
 }
 
 impl Weather {
     fn new(first: i64) -> Weather {
         let smooth = [Track::new(first), Track::new(first), Track::new(first)];
-        Weather { values: Track::new(first), smooth, fresh: first }
+        Weather { values: Track::new(first), smooth, fresh: first, begin: i64::MAX }
+    }
+
+    /// The first step that is kept of which something is known.
+    pub fn begin(&self) -> i64 {
+        self.begin.max(self.values.first())
+    }
+
+    /// Whether `index` is of the time before anything was said, where that is not all time.
+    fn unheard(&self, index: i64) -> bool {
+        index < self.begin && self.begin > self.values.first()
     }
 
     /// The value at `index`. Beyond what is known: as a day before, moved by what the last known
-    /// value differs from its own day before; 0 where nothing is known.
+    /// value differs from its own day before. NaN before anything was said of weather that began
+    /// later than the series.
     pub fn at(&self, index: i64, day: i64) -> f32 {
+        if self.unheard(index) {
+            return f32::NAN;
+        }
         if let Some(value) = self.values.get(index) {
             return value;
         }
@@ -56,8 +73,12 @@ impl Weather {
         }
     }
 
-    /// The moving mean over [`SMOOTHED_HOURS`]`[which]` hours; beyond what is known, the last.
+    /// The moving mean over [`SMOOTHED_HOURS`]`[which]` hours; beyond what is known, the last; NaN
+    /// as [`Weather::at`].
     pub fn smooth(&self, which: usize, index: i64) -> f32 {
+        if self.unheard(index) {
+            return f32::NAN;
+        }
         let track = &self.smooth[which];
         track.get(index).unwrap_or_else(|| track.values().last().copied().unwrap_or(0.0))
     }
@@ -194,6 +215,9 @@ impl Past {
     pub fn know(&mut self, quantity: usize, index: i64, value: f32) -> bool {
         let day = self.day;
         let weather = &mut self.weather[quantity];
+        if index >= weather.values.first() {
+            weather.begin = weather.begin.min(index);
+        }
         while weather.values.end() < index {
             let end = weather.values.end();
             let before = weather.values.get(end - day);

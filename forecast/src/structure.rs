@@ -49,6 +49,10 @@ const YEAR_DAYS: i64 = 300;
 /// Days of history that structures are judged on.
 const JUDGED_DAYS: i64 = 420;
 
+/// Days of weather from which on a structure may rest on it, or half of the history where that is
+/// shorter: what was heard for a few days says nothing of what it does.
+pub const HEARD_DAYS: i64 = 28;
+
 /// A series as it was, whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
@@ -61,6 +65,20 @@ pub struct History {
     /// nothing was. It may reach beyond the readings.
     #[serde(with = "crate::bits::nested")]
     pub weather: Vec<Vec<f32>>,
+}
+
+impl History {
+    /// The place of the first step at which a quantity is known.
+    fn begin(&self, quantity: usize) -> Option<usize> {
+        self.weather[quantity].iter().position(|value| value.is_finite())
+    }
+
+    /// Whether a quantity was heard for so long that a structure may rest on it.
+    pub fn heard(&self, quantity: usize, day: i64) -> bool {
+        let steps = self.seen.len() as i64;
+        let enough = (HEARD_DAYS * day).min(steps / 2);
+        self.begin(quantity).is_some_and(|begin| steps - begin as i64 >= enough)
+    }
 }
 
 /// One forecaster among several.
@@ -145,7 +163,8 @@ impl Structure {
         }
         let pick = |temperature: bool| -> Vec<usize> {
             let is = |q: &usize| (setup.quantities[*q].role == Role::Temperature) == temperature;
-            (0..setup.quantities.len()).filter(is).collect()
+            let heard = |q: &usize| is(q) && history.heard(*q, day);
+            (0..setup.quantities.len()).filter(heard).collect()
         };
         let mut chooser = Chooser { setup, history, day, days, scale, others: pick(false) };
         let stations = chooser.stations(pick(true));
@@ -155,7 +174,8 @@ impl Structure {
         let design = chooser.design(columns, &lags, &past);
         let ridges = if chooser.pooled() { vec![3.0] } else { vec![0.03, 0.1, 0.4, 1.5] };
         let all: Vec<usize> = (0..lags.len()).collect();
-        let ridge = chooser.least(ridges, |ridge| chooser.loss(&past, &design, &all, *ridge));
+        let ridge = chooser
+            .least(ridges, |ridge| chooser.loss(&past, &design, (&all, *ridge), chooser.judged()));
         let without: Vec<usize> = all.iter().copied().filter(|c| !lags[*c]).collect();
         let mut experts = vec![Expert::Ridge(all), Expert::Ridge(without), Expert::Weekly(0.4)];
         if chooser.young() {
@@ -251,19 +271,49 @@ impl Chooser<'_> {
         past
     }
 
-    /// The stations whose mean temperature explains the series best: ranked one by one, then as
-    /// many of the best as serve (Hong, Wang, White 2015).
+    /// The stations whose mean temperature explains the series best. Those that began later than
+    /// the others are tried after them, each over the time in which it was heard.
     fn stations(&self, all: Vec<usize>) -> Vec<usize> {
         if all.len() < 2 {
             return all;
         }
-        let loss = |stations: &[usize]| {
-            let past = self.past(stations);
-            let (columns, lags) = self.columns(&past, stations);
-            let chosen: Vec<usize> = (0..lags.len()).filter(|c| !lags[*c]).collect();
-            let design = self.design(columns, &lags, &past);
-            self.loss(&past, &design, &chosen, 0.5)
-        };
+        let begin = |q: &usize| self.begin(*q);
+        let earliest = all.iter().map(begin).min().unwrap_or(0).max(self.judged());
+        let (first, mut late): (Vec<usize>, Vec<usize>) =
+            all.into_iter().partition(|q| begin(q) <= earliest);
+        late.sort_by_key(|q| (begin(q), *q));
+        let mut chosen = self.best(first);
+        for q in late {
+            let both = chosen.iter().copied().chain([q]).collect();
+            let end = self.history.first + self.history.seen.len() as i64;
+            let judged = begin(&q) + (end - begin(&q)) / 3;
+            let ways = vec![chosen, both, vec![q]];
+            chosen = self.least(ways, |stations| self.loss_with(stations, judged));
+        }
+        chosen
+    }
+
+    /// The index of the first step at which a quantity is known.
+    fn begin(&self, quantity: usize) -> i64 {
+        self.history.begin(quantity).map_or(i64::MAX, |at| self.history.first + at as i64)
+    }
+
+    /// The error of a plain model with the mean of these stations.
+    fn loss_with(&self, stations: &[usize], judged: i64) -> f64 {
+        let past = self.past(stations);
+        let (columns, lags) = self.columns(&past, stations);
+        let chosen: Vec<usize> = (0..lags.len()).filter(|c| !lags[*c]).collect();
+        let design = self.design(columns, &lags, &past);
+        self.loss(&past, &design, (&chosen, 0.5), judged)
+    }
+
+    /// Of stations that were heard alike: ranked one by one, then as many of the best as serve
+    /// (Hong, Wang, White 2015).
+    fn best(&self, all: Vec<usize>) -> Vec<usize> {
+        if all.len() < 2 {
+            return all;
+        }
+        let loss = |stations: &[usize]| self.loss_with(stations, self.judged());
         let mut ranked: Vec<(f64, usize)> = all.iter().map(|q| (loss(&[*q]), *q)).collect();
         ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let of_best = |count: usize| ranked[..count].iter().map(|(_, q)| *q).collect::<Vec<_>>();
@@ -279,7 +329,8 @@ impl Chooser<'_> {
             let past = chooser.past(stations);
             let (columns, lags) = chooser.columns(&past, stations);
             let all: Vec<usize> = (0..lags.len()).collect();
-            chooser.loss(&past, &chooser.design(columns, &lags, &past), &all, 0.5)
+            let design = chooser.design(columns, &lags, &past);
+            chooser.loss(&past, &design, (&all, 0.5), self.judged())
         };
         let mut kept = self.others.clone();
         let mut least = if kept.len() < 2 { return kept } else { loss(&kept) };
@@ -298,13 +349,29 @@ impl Chooser<'_> {
         Design::new(columns, lags.to_vec(), past, from, past.end())
     }
 
-    /// The mean absolute error over the later two thirds, of targets forecast with coefficients
-    /// that are renewed once a week.
-    fn loss(&self, past: &Past, design: &Design, chosen: &[usize], ridge: f64) -> f64 {
-        let days = self.days.min(JUDGED_DAYS);
-        let from = past.end() - days * self.day + self.start().lead * self.day;
-        let from = from.max(self.history.first + self.start().lead * self.day);
-        let judged = from + (past.end() - from) / 3;
+    /// The first target that structures learn from while they are chosen.
+    fn learned(&self) -> i64 {
+        let History { first, seen, .. } = self.history;
+        let from = first + seen.len() as i64 - self.days.min(JUDGED_DAYS) * self.day;
+        from.max(*first) + self.start().lead * self.day
+    }
+
+    /// The first target that they are judged on: of the later two thirds.
+    fn judged(&self) -> i64 {
+        let end = self.history.first + self.history.seen.len() as i64;
+        self.learned() + (end - self.learned()) / 3
+    }
+
+    /// The mean absolute error from `judged` on, of targets forecast with coefficients that are
+    /// renewed once a week, of these columns and with this ridge.
+    fn loss(
+        &self,
+        past: &Past,
+        design: &Design,
+        (chosen, ridge): (&[usize], f64),
+        judged: i64,
+    ) -> f64 {
+        let from = self.learned();
         let p = design.columns.len();
         let mut slots: Vec<Slot> = (0..self.slots()).map(|_| Slot::new(p)).collect();
         let mut beta: Vec<Vec<f32>> = vec![Vec::new(); slots.len()];

@@ -10,6 +10,8 @@
 //!
 //! Per quantity two numbers of four bytes for each step that is kept: the weather is held twice.
 
+use std::cmp::Ordering;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -32,6 +34,9 @@ pub(super) struct Memory {
     /// of it first; NaN where nothing was before it ended.
     #[serde(with = "crate::bits::nested")]
     ahead: Vec<Vec<f32>>,
+    /// By quantity: the index of the reading with which its first word came.
+    #[serde(default)]
+    heard: Vec<Option<i64>>,
     /// Steps beyond the reading that comes with it of which words have come.
     reach: usize,
     /// The newest step of which another word came within the horizon, before it ended.
@@ -46,6 +51,7 @@ impl Memory {
             horizon,
             reach_max: horizon + BEYOND_HOURS * hour,
             ahead: weather.clone(),
+            heard: vec![None; quantities],
             history: History { first, seen: Vec::new(), weather },
             reach: horizon,
             between: None,
@@ -57,9 +63,33 @@ impl Memory {
         self.history.first + self.history.seen.len() as i64
     }
 
+    /// Hears of more weather: so many quantities by now.
+    pub(super) fn hear(&mut self, quantities: usize) {
+        // What was saved before this was kept was heard from the beginning.
+        self.heard.resize(self.ahead.len(), Some(self.history.first));
+        self.heard.resize(quantities, None);
+        self.ahead.resize(quantities, Vec::new());
+        self.history.weather.resize(quantities, Vec::new());
+    }
+
+    /// The place of the reading with which the first word on a quantity came; 0 where that was
+    /// before what is kept.
+    fn heard(&self, quantity: usize) -> usize {
+        let heard = self.heard.get(quantity).copied().flatten().unwrap_or(self.history.first);
+        usize::try_from(heard - self.history.first).unwrap_or(0)
+    }
+
+    /// Steps of which a quantity was both expected and measured.
+    pub(super) fn expected(&self, quantity: usize) -> usize {
+        let both = self.history.weather[quantity].iter().zip(&self.ahead[quantity]);
+        let over = both.take(self.history.seen.len());
+        over.filter(|(weather, ahead)| weather.is_finite() && ahead.is_finite()).count()
+    }
+
     /// Takes a word on the weather; `false` where it speaks of nothing that is kept.
     pub(super) fn know(&mut self, said: &Said) -> bool {
         let Ok(at) = usize::try_from(said.index - self.history.first) else { return false };
+        let end = self.end();
         let weather = self.history.weather.get_mut(said.quantity);
         let Some((weather, ahead)) = weather.zip(self.ahead.get_mut(said.quantity)) else {
             return false;
@@ -71,6 +101,9 @@ impl Memory {
         }
         weather[at] = said.value;
         let next = self.history.seen.len();
+        if let Some(heard) = self.heard.get_mut(said.quantity) {
+            heard.get_or_insert(end);
+        }
         // What is told before the first reading is all that will ever be known of its time.
         let early = next == 0 || at >= next + self.reach;
         if early || (at > next && ahead[at].is_nan()) {
@@ -89,12 +122,17 @@ impl Memory {
     /// measured of its step, if that was news, and what was said of a horizon ahead.
     pub(super) fn said(&self, at: usize) -> impl Iterator<Item = Said> + '_ {
         let issued = self.history.first + at as i64;
-        let known = if at == 0 { 0..self.reach + 1 } else { at + self.reach..at + self.reach + 1 };
         let both = self.history.weather.iter().zip(&self.ahead).enumerate();
         both.flat_map(move |(quantity, (weather, ahead))| {
             // At the first reading its own step is ahead, too.
             let measured = Self::news(weather, ahead, at).filter(|_| at > 0);
-            let ahead = known.clone().filter_map(move |k| Some((k, *ahead.get(k)?)));
+            // With its first word came all that was known of it.
+            let known = match at.cmp(&self.heard(quantity)) {
+                Ordering::Less => 0..0,
+                Ordering::Equal => at + usize::from(at > 0)..at + self.reach + 1,
+                Ordering::Greater => at + self.reach..at + self.reach + 1,
+            };
+            let ahead = known.filter_map(move |k| Some((k, *ahead.get(k)?)));
             let all = measured.map(|value| (at, value)).into_iter().chain(ahead);
             all.filter(|(_, value)| value.is_finite()).map(move |(k, value)| {
                 let index = self.history.first + k as i64;
@@ -110,7 +148,7 @@ impl Memory {
         let both = self.history.weather.iter().zip(&self.ahead).enumerate();
         both.flat_map(move |(quantity, (weather, ahead))| {
             let news = move |at: usize| {
-                let told = at < end + self.reach;
+                let told = at < end + self.reach && self.heard(quantity) < end;
                 let value = if told { Self::news(weather, ahead, at)? } else { weather[at] };
                 let index = self.history.first + at as i64;
                 value.is_finite().then_some(Said { issued, quantity, index, value })

@@ -245,3 +245,53 @@ fn the_four_versions_before_can_be_gone_back_to() {
     assert_eq!(reached, [6.0, 5.0, 4.0, 3.0]);
     assert_eq!(reached.len(), VERSIONS_KEPT);
 }
+
+/// The temperature of a station that begins to be heard with the reading of this hour.
+const LATE: i64 = 31 * 24 + 5;
+
+/// Words of that station: with the first come those of all coming hours.
+fn late_words(hour: i64) -> Vec<Said> {
+    if hour < LATE {
+        return Vec::new();
+    }
+    let mut words = words(hour, 24, 0..0);
+    if hour == LATE {
+        words.extend((hour + 1..hour + 24).flat_map(|of| words_ahead(hour, of)));
+    }
+    words.into_iter().map(|said| Said { quantity: 1, ..said }).collect()
+}
+
+/// The word on an hour as it comes 24 hours before, said at another.
+fn words_ahead(hour: i64, of: i64) -> Option<Said> {
+    let word = words(of - 24, 24, 0..0).pop()?;
+    Some(Said { issued: FIRST + hour, ..word })
+}
+
+#[test]
+fn who_is_run_through_weather_that_began_late_is_who_lived_through_it() {
+    let quantity = |name: &str| Quantity { name: name.to_owned(), role: Role::Temperature };
+    let mut model = model();
+    for hour in 0..70 * 24 {
+        if hour == LATE {
+            model.hear(&[quantity("t"), quantity("late")]);
+        }
+        model.know(&words(hour, 24, 0..0));
+        model.know(&late_words(hour));
+        model.observe(load(hour));
+    }
+    let history = &model.memory.history;
+    let structure = Structure::choose(&model.setup, history).expect("enough days");
+    // Both stations, whatever serves best.
+    let structure = Structure { stations: vec![0, 1], ..structure };
+    let nothing = Memory::new(FIRST, 2, 24, 1);
+    let mut lived = Contestant::run(&model.setup, structure.clone(), &nothing);
+    for hour in 0..70 * 24 {
+        let words = [words(hour, 24, 0..0), late_words(hour)].concat();
+        words.iter().for_each(|said| lived.forecaster.know(said));
+        lived.step(load(hour));
+    }
+    let mut run = Contestant::run(&model.setup, structure, &model.memory);
+    assert_eq!(run.champion().losses, lived.champion().losses);
+    assert_eq!(run.forecaster.outlook(), lived.forecaster.outlook());
+    assert_eq!(model.memory.expected(1), ((70 * 24) - LATE - 1) as usize);
+}

@@ -56,7 +56,7 @@ impl Chooser<'_> {
             self.temperature(past, rich, &mut list);
         }
         for (k, q) in self.others.iter().enumerate() {
-            self.other(temperature + k, self.setup.quantities[*q].role, &mut list);
+            self.other((temperature, k), self.setup.quantities[*q].role, &mut list);
         }
         for column in [Column::LagSame, Column::LagOther, Column::Other] {
             list.add(column, true);
@@ -74,7 +74,7 @@ impl Chooser<'_> {
 
     fn temperature(&self, past: &Past, rich: bool, list: &mut List) {
         let (day, hour) = (self.day, (self.day / 24).max(1));
-        let span = past.weather[0].first()..past.end();
+        let span = past.weather[0].begin()..past.end();
         let now: Vec<f32> = span.clone().map(|index| past.weather[0].at(index, day)).collect();
         let smooth = |which: usize| -> Vec<f32> {
             span.clone().map(|index| past.weather[0].smooth(which, index)).collect()
@@ -108,7 +108,9 @@ impl Chooser<'_> {
         list.bend(Reading { lag: 7 * day, ..base }, &limits, true);
     }
 
-    fn other(&self, quantity: usize, role: Role, list: &mut List) {
+    /// The columns of the `k`-th of the others, which follow so many temperatures.
+    fn other(&self, (temperature, k): (usize, usize), role: Role, list: &mut List) {
+        let quantity = temperature + k;
         let (day, hour) = (self.day, (self.day / 24).max(1));
         let base = Reading { quantity, smooth: None, lag: 0, above: None };
         list.add(Column::Weather(base), false);
@@ -119,9 +121,8 @@ impl Chooser<'_> {
             Role::Radiation => {
                 list.add(Column::Weather(Reading { lag: day, ..base }), true);
                 let cloud = |q: &usize| self.setup.quantities[*q].role == Role::Cloud;
-                if let Some(k) = self.others.iter().position(cloud) {
-                    let first = quantity - self.position(quantity);
-                    list.add(Column::Clear(quantity, first + k), false);
+                if let Some(cloud) = self.others.iter().position(cloud) {
+                    list.add(Column::Clear(quantity, temperature + cloud), false);
                 }
             }
             Role::WindSpeed => {
@@ -134,11 +135,5 @@ impl Chooser<'_> {
             }
             _ => {}
         }
-    }
-
-    /// The place of a quantity among the others.
-    fn position(&self, quantity: usize) -> usize {
-        let temperatures = self.setup.quantities.iter().any(|q| q.role == Role::Temperature);
-        quantity - usize::from(temperatures)
     }
 }

@@ -6,6 +6,7 @@ mod calendar;
 mod conformal;
 mod correction;
 mod drift;
+mod heard;
 mod hierarchy;
 mod look_ahead;
 mod online;
