@@ -7,18 +7,26 @@
 //! series say that its model no longer describes it.
 //!
 //! A version names its structure and the window that it has learned from, from which `Forecaster`
-//! learns it again. To the bit it says the same where nothing was restated meanwhile (correctors
-//! keep what they learned) and no level moved; in any case the replay of the log does.
+//! learns it again ([`Record`]). To the bit it says the same where nothing was restated meanwhile
+//! (correctors keep what they learned) and no level moved; in any case the replay of the log does.
 //!
 //! A person may hold on to a version, let others take over again, or go back to the one before
 //! (`model_orders`). What came of it is a row too: `held`, `released`, `rolled-back`, which tells
 //! of the version that is left, or `refused` with the reason.
 
+use std::collections::BTreeSet;
+
+use forecast::adaptive::Adaptive;
+use forecast::adaptive::Policy;
 use forecast::adaptive::Version;
 use forecast::drift::Alert;
 use forecast::drift::AlertKind;
+use forecast::model::Model;
 use forecast::model::Quantity;
+use forecast::model::Role;
+use forecast::model::Said;
 use forecast::quality::Verdict;
+use forecast::structure::Structure;
 use schemas::decision::Alarm;
 use schemas::decision::FORECAST_DRIFT;
 use schemas::decision::LOAD_DOUBTFUL;
@@ -29,7 +37,11 @@ use schemas::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::forecast::feeder::OF_FEEDER;
+use crate::forecast::feeder::OF_NODE;
+use crate::forecast::series;
 use crate::forecast::series::Series;
+use crate::forecast::weather;
 
 /// What a version or an alert is about.
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +142,66 @@ fn row(subject: Subject<'_>, version: &Version, quantities: &[Quantity]) -> Mode
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
         reason: version.reason.clone(),
         saw: format!("load_history@{0}; node_hour@{0}; weather_hour@{0}", subject.at.0),
+    }
+}
+
+/// What the row of a version says of it: with the history, enough to have the version again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Its shape.
+    pub structure: Structure,
+    /// The hour, counted from the epoch, of the first reading that it has learned from.
+    pub first: i64,
+    /// The hour after that of the newest reading when it began to answer.
+    pub end: i64,
+    /// The weather that it rests on, by the numbers that its structure has for it. What lies
+    /// between, and no structure rests on, has no name.
+    pub quantities: Vec<Quantity>,
+    policy: Policy,
+}
+
+impl Record {
+    /// Reads a row that tells of a version as it begins to answer; `None` of any other.
+    pub fn read(row: &ModelVersion) -> Option<Record> {
+        let structure: Structure = serde_json::from_str(&row.parameters).ok()?;
+        let chosen: Vec<usize> =
+            structure.stations.iter().chain(&structure.others).copied().collect();
+        let names: Vec<&str> = row.features.split(", ").skip(2).collect();
+        if names.len() != chosen.len() {
+            return None;
+        }
+        let unnamed = Quantity { name: String::new(), role: Role::Other };
+        let count = chosen.iter().max().map_or(0, |last| last + 1);
+        let mut quantities = vec![unnamed; count];
+        for (quantity, name) in chosen.into_iter().zip(names) {
+            let role = weather::role(name)?;
+            quantities[quantity] = Quantity { name: name.to_owned(), role };
+        }
+        Some(Record {
+            structure,
+            first: (row.window_from_at.0 / HOUR_MS) as i64,
+            end: (row.window_to_at.0 / HOUR_MS) as i64,
+            quantities,
+            policy: if ["meter", "node"].contains(&row.scope.as_str()) { OF_NODE } else { OF_FEEDER },
+        })
+    }
+
+    /// The version as it began to answer, held on to: `days` are the days off and by how many hours
+    /// their clock is ahead of UTC, `past` is what was said of the weather before each reading, by
+    /// the numbers of [`Record::quantities`], and the reading in kW, from `first` on. Readings after its window are not taken.
+    pub fn again(
+        &self,
+        days: (BTreeSet<i64>, i64),
+        past: impl IntoIterator<Item = (Vec<Said>, f64)>,
+    ) -> Adaptive {
+        let setup = series::setup(self.quantities.clone(), days);
+        let mut model = Adaptive::new(setup, self.first, self.policy);
+        for (said, kw) in past.into_iter().take((self.end - self.first) as usize) {
+            model.know(&said);
+            model.observe(kw);
+        }
+        model.take_up(self.structure.clone());
+        model
     }
 }
 

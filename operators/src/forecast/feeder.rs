@@ -107,11 +107,12 @@ impl Basis {
 
 /// How the model of a node may change itself. Trees would cost each of thousands of nodes
 /// megabytes; a feeder's model has them.
-const OF_NODE: Policy = Policy { trees: false, reviews: true, screen: true, beside: true };
+pub(crate) const OF_NODE: Policy =
+    Policy { trees: false, reviews: true, screen: true, beside: true };
 
 /// How the model of a feeder may change itself, and of what is above it. Its hours are sums, each
 /// of which its nodes vouch for.
-pub(super) const OF_FEEDER: Policy =
+pub(crate) const OF_FEEDER: Policy =
     Policy { trees: true, reviews: true, screen: false, beside: true };
 
 /// A node, or one of its meters.
@@ -290,7 +291,7 @@ impl Feeder {
                 let lacking = meters.is_some_and(|meters| meters.lack(hour));
                 !lacking && !self.annotations.touch(bus, hour)
             };
-            node.advance(present, &said, usual);
+            node.advance(present, (&self.weather, &said), usual);
         }
         // Before the feeder has their sum: what a node sets aside nobody above it learns.
         for (place, (id, node)) in self.nodes.iter_mut().enumerate() {
@@ -301,7 +302,7 @@ impl Feeder {
         let Some(first) = self.nodes.values().filter_map(|node| node.series.first()).min() else {
             return;
         };
-        self.whole.know(&said);
+        self.whole.know(&self.weather, &said);
         let end = if self.whole.first().is_some() { self.whole.end() } else { first };
         for hour in std::mem::take(&mut self.restated) {
             // A silent node's later days stood in by this hour.
@@ -611,10 +612,15 @@ impl Node {
     }
 
     /// Takes in the hours before `present`; those that are not `usual` as missing.
-    pub(super) fn advance(&mut self, present: u64, said: &[Said], usual: impl Fn(u64) -> bool) {
+    pub(super) fn advance(
+        &mut self,
+        present: u64,
+        (weather, said): (&Weather, &[Said]),
+        usual: impl Fn(u64) -> bool,
+    ) {
         let first = self.series.first().or_else(|| self.hours.0.keys().next().copied());
         let Some(first) = first else { return };
-        self.series.know(said);
+        self.series.know(weather, said);
         let end = if self.series.first().is_some() { self.series.end() } else { first };
         for hour in end..present {
             let known = self.hours.0.get(&hour);

@@ -102,7 +102,7 @@ impl Meters {
     ) {
         let from = present.saturating_sub(RECENT_HOURS);
         for (place, (id, meter)) in self.0.iter_mut().enumerate() {
-            meter.advance(present, said, &usual);
+            meter.advance(present, (weather, said), &usual);
             meter.series.settle(weather, Turn { place, scope: "meter", id }, holidays);
             meter.bound(from);
         }

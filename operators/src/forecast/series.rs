@@ -29,6 +29,7 @@ use forecast::model::Model;
 use forecast::model::P10;
 use forecast::model::P50;
 use forecast::model::P90;
+use forecast::model::Quantity;
 use forecast::model::Said;
 use forecast::model::Setup;
 use forecast::quality::Verdict;
@@ -86,6 +87,24 @@ impl Turn<'_> {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) % REVIEW_HOURS
+    }
+}
+
+/// What the model of a series is asked, told this weather, these days off and by how many hours the
+/// clock that days go by is ahead of UTC.
+pub fn setup(
+    quantities: Vec<Quantity>,
+    (holidays, clock_ahead): (BTreeSet<i64>, i64),
+) -> Setup {
+    Setup {
+        kind: Kind::NetLoad,
+        step_ms: HOUR_MS as i64,
+        horizon: HORIZON_HOURS,
+        quantities,
+        holidays,
+        clock_ahead,
+        capacity: None,
+        place: None,
     }
 }
 
@@ -263,16 +282,8 @@ impl Series {
 
     /// A model of this past, where that is enough for one.
     fn made(&self, weather: &Weather, turn: Turn<'_>, holidays: &Holidays) -> Option<Adaptive> {
-        let setup = Setup {
-            kind: Kind::NetLoad,
-            step_ms: HOUR_MS as i64,
-            horizon: HORIZON_HOURS,
-            quantities: weather.quantities(),
-            holidays: self.days_off(holidays),
-            clock_ahead: clock_ahead(holidays),
-            capacity: None,
-            place: None,
-        };
+        let days = (self.days_off(holidays), clock_ahead(holidays));
+        let setup = setup(weather.quantities(), days);
         let (first, end) = (self.past.first(), self.past.end());
         let mut model = Adaptive::new(setup, first, self.policy);
         model.know(&weather.said(end as u64 - 1, first as u64..weather.told()));
@@ -299,12 +310,14 @@ impl Series {
         }
     }
 
-    /// Tells the model what is said of the weather. It knows the stations that there were when it
-    /// was made.
-    pub fn know(&mut self, said: &[Said]) {
-        if let Some(model) = &mut self.model {
-            model.know(said);
+    /// Tells the model what is said of the weather, and of the stations that there are since it was
+    /// made.
+    pub fn know(&mut self, weather: &Weather, said: &[Said]) {
+        let Some(model) = &mut self.model else { return };
+        if model.hears() < weather.streams() {
+            model.hear(&weather.quantities());
         }
+        model.know(said);
     }
 
     /// What the model says of the coming hours, the present one first; `None` where it does not

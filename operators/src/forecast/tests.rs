@@ -20,10 +20,13 @@ use crate::settings::Settings;
 mod days_off;
 mod doubts;
 mod homes;
+mod late;
 mod meters;
 mod model;
 mod people;
+mod record;
 mod tree;
+mod watched;
 
 /// Hours since the epoch at which the tests begin to forecast: eight days are known before.
 const NOW: u64 = 192;

@@ -4,9 +4,13 @@
 //! does. So a model is told of the hour under way what it was told when that hour was ahead, and
 //! later what it was.
 //!
+//! Who is heard while others speak for as many streams as are listened to is not listened to. One
+//! that was silent for [`SILENT_HOURS`] gives its place to the next that is heard; what it said
+//! stays, under its number.
+//!
 //! # Bounds
 //!
-//! [`PAST_HOURS`] and [`AHEAD_HOURS_MAX`] of up to [`STATIONS_MAX`] stations, three numbers each.
+//! [`PAST_HOURS`] and [`AHEAD_HOURS_MAX`] of up to [`STREAMS_KEPT`] quantities.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -25,8 +29,17 @@ use serde::Serialize;
 use super::rule::HORIZON_HOURS;
 use super::series::PAST_HOURS;
 
-/// Stations that a feeder listens to, at most: the first that were heard.
-pub const STATIONS_MAX: usize = 8;
+/// Quantities that a feeder listens to at one time, at most: three of each of eight stations.
+///
+/// A model that looks for its stations tries each of them on its whole history.
+pub const STREAMS_MAX: usize = 3 * 8;
+
+/// Quantities that are kept, those of stations that are silent among them.
+pub const STREAMS_KEPT: usize = 2 * STREAMS_MAX;
+
+/// Hours after which one that says nothing gives its place away: a station that is repaired within
+/// four weeks finds it.
+pub const SILENT_HOURS: u64 = 28 * 24;
 
 /// Hours ahead that are noted of a forecast of the weather: as far as services go.
 pub const AHEAD_HOURS_MAX: u64 = 15 * 24;
@@ -34,11 +47,30 @@ pub const AHEAD_HOURS_MAX: u64 = 15 * 24;
 /// Hours ahead that models are told: the horizon, and what columns look beyond their target.
 const TOLD_HOURS: u64 = HORIZON_HOURS as u64 + 4;
 
+/// What a station says, as the names of its quantities end.
+const ROLES: [(&str, Role); 3] =
+    [("temperature", Role::Temperature), ("radiation", Role::Radiation), ("wind", Role::WindSpeed)];
+
+/// What a quantity of this name is.
+pub fn role(name: &str) -> Option<Role> {
+    let what = name.rsplit_once(' ')?.1;
+    ROLES.into_iter().find(|(of, _)| *of == what).map(|(_, role)| role)
+}
+
 /// One quantity of one station.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stream {
     quantity: Quantity,
     values: Track<f32>,
+    /// The hour in which it was heard last.
+    #[serde(default)]
+    heard: u64,
+}
+
+impl Stream {
+    fn station(&self) -> &str {
+        self.quantity.name.rsplit_once(' ').map_or("", |(station, _)| station)
+    }
 }
 
 /// See [`self`].
@@ -68,7 +100,8 @@ impl Weather {
         if row.hour_at >= at || hour + PAST_HOURS < at.0 / HOUR_MS || (history && !whole) {
             return;
         }
-        for (stream, value) in self.values(&row.station_id, hour, row.temperature_c, row) {
+        let present = at.0 / HOUR_MS;
+        for (stream, value) in self.values(present, &row.station_id, hour, row) {
             let known = self.streams[stream].values.get(hour as i64);
             if history && known.is_some_and(f32::is_finite) {
                 continue;
@@ -87,7 +120,7 @@ impl Weather {
         if row.issued_at > at || !(present..present + AHEAD_HOURS_MAX).contains(&hour) {
             return;
         }
-        for (stream, value) in self.values(&row.station_id, hour, row.temperature_c, row) {
+        for (stream, value) in self.values(present, &row.station_id, hour, row) {
             self.set(stream, hour, value);
         }
     }
@@ -95,33 +128,67 @@ impl Weather {
     /// The streams of a station, made where they are new, with what a row says of each.
     fn values(
         &mut self,
+        present: u64,
         station: &str,
         hour: u64,
-        temperature_c: f64,
         row: &impl Sky,
     ) -> Vec<(usize, f32)> {
-        let (global, wind) = (row.global_w_per_m2(), row.wind_m_per_s());
-        let all = [
-            ("temperature", Role::Temperature, Some(temperature_c)),
-            ("radiation", Role::Radiation, global),
-            ("wind", Role::WindSpeed, wind),
-        ];
-        let mut values = Vec::with_capacity(all.len());
-        for (what, role, value) in all {
+        let said = [Some(row.temperature_c()), row.global_w_per_m2(), row.wind_m_per_s()];
+        let mut values = Vec::with_capacity(said.len());
+        for ((what, role), value) in ROLES.into_iter().zip(said) {
             let Some(value) = value.filter(|value| value.is_finite()) else { continue };
             let name = format!("{station} {what}");
             let stream = self.streams.iter().position(|stream| stream.quantity.name == name);
             let stream = stream.or_else(|| {
-                if self.streams.len() >= 3 * STATIONS_MAX {
-                    return None;
-                }
-                let quantity = Quantity { name, role };
-                self.streams.push(Stream { quantity, values: Track::new(hour as i64) });
-                Some(self.streams.len() - 1)
+                self.has_place(present).then(|| {
+                    let (quantity, values) = (Quantity { name, role }, Track::new(hour as i64));
+                    self.streams.push(Stream { quantity, values, heard: present });
+                    self.streams.len() - 1
+                })
             });
-            values.extend(stream.map(|stream| (stream, value as f32)));
+            let Some(stream) = stream else { continue };
+            self.streams[stream].heard = self.streams[stream].heard.max(present);
+            values.push((stream, value as f32));
         }
         values
+    }
+
+    /// Whether one more can be listened to.
+    fn has_place(&self, present: u64) -> bool {
+        let speaks = |stream: &&Stream| stream.heard + SILENT_HOURS >= present;
+        self.streams.len() < STREAMS_KEPT
+            && self.streams.iter().filter(speaks).count() < STREAMS_MAX
+    }
+
+    /// Takes the past of these stations from another who heard more of it. Not told to models: one
+    /// that is made after it knows it.
+    pub fn take_in(&mut self, stations: &BTreeSet<String>, other: &Weather) {
+        for (from, theirs) in other.streams.iter().enumerate() {
+            if !stations.contains(theirs.station()) {
+                continue;
+            }
+            let name = &theirs.quantity.name;
+            let own = self.streams.iter().position(|stream| stream.quantity.name == *name);
+            let own = match own {
+                Some(own) if self.streams[own].values.first() <= theirs.values.first() => continue,
+                Some(own) => {
+                    let values = &mut self.streams[own].values;
+                    let known = std::mem::replace(values, theirs.values.clone());
+                    let known = (known.first()..).zip(known.values().iter().copied());
+                    known.filter(|(_, v)| v.is_finite()).for_each(|(at, v)| set(values, at, v));
+                    own
+                }
+                None if !self.has_place(theirs.heard) => continue,
+                None => {
+                    self.streams.push(theirs.clone());
+                    self.streams.len() - 1
+                }
+            };
+            for (hour, values) in &other.open {
+                let Some(value) = values.get(&from) else { continue };
+                self.open.entry(*hour).or_default().entry(own).or_insert(*value);
+            }
+        }
     }
 
     fn set(&mut self, stream: usize, hour: u64, value: f32) {
@@ -130,12 +197,7 @@ impl Weather {
         if values.get(index) == Some(value) || index < values.first() {
             return;
         }
-        while values.end() < index {
-            values.push(f32::NAN);
-        }
-        if !values.set(index, value) {
-            values.push(value);
-        }
+        set(values, index, value);
         if hour < self.told {
             self.news.insert((hour, stream));
         }
@@ -166,6 +228,11 @@ impl Weather {
     /// The hour up to which models were told.
     pub fn told(&self) -> u64 {
         self.told
+    }
+
+    /// How many quantities there are.
+    pub fn streams(&self) -> usize {
+        self.streams.len()
     }
 
     /// The quantities, in their order.
@@ -207,13 +274,28 @@ impl Weather {
     }
 }
 
+/// Notes a value that is not before the first; those between it and what is known are missing.
+fn set(values: &mut Track<f32>, index: i64, value: f32) {
+    while values.end() < index {
+        values.push(f32::NAN);
+    }
+    if !values.set(index, value) {
+        values.push(value);
+    }
+}
+
 /// What rows about the weather have in common.
 trait Sky {
+    fn temperature_c(&self) -> f64;
     fn global_w_per_m2(&self) -> Option<f64>;
     fn wind_m_per_s(&self) -> Option<f64>;
 }
 
 impl Sky for WeatherHour {
+    fn temperature_c(&self) -> f64 {
+        self.temperature_c
+    }
+
     fn global_w_per_m2(&self) -> Option<f64> {
         self.global_w_per_m2
     }
@@ -224,6 +306,10 @@ impl Sky for WeatherHour {
 }
 
 impl Sky for WeatherAhead {
+    fn temperature_c(&self) -> f64 {
+        self.temperature_c
+    }
+
     fn global_w_per_m2(&self) -> Option<f64> {
         self.global_w_per_m2
     }
@@ -232,3 +318,6 @@ impl Sky for WeatherAhead {
         self.wind_m_per_s
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,8 @@
 //!
 //! A feeder that is new is summed from its first hour on. One that comes with a past, and one that
 //! moves to another zone, takes its hours along: zones are then summed anew from the hours of those
-//! they have now, and their models begin again, for what they learned was of another zone.
+//! they have now, and their models begin again, for what they learned was of another zone. What its
+//! feeders heard of the weather where they were before is taken from the system and other zones.
 //!
 //! # Bounds
 //!
@@ -190,13 +191,16 @@ impl Whole {
         (turn, holidays): (Turn<'_>, &Holidays),
     ) {
         let said = self.weather.advance(present);
-        if !self.goes_on(members, gone) {
+        if self.begins_anew(members, gone) {
             self.series = Series::new(OF_FEEDER);
             self.restated.clear();
         }
+        for past in members.iter().filter(|(id, _)| !self.of.contains(**id)).map(|(_, past)| past) {
+            self.restated.extend(past.first()..self.series.end().max(past.first()));
+        }
         self.of = members.keys().map(|id| (*id).to_owned()).collect();
         let Some(first) = members.values().map(|past| past.first()).min() else { return };
-        self.series.know(&said);
+        self.series.know(&self.weather, &said);
         let end = if self.series.first().is_some() { self.series.end() } else { first };
         for hour in std::mem::take(&mut self.restated) {
             // A silent feeder's later days stood in by this hour.
@@ -213,23 +217,19 @@ impl Whole {
         self.series.bound();
     }
 
-    /// Notes who came and went; `false` where the series is no longer that of its feeders.
-    fn goes_on(&mut self, members: &BTreeMap<&str, &Past>, gone: impl Fn(&str) -> bool) -> bool {
-        if self.series.first().is_none() {
-            return true;
-        }
+    /// Whether its series is no longer that of these feeders, or not begun.
+    pub fn begins_anew(
+        &self,
+        members: &BTreeMap<&str, &Past>,
+        gone: impl Fn(&str) -> bool,
+    ) -> bool {
         let stays = |id: &String| members.contains_key(id.as_str());
-        if members.is_empty() || self.of.iter().any(|id| !stays(id) && !gone(id)) {
-            return false;
-        }
-        let came = members.iter().filter(|(id, _)| !self.of.contains(**id));
-        for (_, past) in came {
-            if past.first() + NEW_HOURS < self.series.end() {
-                return false;
-            }
-            self.restated.extend(past.first()..self.series.end());
-        }
-        true
+        let came = |id: &&str| !self.of.contains(*id);
+        let old = |past: &Past| past.first() + NEW_HOURS < self.series.end();
+        self.series.first().is_none()
+            || members.is_empty()
+            || self.of.iter().any(|id| !stays(id) && !gone(id))
+            || members.iter().any(|(id, past)| came(id) && old(past))
     }
 
     /// What is said of the coming hours by its own series; nothing where it has none.

@@ -21,8 +21,9 @@
 //!
 //! # Bounds
 //!
-//! Feeders, zones and what was issued last of each; a feeder that was silent for as long as its
-//! nodes are kept is forgotten, and a zone without feeders with it.
+//! Feeders, the names of the stations that each hears, zones and what was issued last of each; a
+//! feeder that was silent for as long as its nodes are kept is forgotten, and a zone without
+//! feeders with it.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -48,6 +49,7 @@ use super::rows::Outlook;
 use super::rule::HORIZON_HOURS;
 use super::rule::Point;
 use super::series::Turn;
+use super::weather::STREAMS_KEPT;
 use super::weather::Weather;
 use super::whole::Past;
 use super::whole::Whole;
@@ -80,6 +82,9 @@ pub struct Zones {
     zone_of: BTreeMap<String, String>,
 
     feeders: BTreeMap<String, Past>,
+    /// The stations that each feeder hears.
+    #[serde(default)]
+    hears: BTreeMap<String, BTreeSet<String>>,
     zones: BTreeMap<String, Whole>,
     system: Whole,
     last: Last,
@@ -152,7 +157,12 @@ impl Zones {
     }
 
     /// The weather that a feeder hears, as its zone and the system hear it.
-    pub fn hear(&mut self, feeder_id: &str, what: impl Fn(&mut Weather)) {
+    pub fn hear(&mut self, feeder_id: &str, station_id: &str, what: impl Fn(&mut Weather)) {
+        let hears = self.hears.get(feeder_id);
+        let room = hears.is_none_or(|all| all.len() < STREAMS_KEPT && !all.contains(station_id));
+        if room {
+            self.hears.entry(feeder_id.to_owned()).or_default().insert(station_id.to_owned());
+        }
         what(self.system.weather_mut());
         if let Some(zone) = self.zone_of.get(feeder_id) {
             what(self.zones.entry(zone.clone()).or_default().weather_mut());
@@ -199,6 +209,8 @@ impl Zones {
     pub fn issue(&mut self, at: Timestamp, outlooks: &Outlooks, holidays: &Holidays) -> Said {
         let present = at.0 / HOUR_MS;
         self.feeders.retain(|_, past| past.heard(RECENT_HOURS, present));
+        let known = |id: &String| self.feeders.contains_key(id) || self.zone_of.contains_key(id);
+        self.hears.retain(|id, _| known(id));
         self.advance(present, holidays);
         let heard = self.feeders.iter().filter(|(_, past)| past.lives(present)).map(|(id, _)| id);
         let leaves: BTreeSet<&String> = heard.chain(outlooks.keys()).collect();
@@ -245,10 +257,17 @@ impl Zones {
         for zone in members.keys() {
             self.zones.entry((*zone).to_owned()).or_default();
         }
+        let gone = |id: &str| !self.feeders.contains_key(id);
+        for (zone, members) in members.iter().filter(|(_, members)| members.len() > 1) {
+            if self.zones[*zone].begins_anew(members, gone) {
+                let heard = members.keys().filter_map(|id| self.hears.get(*id));
+                let stations: BTreeSet<String> = heard.flatten().cloned().collect();
+                lend(&mut self.zones, zone, &stations, self.system.weather());
+            }
+        }
         // The weather of a zone is kept for feeders that the table says are to come.
         let placed: BTreeSet<&String> = self.zone_of.values().collect();
         self.zones.retain(|zone, _| placed.contains(zone));
-        let gone = |id: &str| !self.feeders.contains_key(id);
         let none = BTreeMap::new();
         for (place, (zone, whole)) in self.zones.iter_mut().enumerate() {
             let turn = Turn { place: place + 1, scope: "zone", id: zone };
@@ -316,6 +335,21 @@ impl Zones {
         }
         news
     }
+}
+
+/// Lends a zone the past of these stations as the system and other zones heard it: what its feeders
+/// heard where they were before.
+fn lend(
+    zones: &mut BTreeMap<String, Whole>,
+    zone: &str,
+    stations: &BTreeSet<String>,
+    system: &Weather,
+) {
+    let own = zones.get_mut(zone).expect("it was just made").weather_mut();
+    let mut weather = std::mem::take(own);
+    weather.take_in(stations, system);
+    zones.values().for_each(|other| weather.take_in(stations, other.weather()));
+    *zones.get_mut(zone).expect("it was just made").weather_mut() = weather;
 }
 
 /// Feeders, zones and the system, numbered in this order.

@@ -105,6 +105,16 @@ impl Village {
         Village::told(buses, first, Sky::Forecast)
     }
 
+    /// The same, told nothing of the weather until it is seen.
+    pub(super) fn blind(buses: u64) -> Village {
+        Village::told(buses, 0, Sky::Nothing)
+    }
+
+    /// From here on the weather is seen and forecast.
+    pub(super) fn look_up(&mut self) {
+        self.sky = Sky::Forecast;
+    }
+
     /// The same, where homes drew this.
     pub(super) fn of(buses: u64, first: u64, load_kw: impl Fn(u64, u64) -> f64 + Copy) -> Village {
         Village::drew(buses, first, Sky::Forecast, load_kw)

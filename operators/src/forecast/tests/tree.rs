@@ -524,25 +524,70 @@ fn models_of_zones_and_the_system_take_orders() {
     }
 }
 
+/// What a feeder hears of a station.
+fn air(feeder: &str, station: &str, hours: std::ops::Range<u64>) -> Vec<WeatherHour> {
+    let row = |hour| WeatherHour {
+        station_id: station.to_owned(),
+        feeder_id: feeder.to_owned(),
+        hour_at: Timestamp(hour * HOUR_MS),
+        origin: "history".to_owned(),
+        temperature_c: 10.0 + 5.0 * chance(station.len() as u64, hour),
+        global_w_per_m2: None,
+        wind_m_per_s: None,
+    };
+    hours.map(row).collect()
+}
+
+#[test]
+fn a_feeder_that_moves_takes_the_weather_that_it_heard_along() {
+    let start = 15 * 24;
+    // f2 is where f3 is, and the weather of f4 is nobody's else.
+    let stations =
+        [("f0", "here"), ("f1", "here"), ("f2", "far off"), ("f3", "far off"), ("f4", "there")];
+    let seen: Vec<WeatherHour> =
+        stations.iter().flat_map(|(id, station)| air(id, station, 0..start)).collect();
+    let known = |to_places: Vec<(FeederPlace, i64)>| {
+        let mut grid = Grid::new();
+        let history = history(0..PLACES.len(), 0..start);
+        let told = Told { places: to_places, history, seen: seen.clone(), ..Told::default() };
+        grid.step(start * HOUR_MS, &told);
+        grid
+    };
+    let (mut grid, mut still) = (known(places()), known(places()));
+    let mut moved = places();
+    moved[2] = place("f2", "y", 1);
+    let there = known(moved);
+    let at_ms = |quarter: u64| start * HOUR_MS + quarter * 900_000;
+    let moves = |from: &str, to: &str| Told {
+        places: vec![place("f2", from, -1), place("f2", to, 1)],
+        ..Told::default()
+    };
+    grid.step(at_ms(1), &moves("z", "y"));
+    let hears = |grid: &Grid, zone: &str| grid.kernels.1.quantities("zone", zone);
+    assert_eq!(hears(&grid, "y"), ["far off temperature"]);
+    // Both zones are what they are where they were so from the beginning.
+    let features = |grid: &Grid, zone: &str| {
+        let row = grid.versions.iter().find(|row| row.subject_id == zone).unwrap();
+        (row.features.clone(), row.parameters.clone())
+    };
+    assert!(features(&grid, "y").0.ends_with(", far off temperature"));
+    assert_eq!(features(&grid, "y"), features(&there, "y"));
+    // Back again, and it is as if nothing had been.
+    grid.step(at_ms(2), &moves("y", "z"));
+    for quarter in [1, 2] {
+        still.step(at_ms(quarter), &Told::default());
+    }
+    assert!(grid.who("z").starts_with("ridge"));
+    alike(&grid, &still);
+}
+
 #[test]
 fn the_weather_of_a_zone_is_what_its_feeders_hear() {
     let start = 15 * 24;
     let mut grid = Grid::new();
-    let seen = |(feeder, station): &(&str, &str)| -> Vec<WeatherHour> {
-        let row = |hour| WeatherHour {
-            station_id: (*station).to_owned(),
-            feeder_id: (*feeder).to_owned(),
-            hour_at: Timestamp(hour * HOUR_MS),
-            origin: "history".to_owned(),
-            temperature_c: 10.0 + 5.0 * chance(80, hour),
-            global_w_per_m2: None,
-            wind_m_per_s: None,
-        };
-        (0..start).map(row).collect()
-    };
     // f4 lies in no zone: only the system hears its station.
     let stations = [("f0", "here"), ("f1", "here"), ("f4", "there")];
-    let seen = stations.iter().flat_map(seen).collect();
+    let seen = stations.iter().flat_map(|(id, station)| air(id, station, 0..start)).collect();
     let told = Told {
         places: places(),
         history: history(0..PLACES.len(), 0..start),

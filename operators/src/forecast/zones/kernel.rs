@@ -57,10 +57,11 @@ impl ZoneKernel {
             self.zones.place(row.feeder_id, row.zone_id, true);
         }
         for row in changes[1].events::<WeatherHour>() {
-            self.zones.hear(&row.feeder_id, |weather| weather.see(at, &row));
+            self.zones.hear(&row.feeder_id, &row.station_id, |weather| weather.see(at, &row));
         }
         for row in changes[2].events::<WeatherAhead>() {
-            self.zones.hear(&row.feeder_id, |weather| weather.expect(at, &row));
+            let station = &row.station_id;
+            self.zones.hear(&row.feeder_id, station, |weather| weather.expect(at, &row));
         }
         for row in changes[5].events::<FeederHour>() {
             let kw = row.net_load_kw.unwrap_or(f64::NAN);
