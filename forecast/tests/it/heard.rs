@@ -123,6 +123,7 @@ fn chosen(late: &Late, versions: &[Version]) -> Option<Version> {
 
 /// A model that hears of the station is, to the bit, the one that was told of it from the beginning
 /// and heard nothing; and it errs less by so much once it may choose it.
+#[expect(clippy::print_stdout, reason = "the figures are asked for with --nocapture")]
 #[track_caller]
 fn check(late: &Late, policy: Policy, better: f64) {
     let mut models = [late.model(true, policy), late.model(false, policy)];
