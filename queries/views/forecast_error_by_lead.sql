@@ -3,8 +3,10 @@
 --
 -- One row for each model version of a meter that shares its bus, a node, a feeder, a plant, a zone and the system and each hour
 -- ahead, from 1: the hour under way when it was issued. Zones and the system have an empty feeder_id.
--- What came of a feeder, a zone and the system is the sum of the nodes that were heard: where one is
--- silent it is too low by what that one drew, which the forecast holds.
+-- What came of a feeder, a zone and the system is the sum of the nodes that were heard, in hours in
+-- which at least four of five were: as many as models learn from. Nodes are counted as in that hour of
+-- those that are kept in which most were heard. Where one is silent the sum is too low by what it
+-- drew, which the forecast holds.
 -- It rolls: what the retention of `forecasts` takes back no longer counts. MAE and bias are in kW; bias
 -- is positive where forecasts were too high; coverage is the share of outcomes between p10 and p90
 -- (0.8 where the quantiles are right). No percentage of the load: net load crosses zero.
@@ -25,22 +27,30 @@ FROM (
   JOIN (
     SELECT scope, subject_id, hour_at, net_load_kw
     FROM (
-      SELECT 'node' AS scope, bus_id AS subject_id, hour_at, net_load_kw FROM node_hour
+      WITH sums AS (
+        SELECT
+          scope, subject_id, hour_at, sum(net_load_kw) AS net_load_kw, count(*) AS heard
+        FROM (
+          SELECT 'feeder' AS scope, feeder_id AS subject_id, hour_at, net_load_kw FROM node_hour
+          UNION ALL
+          SELECT 'zone', f.zone_id, n.hour_at, n.net_load_kw
+          FROM node_hour n JOIN feeders f ON f.feeder_id = n.feeder_id
+          WHERE f.zone_id <> ''
+          UNION ALL
+          SELECT 'system', 'system', hour_at, net_load_kw FROM node_hour
+        ) below
+        GROUP BY scope, subject_id, hour_at
+      )
+      SELECT s.scope, s.subject_id, s.hour_at, s.net_load_kw
+      FROM sums s
+      JOIN (
+        SELECT scope, subject_id, max(heard) AS nodes FROM sums GROUP BY scope, subject_id
+      ) most ON most.scope = s.scope AND most.subject_id = s.subject_id
+      WHERE 5 * s.heard >= 4 * most.nodes
+      UNION ALL
+      SELECT 'node', bus_id, hour_at, net_load_kw FROM node_hour
       UNION ALL
       SELECT 'meter', meter_id, hour_at, active_power_kw FROM shared_meter_hour
-      UNION ALL
-      SELECT 'feeder', feeder_id, hour_at, sum(net_load_kw)
-      FROM node_hour
-      GROUP BY feeder_id, hour_at
-      UNION ALL
-      SELECT 'zone', f.zone_id, n.hour_at, sum(n.net_load_kw)
-      FROM node_hour n JOIN feeders f ON f.feeder_id = n.feeder_id
-      WHERE f.zone_id <> ''
-      GROUP BY f.zone_id, n.hour_at
-      UNION ALL
-      SELECT 'system', 'system', hour_at, sum(net_load_kw)
-      FROM node_hour
-      GROUP BY hour_at
       UNION ALL
       SELECT 'plant', asset_id, hour_at, power_kw FROM plant_hour WHERE origin = 'measured'
     ) hours
