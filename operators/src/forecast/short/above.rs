@@ -264,15 +264,16 @@ impl Above {
             if members.len() > 1 {
                 whole.advance(next, &members, gone, factor);
             }
-            let of = members.keys().map(|id| of_feeder(at, outlooks, id)).collect();
-            let answer = above(at, ("zone", zone), whole, of, members.len());
+            let of = members.keys().map(|id| of_feeder(at, outlooks, id));
+            let of: Vec<Option<Answer>> = of.collect();
+            let answer = above(at, ("zone", zone), whole, &of, members.len());
             rows.extend(answer.iter().flat_map(|answer| answer.rows(at, "")));
             below.push(answer);
         }
         if below.len() > 1 {
             system.advance(next, &all, gone, factor);
         }
-        let answer = above(at, ("system", SYSTEM_ID), system, below, all.len());
+        let answer = above(at, ("system", SYSTEM_ID), system, &below, all.len());
         rows.extend(answer.iter().flat_map(|answer| answer.rows(at, "")));
         let wholes = zones.values_mut().chain([system]);
         wholes.for_each(|whole| whole.series.forget_before(present));
@@ -323,16 +324,16 @@ fn above(
     at: Timestamp,
     (scope, id): (&'static str, &str),
     whole: &mut Whole,
-    below: Vec<Option<Answer>>,
+    below: &[Option<Answer>],
     feeders: usize,
 ) -> Option<Answer> {
     let heard = format!("short_forecasts@{} feeders={feeders}", at.0);
-    if let [single] = &below[..] {
+    if let [single] = below {
         let single = single.clone()?;
         return Some(Answer { scope, subject_id: id.to_owned(), saw: heard, ..single });
     }
     let mut added = Some([0.0; LEADS]);
-    for answer in &below {
+    for answer in below {
         let points = answer.as_ref().map_or(&[][..], |answer| &answer.points);
         added = added.filter(|_| points.len() == LEADS);
         let sums = added.iter_mut().flatten().zip(points);

@@ -69,7 +69,7 @@ impl Feeder {
     }
 
     /// What is forecast of an hour of a node, or of the whole.
-    pub fn expect(&mut self, at: Timestamp, node: bool, row: HourSaid) {
+    pub fn expect(&mut self, at: Timestamp, node: bool, row: &HourSaid) {
         let next = (at.0 / QUARTER_MS) as i64;
         let series = if node {
             let bus = row.subject_id.clone();
@@ -78,7 +78,7 @@ impl Feeder {
         } else {
             self.whole.get_or_insert_with(|| Series::new(next))
         };
-        series.expect(&row);
+        series.expect(row);
     }
 
     /// Takes in the quarters that are over at `at`, and learns.

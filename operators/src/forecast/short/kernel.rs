@@ -103,7 +103,7 @@ impl ShortKernel {
                 _ => continue,
             };
             let feeder = self.feeders.entry(row.feeder_id.clone()).or_default();
-            feeder.expect(at, node, row);
+            feeder.expect(at, node, &row);
         }
     }
 }

@@ -246,6 +246,12 @@ fn medians_add_up_at_each_issue_and_series_are_what_came_5_feeders_4_days() {
                 false => told[at].net_load_kw += 9.0,
             }
         }
+        // What stood in for the silent one is otherwise when it is silent no longer.
+        if n == 15 {
+            let row = told.iter_mut().find(|row| row.bus_id == "b1-0").unwrap();
+            late.push((ends + 104, row.clone()));
+            row.net_load_kw += 9.0;
+        }
         told.extend(late.extract_if(.., |(when, _)| *when <= ends).map(|(_, row)| row));
         let rows = town.end(ends, told);
         town.check_sums(&rows);
