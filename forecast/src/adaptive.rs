@@ -4,9 +4,9 @@
 //! a [`Forecaster`] through the history, and is up to date; from then on a reading costs one step.
 //! Once a month, and when the [`Watch`] says that errors have grown, it holds a **review**: what
 //! would be chosen today is run through the same history as a challenger, with trees and without,
-//! and takes over where it would have done better over the last [`CONTEST_DAYS`] days by a paired
-//! test. So a model that is more complicated has to earn it. Both are judged on the weather as it
-//! was known a day ahead.
+//! and takes over where it would have done better over the last
+//! [`CONTEST_DAYS`](crate::score::CONTEST_DAYS) days by a paired test. So a model that is more
+//! complicated has to earn it. Both are judged on the weather as it was known a day ahead.
 //!
 //! Weather may begin later than the series ([`Adaptive::hear`]): a review that has [`HEARD_DAYS`]
 //! of it may choose it. What was before says nothing of what it does.
@@ -35,6 +35,7 @@ use serde::Serialize;
 use crate::drift::Alert;
 use crate::drift::AlertKind;
 use crate::drift::Outcome;
+use crate::drift::Told;
 use crate::drift::Watch;
 use crate::forecaster::Forecaster;
 use crate::forecaster::Judged;
@@ -46,7 +47,6 @@ use crate::model::Said;
 use crate::model::Setup;
 use crate::quality::Quality;
 use crate::quality::Verdict;
-use crate::series::DAY_MS;
 use crate::structure::Expert;
 use crate::structure::HEARD_DAYS;
 use crate::structure::History;
@@ -88,12 +88,6 @@ const RESHAPE_DAYS: i64 = 180;
 
 /// Days at a new level before a shape for it is looked for.
 const MOVED_DAYS: i64 = 14;
-
-/// Days in which an alert of one kind is not told again: it is the same trouble.
-const QUIET_DAYS: i64 = 28;
-
-/// Days of errors that decide a review.
-pub const CONTEST_DAYS: usize = 56;
 
 /// Versions that one can go back to, beside the one that answers.
 pub const VERSIONS_KEPT: usize = 4;
@@ -183,8 +177,7 @@ pub struct Adaptive {
     news: Vec<Version>,
     alerts: Vec<Alert>,
     doubts: Vec<(i64, Verdict)>,
-    /// When each kind of alert was last told.
-    told: Vec<(AlertKind, i64)>,
+    told: Told,
     /// A review that is held beside.
     trial: Option<Trial>,
 }
@@ -232,7 +225,7 @@ impl Adaptive {
             news: Vec::new(),
             alerts: Vec::new(),
             doubts: Vec::new(),
-            told: Vec::new(),
+            told: Told::default(),
             trial: None,
         }
     }
@@ -514,16 +507,7 @@ impl Adaptive {
             self.due = self.due.min(self.end() + MOVED_DAYS * self.steps_of_day());
             self.asked = true;
         }
-        for alert in alerts {
-            let told = self.told.iter().find(|(kind, at_ms)| {
-                *kind == alert.kind && alert.at_ms - at_ms < QUIET_DAYS * DAY_MS
-            });
-            if told.is_none() {
-                self.told.retain(|(kind, _)| *kind != alert.kind);
-                self.told.push((alert.kind, alert.at_ms));
-                self.alerts.push(alert);
-            }
-        }
+        self.alerts.extend(alerts.into_iter().filter(|alert| self.told.is_new(alert)));
     }
 
     fn screened(&mut self, index: i64, value: f64) -> f64 {

@@ -32,6 +32,7 @@ mod adwin;
 mod band;
 mod marker;
 mod page_hinkley;
+mod told;
 mod watch;
 
 pub use self::adwin::Adwin;
@@ -42,6 +43,8 @@ pub use self::band::Band;
 pub use self::band::BandFault;
 pub use self::marker::Marker;
 pub use self::page_hinkley::PageHinkley;
+pub use self::told::QUIET_DAYS;
+pub use self::told::Told;
 pub use self::watch::Alert;
 pub use self::watch::AlertKind;
 pub use self::watch::Outcome;

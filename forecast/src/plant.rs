@@ -48,8 +48,10 @@ use crate::series::Track;
 
 pub mod expert;
 pub mod explain;
+pub mod rival;
 pub mod short;
 pub mod unit;
+pub mod watch;
 
 /// Rows that the trees are fitted on at most: two years of hours, twice. The oldest go.
 pub const SAMPLES_MAX: usize = 35_000;

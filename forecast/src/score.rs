@@ -20,6 +20,7 @@
 
 mod board;
 mod contest;
+mod losses;
 mod point;
 mod quantile;
 mod sum;
@@ -34,6 +35,9 @@ pub use self::contest::DieboldMariano;
 pub use self::contest::Rule;
 pub use self::contest::Standing;
 pub use self::contest::diebold_mariano;
+pub use self::losses::CONTEST_DAYS;
+pub use self::losses::Losses;
+pub use self::losses::Verdict;
 pub use self::point::NEAR_ZERO_SHARE;
 pub use self::point::PointScore;
 pub use self::point::skill;

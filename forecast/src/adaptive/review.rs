@@ -3,12 +3,9 @@
 //! A contestant is run through a history as if it had lived through it, told of the weather what
 //! was known then; its errors of the newest days are what it is judged by.
 
-use std::collections::VecDeque;
-
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::CONTEST_DAYS;
 use super::memory::Memory;
 use super::tape::ROWS_MIN;
 use super::tape::Tape;
@@ -16,21 +13,14 @@ use crate::forecaster::Forecaster;
 use crate::forecaster::Judged;
 use crate::forecaster::Learned;
 use crate::model::Setup;
-use crate::score::Contest;
-use crate::score::Rule;
-use crate::score::Standing;
+use crate::score::CONTEST_DAYS;
+use crate::score::Losses;
+use crate::score::Verdict;
 use crate::structure::Expert;
 use crate::structure::Structure;
 
 /// Days between two growths of trees.
 const TREES_DAYS: i64 = 61;
-
-/// A promotion saves this share of the error at least, with this chance of luck at most, over these
-/// days at least.
-const RULE: Rule = Rule { gain_min: 0.02, p_max: 0.1, pairs_min: 14 };
-
-/// Days over which errors of neighbouring days depend on each other.
-const DEPENDENT_DAYS: usize = 2;
 
 /// See [`self`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,8 +32,8 @@ pub(super) struct Contestant {
     tape: Tape,
     /// The index from which on trees are grown anew.
     due: i64,
-    /// Sum and count of errors by day, the newest last.
-    losses: VecDeque<(i64, f64, u32)>,
+    /// Errors by day.
+    losses: Losses,
 }
 
 /// What is known of the one that answers when it is challenged.
@@ -53,25 +43,10 @@ pub(super) struct Champion {
     pub(super) structure: Structure,
     /// Whether it has learned enough that trees can be grown and judged.
     pub(super) enough_for_trees: bool,
-    /// Sum and count of errors by day, the newest last.
-    pub(super) losses: VecDeque<(i64, f64, u32)>,
+    /// Errors by day.
+    pub(super) losses: Losses,
     /// Whether these are of forecasts that were issued, rather than of a run through the memory.
     pub(super) lived: bool,
-}
-
-/// Why a challenger takes over.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Verdict {
-    /// Share of the error that it saves.
-    pub(super) gain: f64,
-    /// Chance that this is luck.
-    pub(super) p: f64,
-    /// Mean absolute error of the challenger, in the series' unit.
-    pub(super) loss: f64,
-    /// The same of the champion.
-    pub(super) loss_before: f64,
-    /// Days that decided.
-    pub(super) days: usize,
 }
 
 impl Contestant {
@@ -87,7 +62,7 @@ impl Contestant {
             end: memory.end(),
             tape: Tape::default(),
             due: history.first + history.seen.len() as i64 - back * day,
-            losses: VecDeque::new(),
+            losses: Losses::default(),
         };
         for (at, value) in history.seen.iter().enumerate() {
             memory.said(at).for_each(|said| contestant.forecaster.know(&said));
@@ -140,22 +115,10 @@ impl Contestant {
         }
         let judged = self.forecaster.take_judged();
         if let Some(judged) = &judged {
-            self.note(judged);
+            let day = judged.index.div_euclid(self.forecaster.steps_of_day());
+            self.losses.note(day, judged.loss);
         }
         judged
-    }
-
-    fn note(&mut self, judged: &Judged) {
-        let day = judged.index.div_euclid(self.forecaster.steps_of_day());
-        if self.losses.back().is_none_or(|(last, ..)| *last != day) {
-            self.losses.push_back((day, 0.0, 0));
-        }
-        let (_, sum, count) = self.losses.back_mut().expect("just pushed");
-        *sum += judged.loss;
-        *count += 1;
-        if self.losses.len() > CONTEST_DAYS + 1 {
-            self.losses.pop_front();
-        }
     }
 }
 
@@ -177,23 +140,6 @@ impl Champion {
 
     /// Whether a challenger would have done better over the days that both have.
     pub(super) fn loses_to(&self, challenger: &Contestant) -> Option<Verdict> {
-        let mut contest = Contest::new(CONTEST_DAYS, DEPENDENT_DAYS);
-        let (mut loss, mut loss_before, mut days) = (0.0, 0.0, 0);
-        for (day, sum, count) in &self.losses {
-            let other = challenger.losses.iter().find(|(other, ..)| other == day);
-            let Some((_, theirs, n)) = other else { continue };
-            let (mine, theirs) = (sum / f64::from(*count), theirs / f64::from(*n));
-            contest.observe(mine, theirs);
-            loss_before += mine;
-            loss += theirs;
-            days += 1;
-        }
-        match contest.standing(&RULE) {
-            Standing::Promote { gain, p } => {
-                let n = days as f64;
-                Some(Verdict { gain, p, loss: loss / n, loss_before: loss_before / n, days })
-            }
-            _ => None,
-        }
+        self.losses.lose_to(&challenger.losses)
     }
 }

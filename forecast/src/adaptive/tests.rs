@@ -93,7 +93,7 @@ fn check_alike(days: i64, ahead: i64) {
     let mut run = Contestant::run(&model.setup, structure, &model.memory);
     let champion = lived.champion();
     assert_eq!(model.aside().count(), 0, "the one beside is not screened");
-    assert!(champion.losses.len() > 20);
+    assert!(champion.losses.days() > 20);
     assert_eq!(champion.losses, run.champion().losses);
     assert_eq!(run.forecaster.outlook(), lived.forecaster.outlook());
     let mut alike = champion.clone();

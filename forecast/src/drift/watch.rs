@@ -20,6 +20,10 @@ const DAY_MS: i64 = 86_400_000;
 /// seen whole, one absurd reading that passed is not taken for a bias of the day.
 const ERROR_LEVELS_MAX: f64 = 4.0;
 
+fn error_max() -> f64 {
+    ERROR_LEVELS_MAX
+}
+
 /// Days that must be known before a day is called worse than usual.
 const CUSTOMARY_DAYS_MIN: u32 = 14;
 
@@ -33,10 +37,16 @@ const SCALE_ERRORS: f64 = 5.0;
 /// Thresholds of a [`Watch`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Daily bias that is forgiven, as a share of the mean level.
+    /// Rated power, where errors are shares of that; else they are of the series' mean level.
+    #[serde(default)]
+    pub rated: Option<f64>,
+    /// Daily bias that is forgiven, as such a share.
     pub bias_delta: f64,
-    /// Sum of daily biases that alarms, as a share of the mean level.
+    /// Sum of daily biases that alarms, as such a share.
     pub bias_threshold: f64,
+    /// The largest error of one outcome that counts as bias, as such a share.
+    #[serde(default = "error_max")]
+    pub error_max: f64,
     /// Confidence of the window of errors: less alarms later and more rarely.
     pub error_delta: f64,
     /// Days in a row on which the model may lose against the naive one, less one.
@@ -67,8 +77,10 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            rated: None,
             bias_delta: 0.01,
             bias_threshold: 1.0,
+            error_max: ERROR_LEVELS_MAX,
             error_delta: 0.002,
             skill_days: 3,
             skill_excess: 1.5,
@@ -116,6 +128,8 @@ pub enum AlertKind {
     Coverage,
     /// The model is asked about what it has not seen.
     Extrapolation,
+    /// A plant stands still where it was to move (not told by [`Watch`]).
+    Still,
 }
 
 /// Something to tell a person and the agent that retrains.
@@ -126,7 +140,8 @@ pub struct Alert {
     /// The outcome that made it certain, in milliseconds since the epoch.
     pub at_ms: i64,
     /// What was found; a share of the mean level for bias and error, a share for skill and
-    /// coverage, a leverage for extrapolation.
+    /// coverage, a leverage for extrapolation, hours of rated power
+    /// for what stands still.
     pub value: f64,
     /// What it passed, in the same unit.
     pub threshold: f64,
@@ -239,7 +254,12 @@ impl Watch {
     /// The mean absolute level that errors are measured by, once a day was closed.
     #[must_use]
     pub fn level(&self) -> Option<f64> {
-        self.level
+        self.settings.rated.or(self.level)
+    }
+
+    /// What errors are shares of, in words.
+    fn whole(&self) -> &'static str {
+        if self.settings.rated.is_some() { "rated power" } else { "mean level" }
     }
 
     /// Judges a whole day.
@@ -251,8 +271,9 @@ impl Watch {
         }
         let mean = day.actual_absolute / day.n as f64;
         let level = self.level.unwrap_or(mean);
-        if level > 0.0 {
-            alerts.extend(self.error(day.error_absolute / day.n as f64 / level, at_ms));
+        let whole = self.settings.rated.unwrap_or(level);
+        if whole > 0.0 {
+            alerts.extend(self.error(day.error_absolute / day.n as f64 / whole, at_ms));
         }
         alerts.extend(self.skill(day, at_ms));
         alerts.extend(self.coverage(day, at_ms));
@@ -263,14 +284,15 @@ impl Watch {
 
     /// One outcome is its part of a day, so the sum is that of daily means and is known at once.
     fn bias(&mut self, outcome: &Outcome) -> Option<Alert> {
-        let level = self.level.filter(|level| *level > 0.0 && self.before > 0)?;
+        let level = self.level().filter(|level| *level > 0.0 && self.before > 0)?;
         let levels = (outcome.actual - outcome.forecast) / level;
-        let share = levels.clamp(-ERROR_LEVELS_MAX, ERROR_LEVELS_MAX);
+        let share = levels.clamp(-self.settings.error_max, self.settings.error_max);
         let value = self.bias.observe(share, 1.0 / self.before as f64)?;
         let side = if value > 0.0 { "low" } else { "high" };
         let words = format!(
-            "forecasts have been too {side}: daily errors add up to {:.0} % of the mean level",
-            100.0 * value.abs()
+            "forecasts have been too {side}: daily errors add up to {:.0} % of the {}",
+            100.0 * value.abs(),
+            self.whole()
         );
         let (at_ms, threshold) = (outcome.at_ms, self.bias.threshold());
         Some(Alert { kind: AlertKind::Bias, at_ms, value, threshold, retrain: false, words })
@@ -295,9 +317,10 @@ impl Watch {
         self.error = Adwin::new(self.settings.error_delta);
         let (before, value) = (range * change.before, range * change.after);
         let words = format!(
-            "the daily absolute error has grown from {:.1} % to {:.1} % of the mean level: retrain",
+            "the daily absolute error has grown from {:.1} % to {:.1} % of the {}: retrain",
             100.0 * before,
-            100.0 * value
+            100.0 * value,
+            self.whole()
         );
         let threshold = before + range * change.bound;
         Some(Alert { kind: AlertKind::Error, at_ms, value, threshold, retrain: true, words })

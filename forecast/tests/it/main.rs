@@ -21,3 +21,4 @@ mod short;
 mod short_above;
 mod solar;
 mod watch_data;
+mod watched;

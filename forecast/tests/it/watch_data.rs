@@ -8,16 +8,9 @@ use chrono::NaiveDateTime;
 /// A column of a file: instants in milliseconds on the clock of the file, values or nothing.
 pub(crate) type Column = Vec<(i64, Option<f64>)>;
 
-/// Reads `column` of `forecast/{file}` under `GRIDLOOM_DATA` (`../shared/data` where that names
-/// nothing), or says loudly that it cannot.
-///
-/// Panics in continuous integration, where the data must be there.
+/// Reads `column` of a file; see [`rows`].
 pub(crate) fn column(file: &str, column: &str) -> Option<Column> {
-    let folder = std::env::var_os("GRIDLOOM_DATA").map(PathBuf::from);
-    let folder =
-        folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
-    let path = folder.join("forecast").join(file);
-    let Ok(mut reader) = csv::Reader::from_path(&path) else { return absent(file) };
+    let mut reader = reader(file)?;
     let headers = reader.headers().expect("a header line").clone();
     let wanted = headers.iter().position(|name| name == column).expect("the column is there");
     let rows = reader.records().map(|record| {
@@ -27,6 +20,24 @@ pub(crate) fn column(file: &str, column: &str) -> Option<Column> {
     Some(rows.collect())
 }
 
+/// The rows of `forecast/{file}` under `GRIDLOOM_DATA` (`../shared/data` where that names nothing),
+/// or `None`, said loudly.
+///
+/// Panics in continuous integration, where the data must be there.
+pub(crate) fn rows(file: &str) -> Option<Vec<csv::StringRecord>> {
+    let mut reader = reader(file)?;
+    let rows = reader.records().map(|record| record.expect("a row of the same width"));
+    Some(rows.collect())
+}
+
+fn reader(file: &str) -> Option<csv::Reader<std::fs::File>> {
+    let folder = std::env::var_os("GRIDLOOM_DATA").map(PathBuf::from);
+    let folder =
+        folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
+    let path = folder.join("forecast").join(file);
+    csv::Reader::from_path(&path).ok().or_else(|| absent(file))
+}
+
 /// Milliseconds of `2016-07-01T07:15`, with or without a `Z`.
 fn instant(text: &str) -> i64 {
     let text = text.trim_end_matches('Z');
@@ -34,7 +45,7 @@ fn instant(text: &str) -> i64 {
     at.and_utc().timestamp_millis()
 }
 
-fn absent(file: &str) -> Option<Column> {
+fn absent<T>(file: &str) -> Option<T> {
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
     assert!(!ci, "{file} is absent: set GRIDLOOM_DATA");
     eprintln!("NOT TESTED: {file} is absent. Set GRIDLOOM_DATA to the folder that holds forecast/");

@@ -32,9 +32,9 @@ relation! {
     pub struct ModelOrder in "model_orders" {
         /// Tells it from others.
         pub order_id: String = "order-1",
-        /// What is forecast: `meter`, `node`, `feeder`, `zone` or `system`.
+        /// What is forecast: `meter`, `node`, `feeder`, `zone`, `system` or `plant`.
         pub scope: String = "feeder",
-        /// The bus, feeder or zone; of the system, `system`.
+        /// The meter, bus, feeder, zone or asset; of the system, `system`.
         pub subject_id: String = "feeder-1",
         /// The feeder it belongs to; empty for zones and the system.
         pub feeder_id: String = "feeder-1",

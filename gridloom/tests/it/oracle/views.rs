@@ -58,7 +58,7 @@ const STORES: &[(&str, &str)] = &[("asset_telemetry", "abs(active_power_kw) <= 1
 const METERS_AND_STORES: &[(&str, &str)] = &[READINGS[0], STORES[0]];
 
 /// Shipped views that sum what came from outside.
-const SHIPPED: [Case; 8] = [
+const SHIPPED: [Case; 9] = [
     Case {
         without: READINGS,
         faults: Some(
