@@ -48,9 +48,9 @@ use crate::forecast::weather;
 pub struct Subject<'a> {
     /// The tick at which it is told.
     pub at: Timestamp,
-    /// `meter`, `node`, `feeder`, `zone` or `system`.
+    /// `meter`, `node`, `feeder`, `zone`, `system` or `plant`.
     pub scope: &'a str,
-    /// The bus, feeder or zone.
+    /// The bus, feeder, zone or asset.
     pub id: &'a str,
     /// The feeder; empty for what is above feeders.
     pub feeder_id: &'a str,
@@ -182,7 +182,11 @@ impl Record {
             first: (row.window_from_at.0 / HOUR_MS) as i64,
             end: (row.window_to_at.0 / HOUR_MS) as i64,
             quantities,
-            policy: if ["meter", "node"].contains(&row.scope.as_str()) { OF_NODE } else { OF_FEEDER },
+            policy: if ["meter", "node"].contains(&row.scope.as_str()) {
+                OF_NODE
+            } else {
+                OF_FEEDER
+            },
         })
     }
 
@@ -205,36 +209,75 @@ impl Record {
     }
 }
 
-/// Does what a person says of the model of `series`, which is `None` where there is no such
-/// subject. Gives what is told of it.
-pub fn obey(
+/// A model that a person may give orders.
+pub trait Governed {
+    /// The version that answers, as it was told; `None` where there is none yet.
+    fn told(&self, subject: Subject<'_>) -> Option<ModelVersion>;
+
+    /// Holds on to the version that answers, or lets others take over again.
+    fn hold(&mut self, held: bool);
+
+    /// Goes back to the version before and holds on to it; `false` where there is none.
+    fn roll_back(&mut self) -> bool;
+}
+
+/// A series, with the names of the weather that it may be told.
+struct Ordered<'a> {
+    series: &'a mut Series,
+    quantities: &'a [Quantity],
+}
+
+impl Governed for Ordered<'_> {
+    fn told(&self, subject: Subject<'_>) -> Option<ModelVersion> {
+        self.series.version().map(|version| row(subject, version, self.quantities))
+    }
+
+    fn hold(&mut self, held: bool) {
+        self.series.hold(held);
+    }
+
+    fn roll_back(&mut self) -> bool {
+        self.series.roll_back()
+    }
+}
+
+/// Does what a person says of the model of `series`; see [`obey`].
+pub fn obey_series(
     at: Timestamp,
     order: &ModelOrder,
     series: Option<&mut Series>,
     quantities: &[Quantity],
 ) -> Vec<ModelVersion> {
+    let mut ordered = series.map(|series| Ordered { series, quantities });
+    obey(at, order, ordered.as_mut().map(|ordered| ordered as &mut dyn Governed))
+}
+
+/// Does what a person says of a model, which is `None` where there is no such subject. Gives what
+/// is told of it.
+pub fn obey(
+    at: Timestamp,
+    order: &ModelOrder,
+    governed: Option<&mut dyn Governed>,
+) -> Vec<ModelVersion> {
     let (scope, id, feeder_id) = (&order.scope, &order.subject_id, &order.feeder_id);
     let subject = Subject { at, scope, id, feeder_id };
-    let Some(series) = series else {
-        if scope == "plant" {
-            let why = "plants take no orders";
-            return vec![ModelVersion::blank(subject).answering(order, "refused", Some(why))];
-        }
+    let Some(governed) = governed else {
         let place = if feeder_id.is_empty() { String::new() } else { format!(" in {feeder_id}") };
         let why = format!("there is no {scope} {id}{place}");
         return vec![ModelVersion::blank(subject).answering(order, "refused", Some(&why))];
     };
-    let before = series.version().cloned();
+    // One that a person goes back from is told as it was; the one that answers follows.
+    let told = governed.told(subject);
     let (state, why) = match order.word.as_str() {
-        _ if series.version().is_none() => ("refused", Some("it has no model yet")),
-        "hold" if series.hold(true) => ("held", None),
-        "release" if series.hold(false) => ("released", None),
-        "roll-back" if series.roll_back() => ("rolled-back", None),
+        _ if told.is_none() => ("refused", Some("it has no model yet")),
+        word @ ("hold" | "release") => {
+            governed.hold(word == "hold");
+            (if word == "hold" { "held" } else { "released" }, None)
+        }
+        "roll-back" if governed.roll_back() => ("rolled-back", None),
         "roll-back" => ("refused", Some("there is no version before")),
         _ => ("refused", Some("the word is none of hold, release, roll-back")),
     };
-    // One that a person goes back from is told as it was; the one that answers follows.
-    let told = before.map(|version| row(subject, &version, quantities));
     vec![told.unwrap_or_else(|| ModelVersion::blank(subject)).answering(order, state, why)]
 }
 
@@ -293,6 +336,7 @@ fn alarm_id(of: &str, subject: Subject<'_>, kind: &str, hour_at_ms: i64) -> Stri
 
 /// The alarms of these alerts. They are told once and not cleared: what follows is a review.
 pub fn alarms(subject: Subject<'_>, alerts: &[Alert]) -> Vec<Alarm> {
+    let hours = if subject.scope == "plant" { "plant_hour" } else { "node_hour" };
     let alarm = |alert: &Alert| {
         let kind = match alert.kind {
             AlertKind::Bias => "bias",
@@ -300,6 +344,7 @@ pub fn alarms(subject: Subject<'_>, alerts: &[Alert]) -> Vec<Alarm> {
             AlertKind::Skill => "skill",
             AlertKind::Coverage => "coverage",
             AlertKind::Extrapolation => "extrapolation",
+            AlertKind::Still => "still",
         };
         Alarm {
             alarm_id: alarm_id(FORECAST_DRIFT, subject, kind, alert.at_ms),
@@ -311,7 +356,7 @@ pub fn alarms(subject: Subject<'_>, alerts: &[Alert]) -> Vec<Alarm> {
             value: alert.value,
             limit_value: alert.threshold,
             reason: format!("{kind}: {}", alert.words),
-            saw: format!("node_hour@{} hour_at={}", subject.at.0, alert.at_ms),
+            saw: format!("{hours}@{} hour_at={}", subject.at.0, alert.at_ms),
         }
     };
     alerts.iter().map(alarm).collect()

@@ -125,7 +125,7 @@ pub fn build<'s>(
     Ok(ControlOutputs {
         forecasts: forecasts.concat(above).concat(plants.forecasts),
         short: quarters.short.concat(quarters.above).concat(quarters.plants),
-        alarms: refusals.concat(limits).concat(bad_data).concat(drift),
+        alarms: refusals.concat(limits).concat(bad_data).concat(drift).concat(plants.drift),
         actions: proposed.concat(judged).concat(followed),
         setpoints,
         versions: versions.concat(plants.versions),

@@ -230,7 +230,7 @@ impl Feeder {
             "meter" => self.meters.values_mut().find_map(|meters| meters.series_mut(id)),
             _ => None,
         };
-        adapt::obey(at, order, series, &self.weather.quantities())
+        adapt::obey_series(at, order, series, &self.weather.quantities())
     }
 
     /// Notes an hour that has begun. What was measured goes before history.

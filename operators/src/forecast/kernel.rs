@@ -21,6 +21,7 @@ use super::because;
 use super::feeder::Feeder;
 use super::feeder::Hour;
 use super::feeder::News;
+use super::plant;
 use super::rows::Draft;
 use super::rows::FeederHour;
 use super::rows::Outlook;
@@ -98,11 +99,12 @@ impl ForecastKernel {
             self.feeders.entry(row.feeder_id.clone()).or_default().annotate(row);
         }
         let mut orders: Vec<ModelOrder> = changes[5].events().collect();
-        orders.retain(|order| !ABOVE.contains(&order.scope.as_str()));
+        let elsewhere = |scope: &str| ABOVE.contains(&scope) || scope == plant::fleet::SCOPE;
+        orders.retain(|order| !elsewhere(&order.scope));
         orders.sort_by_cached_key(|row| (row.ordered_at, row.order_id.clone()));
         let obey = |order: &ModelOrder| match self.feeders.get_mut(&order.feeder_id) {
             Some(feeder) => feeder.order(at, order),
-            None => adapt::obey(at, order, None, &[]),
+            None => adapt::obey(at, order, None),
         };
         orders.iter().flat_map(obey).collect()
     }

@@ -29,9 +29,16 @@
 //!
 //! # Which model
 //!
-//! [`shape`] chooses once a day: the station whose weather goes with the plant's power and is
-//! forecast, cosines for plants of a megawatt. Where something else is chosen, a model of the new
-//! shape learns the past in portions of ticks, and takes over when it has.
+//! [`shape`] chooses the first: the station whose weather goes with the plant's power and is
+//! forecast, cosines for plants of a megawatt. It answers until its weather is not forecast any
+//! more, the plant is another, or another shape wins a contest ([`review`]). A model of the new
+//! shape then learns the past in portions of ticks, and takes over when it has.
+//!
+//! # What is told
+//!
+//! `model_versions` has each version that begins to answer or ceases to, and what came of an order
+//! (`model_orders` of scope `plant`: `hold`, `release`, `roll-back`). An alarm of kind
+//! `forecast-drift` says that a plant does not give what was said of it a day before.
 //!
 //! # Frontiers
 //!
@@ -43,15 +50,16 @@
 //! each for a roof with weather, as `forecast/examples/roofs.rs` measures); the weather of
 //! a feeder as [`weather`](super::weather) keeps it, and what was told of it in sixteen days. A
 //! tick costs a feeder [`STEPS_A_TICK`](fleet::STEPS_A_TICK) steps of models at most, and three
-//! a plant more when an hour ends.
+//! a plant more when an hour ends. A watch of some kB; while a contest is held, two models.
 //!
 //! # What it does not do
 //!
-//! It grows no trees, holds no reviews, raises no alarms and takes no orders (`model_orders`); and
-//! it does not know what a plant was told to give.
+//! It grows no trees, and it does not know what a plant was told to give: one that is curtailed for
+//! days is alarmed as one that is broken.
 
 pub mod fleet;
 pub mod kernel;
+pub mod review;
 pub mod rule;
 pub mod shape;
 pub mod tape;
@@ -68,12 +76,14 @@ pub struct PlantOutputs<'s> {
     pub forecasts: Rows<'s>,
     /// Rows of `model_versions`.
     pub versions: Rows<'s>,
+    /// Rows of `alarms`, of kind `forecast-drift`.
+    pub drift: Rows<'s>,
 }
 
 /// The face of this agent.
 pub trait ForecastPlants<'s> {
     /// Forecasts of plants and what is told of their models, from `assets`, `plant_hour`,
-    /// `weather_hour` and `weather_ahead`.
+    /// `weather_hour`, `weather_ahead` and `model_orders`.
     ///
     /// # Errors
     /// A view is missing, or lacks a column that the agent reads.
@@ -82,8 +92,8 @@ pub trait ForecastPlants<'s> {
 
 impl<'s> ForecastPlants<'s> for Scene<'_, 's> {
     fn forecast_plants(&self) -> Result<PlantOutputs<'s>, HostError> {
-        let [forecasts, versions] = self.host("forecast-plants", PlantKernel::new, &[])?;
-        Ok(PlantOutputs { forecasts, versions })
+        let [forecasts, versions, drift] = self.host("forecast-plants", PlantKernel::new, &[])?;
+        Ok(PlantOutputs { forecasts, versions, drift })
     }
 }
 

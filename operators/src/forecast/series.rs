@@ -92,10 +92,7 @@ impl Turn<'_> {
 
 /// What the model of a series is asked, told this weather, these days off and by how many hours the
 /// clock that days go by is ahead of UTC.
-pub fn setup(
-    quantities: Vec<Quantity>,
-    (holidays, clock_ahead): (BTreeSet<i64>, i64),
-) -> Setup {
+pub fn setup(quantities: Vec<Quantity>, (holidays, clock_ahead): (BTreeSet<i64>, i64)) -> Setup {
     Setup {
         kind: Kind::NetLoad,
         step_ms: HOUR_MS as i64,

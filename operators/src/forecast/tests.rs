@@ -17,6 +17,7 @@ use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
 
+pub(in crate::forecast) mod data;
 mod days_off;
 mod doubts;
 mod homes;

@@ -196,7 +196,7 @@ impl Zones {
             _ => self.zones.get_mut(&order.subject_id),
         };
         let quantities = whole.as_ref().map_or(Vec::new(), |whole| whole.weather().quantities());
-        adapt::obey(at, order, whole.map(Whole::series_mut), &quantities)
+        adapt::obey_series(at, order, whole.map(Whole::series_mut), &quantities)
     }
 
     /// Tells the models which days are off; see [`Series::keep_holidays`](super::series::Series).

@@ -198,7 +198,8 @@ impl Path {
             self.forecast.step(at, &told.feeders, load_history, node_hour);
         let (assets, ended) = (told.assets.clone(), told.plant_hour.clone());
         let weather = (nothing::<WeatherHour>(), nothing::<WeatherAhead>());
-        let out_of_plants = self.plants.step(at, &[assets, ended, weather.0, weather.1]).remove(0);
+        let changes = [assets, ended, weather.0, weather.1, nothing::<ModelOrder>()];
+        let out_of_plants = self.plants.step(at, &changes).remove(0);
         let out = self.short.step(at, &[told.node_quarter.clone(), hours(&forecasts)]);
         let mut short = rows::<ShortForecast>(&out[0]);
         let [outlooks, ended] = [1, 2].map(|output| Change::came(out[output].clone()));

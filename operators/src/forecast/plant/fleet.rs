@@ -8,22 +8,29 @@
 use std::collections::BTreeMap;
 
 use forecast::model::Kind;
+use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::decision::ModelVersion;
+use schemas::event::ModelOrder;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::review::Version;
+use super::review::Why;
 use super::tape::Tape;
 use super::unit::Answer;
 use super::unit::Plant;
-use super::unit::Version;
+use crate::adapt;
+use crate::adapt::Governed;
+use crate::adapt::Subject;
 use crate::forecast::because;
 use crate::forecast::because::Parts;
 use crate::forecast::prior::PRIOR_VERSION;
 use crate::forecast::rule::HORIZON_HOURS;
 use crate::forecast::rule::Point;
+use crate::forecast::series::Turn;
 use crate::forecast::weather::Weather;
 
 /// Steps of models that a tick may cost a feeder, beside the three of each plant when an hour ends.
@@ -32,6 +39,9 @@ use crate::forecast::weather::Weather;
 /// past; fewer, and the rule answers for longer: a hundred roofs with a month of history are 72,000
 /// steps, 50 minutes of ticks.
 pub const STEPS_A_TICK: usize = 120;
+
+/// The scope of plants.
+pub const SCOPE: &str = "plant";
 
 /// Plants that make a class.
 const CLASS_MIN: usize = 3;
@@ -73,6 +83,14 @@ impl Fleet {
         self.plants.is_empty() && self.weather.is_empty()
     }
 
+    /// A person's word on the model of a plant: what is told of it.
+    pub fn order(&mut self, at: Timestamp, order: &ModelOrder) -> Vec<ModelVersion> {
+        let plant = self.plants.get_mut(&order.subject_id);
+        let plant = plant.filter(|plant| plant.asset().is_some());
+        let mut ordered = plant.map(|plant| Ordered { plant, weather: &self.weather });
+        adapt::obey(at, order, ordered.as_mut().map(|ordered| ordered as &mut dyn Governed))
+    }
+
     /// Takes in the hours before `present`, and asks which models are right today.
     pub fn advance(&mut self, present: u64) {
         if present <= self.present {
@@ -82,26 +100,32 @@ impl Fleet {
         // What models of net load are told is of no use here: the tape has words of its own.
         self.weather.advance(present);
         self.tape.advance(present, &self.weather);
-        for (place, plant) in self.plants.values_mut().enumerate() {
+        for (place, (id, plant)) in self.plants.iter_mut().enumerate() {
             plant.advance(present, &self.tape, &self.weather);
-            plant.review(present, place as u64, &self.weather);
+            let put_off = Turn { place, scope: SCOPE, id }.put_off();
+            plant.review(present, place as u64, put_off, &self.weather);
         }
     }
 
-    /// Lets models learn for one tick. Gives the versions that began to answer.
-    pub fn work(&mut self, at: Timestamp, feeder_id: &str) -> Vec<ModelVersion> {
+    /// Lets models learn for one tick. Gives the versions that began to answer, and alarms.
+    pub fn work(&mut self, at: Timestamp, feeder_id: &str) -> (Vec<ModelVersion>, Vec<Alarm>) {
         let mut budget = STEPS_A_TICK;
-        let mut told = Vec::new();
+        let (mut told, mut alarms) = (Vec::new(), Vec::new());
         // What answers goes before what is to answer.
         for plant in self.plants.values_mut() {
             plant.amend(&self.tape, &self.weather, &mut budget);
         }
         for (asset_id, plant) in &mut self.plants {
-            if let Some(version) = plant.learn(&self.tape, &self.weather, &mut budget) {
-                told.extend(rows(at, feeder_id, asset_id, &version, &self.weather));
+            let subject = Subject { at, scope: SCOPE, id: asset_id, feeder_id };
+            alarms.extend(adapt::alarms(subject, &plant.take_alerts()));
+            if let Some((before, version)) = plant.learn(&self.tape, &self.weather, &mut budget) {
+                told.extend(rows(subject, before.as_ref(), &version, &self.weather));
             }
         }
-        told
+        for plant in self.plants.values_mut() {
+            plant.contend(&self.tape, &self.weather, &mut budget);
+        }
+        (told, alarms)
     }
 
     /// The forecasts that are to be issued at this tick, in the order of the plants.
@@ -153,7 +177,7 @@ impl Issue<'_> {
             saw += &format!("; weather_hour@{0}; weather_ahead@{0} hours={ahead}", at.0);
         }
         let row = |(point, parts): (&Point, &Parts)| Forecast {
-            scope: "plant".to_owned(),
+            scope: SCOPE.to_owned(),
             subject_id: self.asset_id.to_owned(),
             feeder_id: feeder_id.to_owned(),
             issued_at: at,
@@ -207,23 +231,59 @@ fn shares(class: &[Vec<f64>], hour: usize) -> [f64; 3] {
     [at(0.1).min(mean), mean, at(0.9).max(mean)]
 }
 
-/// What is told of a version that began to answer, after the one that ceased to.
+/// A plant that a person gives an order.
+struct Ordered<'a> {
+    plant: &'a mut Plant,
+    weather: &'a Weather,
+}
+
+impl Governed for Ordered<'_> {
+    fn told(&self, subject: Subject<'_>) -> Option<ModelVersion> {
+        self.plant.version().map(|version| row(subject, version, self.weather))
+    }
+
+    fn hold(&mut self, held: bool) {
+        self.plant.hold(held);
+    }
+
+    fn roll_back(&mut self) -> bool {
+        self.plant.roll_back(self.weather)
+    }
+}
+
+/// What is told of a version that began to answer, after the one that ceased to. Of one that a
+/// person went back from, the answer to the order has told.
 fn rows(
-    at: Timestamp,
-    feeder_id: &str,
-    asset_id: &str,
+    subject: Subject<'_>,
+    before: Option<&Version>,
     version: &Version,
     weather: &Weather,
 ) -> Vec<ModelVersion> {
+    let begins = row(subject, version, weather);
+    let before = before.filter(|_| !matches!(version.why, Why::Back(_)));
+    let ceased = before.map(|before| ModelVersion {
+        state: "retired".to_owned(),
+        reason: format!("{}-{} answers now", begins.model, begins.version),
+        features: String::new(),
+        parameters: String::new(),
+        ..row(subject, before, weather)
+    });
+    ceased.into_iter().chain([begins]).collect()
+}
+
+/// What is told of a version when it begins to answer.
+fn row(subject: Subject<'_>, version: &Version, weather: &Weather) -> ModelVersion {
+    let Subject { at, scope, id, feeder_id } = subject;
     let shape = &version.shape;
     let quantities = weather.quantities();
     let weather = shape.quantities.iter().filter_map(|quantity| quantities.get(*quantity));
     let mut features = vec!["hour of the day".to_owned(), "past power".to_owned()];
     features.extend(weather.map(|quantity| quantity.name.clone()));
     let hour_at = |index: i64| Timestamp(index.max(0) as u64 * HOUR_MS);
-    let begins = ModelVersion {
-        subject_id: asset_id.to_owned(),
-        scope: "plant".to_owned(),
+    let verdict = version.why.verdict();
+    ModelVersion {
+        subject_id: id.to_owned(),
+        scope: scope.to_owned(),
         feeder_id: feeder_id.to_owned(),
         tick_at: at,
         version: i64::from(version.number),
@@ -233,23 +293,11 @@ fn rows(
         window_to_at: hour_at(version.window.1),
         features: features.join(", "),
         parameters: serde_json::to_string(shape).expect("a shape is numbers and lists"),
-        champion_mae_kw: None,
-        challenger_mae_kw: None,
-        p_luck: None,
+        champion_mae_kw: verdict.map(|verdict| verdict.loss_before),
+        challenger_mae_kw: verdict.map(|verdict| verdict.loss),
+        p_luck: verdict.map(|verdict| verdict.p),
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
-        reason: version.reason.to_owned(),
+        reason: version.why.words(),
         saw: format!("plant_hour@{0}; weather_hour@{0}; weather_ahead@{0}", at.0),
-    };
-    let ceased = version.former.map(|(number, word, window)| ModelVersion {
-        version: i64::from(number),
-        model: word.to_owned(),
-        window_from_at: hour_at(window.0),
-        window_to_at: hour_at(window.1),
-        state: "retired".to_owned(),
-        reason: format!("{}-{} answers now", shape.word(), version.number),
-        features: String::new(),
-        parameters: String::new(),
-        ..begins.clone()
-    });
-    ceased.into_iter().chain([begins]).collect()
+    }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
 use forecast::model::Kind;
+use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::decision::ModelVersion;
+use schemas::event::ModelOrder;
 use schemas::reference::Asset;
 use schemas::relation::Relation;
 use schemas::state::PlantHour;
@@ -15,6 +17,8 @@ use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 
 use super::fleet::Fleet;
+use super::fleet::SCOPE;
+use crate::adapt;
 use crate::error::RestoreError;
 use crate::forecast::feeder::Hour;
 use crate::kernel::Change;
@@ -58,8 +62,8 @@ impl PlantKernel {
         self.fleets.get_mut(feeder_id).expect("it was just made")
     }
 
-    /// Takes in what changed.
-    fn learn(&mut self, at: Timestamp, changes: &[Change]) {
+    /// Takes in what changed; gives what is told of orders.
+    fn learn(&mut self, at: Timestamp, changes: &[Change]) -> Vec<ModelVersion> {
         for row in changes[0].gone::<Asset>().filter(|row| plant(row).is_some()) {
             self.fleet(&row.feeder_id).unlist(&row.asset_id);
         }
@@ -82,6 +86,14 @@ impl PlantKernel {
         for row in changes[3].events::<WeatherAhead>() {
             self.fleet(&row.feeder_id).weather_mut().expect(at, &row);
         }
+        let mut orders: Vec<ModelOrder> = changes[4].events().collect();
+        orders.retain(|order| order.scope == SCOPE);
+        orders.sort_by_cached_key(|row| (row.ordered_at, row.order_id.clone()));
+        let obey = |order: &ModelOrder| match self.fleets.get_mut(&order.feeder_id) {
+            Some(fleet) => fleet.order(at, order),
+            None => adapt::obey(at, order, None),
+        };
+        orders.iter().flat_map(obey).collect()
     }
 }
 
@@ -92,31 +104,42 @@ impl Kernel for PlantKernel {
             InputSpec::by_feeder::<PlantHour>(),
             InputSpec::by_feeder::<WeatherHour>(),
             InputSpec::by_feeder::<WeatherAhead>(),
+            InputSpec::by_feeder::<ModelOrder>(),
         ]
     }
 
     fn outputs(&self) -> Vec<OutputSpec> {
-        vec![OutputSpec::of::<Forecast>(), OutputSpec::of::<ModelVersion>()]
+        vec![
+            OutputSpec::of::<Forecast>(),
+            OutputSpec::of::<ModelVersion>(),
+            OutputSpec::of::<Alarm>(),
+        ]
     }
 
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
-        self.learn(at, changes);
+        let mut versions = self.learn(at, changes);
         let present = at.0 / HOUR_MS;
         // The first tick at or after each quarter, whatever the step.
         let due = at.0 % self.settings.issue_every_ms < self.settings.step_ms;
         if due {
             self.fleets.retain(|_, fleet| !fleet.forget(present));
         }
-        let (mut forecasts, mut versions) = (Vec::new(), Vec::new());
+        let (mut forecasts, mut alarms) = (Vec::new(), Vec::new());
         for (feeder_id, fleet) in &mut self.fleets {
             if due {
                 fleet.advance(present);
             }
-            versions.extend(fleet.work(at, feeder_id));
+            let (told, raised) = fleet.work(at, feeder_id);
+            versions.extend(told);
+            alarms.extend(raised);
             let restate_kw = self.settings.forecast_restate_kw;
             forecasts.extend(fleet.issue(at, due, restate_kw, feeder_id));
         }
-        vec![Forecast::to_batch(&forecasts), ModelVersion::to_batch(&versions)]
+        vec![
+            Forecast::to_batch(&forecasts),
+            ModelVersion::to_batch(&versions),
+            Alarm::to_batch(&alarms),
+        ]
     }
 
     fn needs_every_tick(&self) -> bool {

@@ -42,7 +42,7 @@ const CORRELATION_MIN: f64 = 0.3;
 
 /// Rated power in kW from which on a plant has cosines: 1 to 2 % less error for half as many steps
 /// again, which a thousand roofs are not worth.
-const BROAD_KW: f64 = 1_000.0;
+pub const BROAD_KW: f64 = 1_000.0;
 
 /// See [`self`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ impl Shape {
 }
 
 /// Whether the coming hours of a quantity are expected.
-fn is_expected(weather: &Weather, quantity: usize, present: u64) -> bool {
+pub fn is_expected(weather: &Weather, quantity: usize, present: u64) -> bool {
     let hours = weather.window(present + 1, present + 7);
     hours.get(quantity).is_some_and(|hours| hours.iter().all(|value| value.is_finite()))
 }

@@ -7,15 +7,20 @@
 //! Of the time before, nobody knows what was expected: what was measured is told as if it had been,
 //! twice a day.
 //!
+//! Models that are held against each other are told the weather as it was known a day ahead, for as
+//! long as they are judged: a number an hour.
+//!
 //! # Bounds
 //!
 //! [`KEPT_HOURS`] of words: up to [`AHEAD_HOURS`] a quantity and hour, where a service speaks each
-//! hour.
+//! hour. [`FORESEEN_HOURS`] of numbers a quantity.
 
 use std::collections::BTreeMap;
 
 use forecast::model::Said;
 use forecast::rewind::REACH;
+use forecast::score::CONTEST_DAYS;
+use forecast::series::Track;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -36,6 +41,10 @@ const ISSUES_HOURS: i64 = 12;
 /// Hours of words that are kept: a corrected hour is told again with them.
 pub const KEPT_HOURS: i64 = REACH + 48;
 
+/// Hours of which it is kept what was expected a day ahead: those of a contest, and what the newest
+/// of its forecasts look ahead.
+pub const FORESEEN_HOURS: usize = (CONTEST_DAYS + 4) * 24;
+
 /// See [`self`]. Hours are counted from the epoch; words stand at the hour that was over.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Tape {
@@ -48,6 +57,9 @@ pub struct Tape {
     from: u64,
     #[serde(with = "forecast::bits::nested")]
     told: Vec<Vec<f32>>,
+    /// By quantity: what was expected a day ahead, NaN where nothing was.
+    #[serde(default)]
+    foreseen: Vec<Track<f32>>,
 }
 
 impl Tape {
@@ -68,6 +80,31 @@ impl Tape {
         let first = first.max(over - KEPT_HOURS);
         self.first = Some(first);
         self.words = self.words.split_off(&first);
+        self.foresee(present + HORIZON_HOURS as u64, weather);
+    }
+
+    /// Keeps what is expected of an hour, a day ahead.
+    fn foresee(&mut self, hour: u64, weather: &Weather) {
+        for (quantity, values) in weather.window(hour, hour + 1).into_iter().enumerate() {
+            if self.foreseen.len() == quantity {
+                self.foreseen.push(Track::new(hour as i64));
+            }
+            let foreseen = &mut self.foreseen[quantity];
+            (foreseen.end()..hour as i64).for_each(|_| foreseen.push(f32::NAN));
+            foreseen.push(values[0]);
+            foreseen.bound(FORESEEN_HOURS);
+        }
+    }
+
+    /// What is told with an hour where models are held against each other: twice a day, what was
+    /// expected a day ahead and, where nothing was, what came.
+    pub fn foreseen(&self, weather: &Weather, hour: i64) -> Vec<Said> {
+        let mut said = before(weather, hour);
+        for said in &mut said {
+            let foreseen = self.foreseen.get(said.quantity).and_then(|f| f.get(said.index));
+            said.value = foreseen.filter(|value| value.is_finite()).unwrap_or(said.value);
+        }
+        said
     }
 
     /// What is to be told with the hour before `present`: what that was and, where something else

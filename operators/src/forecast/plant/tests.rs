@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use schemas::decision::Alarm;
 use schemas::decision::Forecast;
 use schemas::decision::ModelVersion;
+use schemas::event::ModelOrder;
 use schemas::reference::Asset;
 use schemas::relation::Relation;
 use schemas::state::PlantHour;
@@ -18,6 +20,7 @@ use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
 
+mod governed;
 mod learned;
 mod real;
 
@@ -62,6 +65,7 @@ struct Told {
     hours: Vec<PlantHour>,
     seen: Vec<WeatherHour>,
     ahead: Vec<WeatherAhead>,
+    orders: Vec<ModelOrder>,
 }
 
 fn step(
@@ -69,12 +73,22 @@ fn step(
     at: Timestamp,
     told: &Told,
 ) -> (Vec<Forecast>, Vec<ModelVersion>) {
+    let (forecasts, versions, _) = step_and_watch(kernel, at, told);
+    (forecasts, versions)
+}
+
+fn step_and_watch(
+    kernel: &mut PlantKernel,
+    at: Timestamp,
+    told: &Told,
+) -> (Vec<Forecast>, Vec<ModelVersion>, Vec<Alarm>) {
     let (assets, diffs): (Vec<Asset>, Vec<i64>) = told.assets.iter().cloned().unzip();
     let changes = [
         Change::of(&assets, diffs),
         Change::of(&told.hours, vec![1; told.hours.len()]),
         Change::of(&told.seen, vec![1; told.seen.len()]),
         Change::of(&told.ahead, vec![1; told.ahead.len()]),
+        Change::of(&told.orders, vec![1; told.orders.len()]),
     ];
     let out = kernel.step(at, &changes);
     let forecasts = Forecast::from_batch(&out[0]).unwrap();
@@ -82,7 +96,8 @@ fn step(
         let made_kw = added_up(&row.because);
         assert!((made_kw - row.p50_kw).abs() < 0.05, "{made_kw} kW is not all of {row:?}");
     }
-    (forecasts, ModelVersion::from_batch(&out[1]).unwrap())
+    let versions = ModelVersion::from_batch(&out[1]).unwrap();
+    (forecasts, versions, Alarm::from_batch(&out[2]).unwrap())
 }
 
 /// The history of a plant before [`NOW`].

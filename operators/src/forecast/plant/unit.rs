@@ -1,4 +1,8 @@
-//! One plant: its past, and the model that learned from it.
+//! One plant: its past, the model that learned from it, and how that does.
+//!
+//! What was said of an hour a day before is held against the hour [`JUDGED_AFTER_HOURS`] after it
+//! is over ([`forecast::plant::watch`]). Once a month, at an hour that the plant's name says, and
+//! when the watch says that errors have grown, [`review`](super::review) holds a contest.
 //!
 //! # Bounds
 //!
@@ -6,23 +10,34 @@
 //! [`RECENT_HOURS`] once more, with where they came from; three models, six while another learns.
 
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
+use forecast::drift::Alert;
+use forecast::drift::AlertKind;
 use forecast::model::Kind;
 use forecast::model::P10;
 use forecast::model::P50;
 use forecast::model::P90;
 use forecast::model::Said;
 use forecast::plant::unit::Unit;
+use forecast::plant::watch::PlantWatch;
 use forecast::rewind::Past;
 use forecast::rewind::REACH;
 use forecast::rewind::Rewind;
+use forecast::score::CONTEST_DAYS;
 use forecast::series::Track;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::review;
+use super::review::Duel;
+use super::review::VERSIONS_KEPT;
+use super::review::Version;
+use super::review::Why;
 use super::rule;
 use super::shape::START_DAYS;
 use super::shape::Shape;
+use super::shape::is_expected;
 use super::tape::Tape;
 use crate::forecast::because;
 use crate::forecast::because::Parts;
@@ -30,6 +45,7 @@ use crate::forecast::feeder::Hour;
 use crate::forecast::rule::HISTORY_HOURS;
 use crate::forecast::rule::HORIZON_HOURS;
 use crate::forecast::rule::Point;
+use crate::forecast::series::REVIEW_HOURS;
 use crate::forecast::weather::Weather;
 
 /// Hours of the past that are kept: a year and a month, so that a model knows each season.
@@ -43,6 +59,26 @@ const _: () = assert!(RECENT_HOURS >= HISTORY_HOURS as u64);
 /// Hours without a reading after which a model does not answer any more.
 const SILENT_HOURS_MAX: usize = 7 * 24;
 
+/// Hours after its end at which an hour is held against what was said of it a day before: what
+/// comes late by less is judged as it is.
+pub const JUDGED_AFTER_HOURS: u64 = 6;
+
+/// Hours after a bias was told before another shape is looked for: it is judged on days.
+const MOVED_HOURS: u64 = 14 * 24;
+
+/// Known hours from which on a plant that is told no weather is told some by contest only: before,
+/// there are too few to judge.
+const JUDGED_HOURS: usize = (START_DAYS + CONTEST_DAYS) * 24;
+
+/// Hours between two contests of a plant that is told no weather.
+const AGAIN_HOURS: u64 = 7 * 24;
+
+/// Why a contest is held when weather is forecast again.
+const CAME: &str = "weather is forecast";
+
+/// Why a contest is held when nothing happened.
+const MONTHLY: &str = "a monthly review";
+
 /// What was told of a plant, and is told again.
 struct Heard<'a> {
     past: &'a Track<f32>,
@@ -54,12 +90,9 @@ struct Heard<'a> {
 impl Past<Unit> for Heard<'_> {
     fn tell(&self, model: &mut Unit, index: i64) {
         use forecast::model::Model;
-        let mut mine: Vec<Said> = Vec::new();
-        self.tape.said(self.weather, index, |said| {
-            let quantity = self.quantities.iter().position(|q| *q == said.quantity);
-            mine.extend(quantity.map(|quantity| Said { quantity, ..*said }));
-        });
-        model.know(&mine);
+        let mut said: Vec<Said> = Vec::new();
+        self.tape.said(self.weather, index, |word| said.push(*word));
+        model.know(&review::numbered(&said, self.quantities));
         model.observe(self.past.get(index).map_or(f64::NAN, f64::from));
     }
 }
@@ -102,21 +135,6 @@ impl Modelled {
     }
 }
 
-/// A version that began to answer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Version {
-    /// From 1.
-    pub number: u32,
-    /// What it was made for.
-    pub shape: Shape,
-    /// The first hour that it has learned from, and the one after the last.
-    pub window: (i64, i64),
-    /// Why it began to answer.
-    pub reason: &'static str,
-    /// The one that ceased to: its number, the word of its shape, its window.
-    pub former: Option<(u32, &'static str, (i64, i64))>,
-}
-
 /// What is said of a plant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -145,7 +163,30 @@ pub struct Plant {
     /// What is to take over once it has learned the past.
     next: Option<Modelled>,
     /// Why it is.
-    reason: u8,
+    #[serde(default)]
+    why: Why,
+    /// A contest that is held.
+    #[serde(default)]
+    duel: Option<Box<Duel>>,
+    /// The version that answers, the newest, and those that one can go back to.
+    #[serde(default)]
+    versions: VecDeque<Version>,
+    /// Whether a person holds on to the one that answers.
+    #[serde(default)]
+    held: bool,
+    /// The hour from which on a review is due; 0 before one was set.
+    #[serde(default)]
+    due: u64,
+    /// The hour of the last one.
+    #[serde(default)]
+    tried: u64,
+    /// Why the next review is held, where that is not for the month.
+    #[serde(default)]
+    asked: Option<String>,
+    #[serde(default)]
+    watch: Option<PlantWatch>,
+    #[serde(default)]
+    alerts: Vec<Alert>,
     /// The hour that was present when it was last forecast.
     issued: u64,
     /// Whether something else is to be said than was.
@@ -153,13 +194,6 @@ pub struct Plant {
     /// The greatest change of a past hour since the newest forecast, in kW.
     moved_kw: f64,
 }
-
-/// Why another model takes over, by [`Plant::reason`].
-const REASONS: [&str; 3] = [
-    "the first with enough history",
-    "the rated power or the kind is another",
-    "other weather is forecast, or none",
-];
 
 impl Default for Plant {
     fn default() -> Plant {
@@ -169,7 +203,15 @@ impl Default for Plant {
             past: Track::new(0),
             model: None,
             next: None,
-            reason: 0,
+            why: Why::First,
+            duel: None,
+            versions: VecDeque::new(),
+            held: false,
+            due: 0,
+            tried: 0,
+            asked: None,
+            watch: None,
+            alerts: Vec::new(),
             issued: 0,
             fresh: true,
             moved_kw: 0.0,
@@ -271,37 +313,151 @@ impl Plant {
                 let heard = Heard { past: &self.past, tape, weather, quantities };
                 modelled.rewind.step(&heard, hour as i64 + 1);
             }
+            self.judge(hour.saturating_sub(JUDGED_AFTER_HOURS));
         }
         self.recent = self.recent.split_off(&present.saturating_sub(RECENT_HOURS));
         self.past.bound(PAST_HOURS as usize);
     }
 
-    /// Asks which shape is right today, and begins to learn it where it is another. `place` is that
-    /// among the plants of its feeder: not all are asked in one hour.
-    pub fn review(&mut self, present: u64, place: u64, weather: &Weather) {
-        let Some((kind, rated_kw)) = self.asset else { return };
+    /// Holds what was said of an hour a day before against what it was.
+    fn judge(&mut self, hour: u64) {
+        let kw = f64::from(self.at(hour));
+        let Some(watch) = &mut self.watch else { return };
+        for alert in watch.see(hour as i64, kw) {
+            let wait = match alert.kind {
+                AlertKind::Bias => MOVED_HOURS,
+                _ if alert.retrain => 24,
+                _ => u64::MAX,
+            };
+            if wait < u64::MAX {
+                self.due = self.due.min(hour + wait);
+                self.asked = Some("errors have grown".to_owned());
+            }
+            self.alerts.push(alert);
+        }
+    }
+
+    /// Alerts since this was last asked.
+    pub fn take_alerts(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.alerts)
+    }
+
+    /// Asks which shape is right today, and begins to learn it where the one that answers cannot
+    /// any more; holds a contest where one is due. `place` is that among the plants of its feeder:
+    /// not all are asked in one hour. Reviews are put off by so many hours of the month.
+    pub fn review(&mut self, present: u64, place: u64, put_off: u64, weather: &Weather) {
+        let Some(plant) = self.asset else { return };
         let due = self.model.is_none() || (present + place).is_multiple_of(24);
-        if !due || self.next.is_some() {
+        if !due || (self.next.is_some() && self.model.is_none()) {
             return;
         }
-        let known = self.past.values().iter().filter(|kw| kw.is_finite()).count();
-        if known < START_DAYS * 24 {
+        let Some(now) = self.model.as_ref().map(|modelled| modelled.shape.clone()) else {
+            if self.known() >= START_DAYS * 24 {
+                self.due = present + REVIEW_HOURS + put_off;
+                let shape = Shape::today(plant, &self.past, weather, present, None);
+                self.begin(shape, Why::First, weather);
+            }
             return;
-        }
-        let before = self.model.as_ref().map(|modelled| &modelled.shape);
-        let before = before.filter(|before| before.kind == kind);
-        let shape = Shape::today((kind, rated_kw), &self.past, weather, present, before);
-        self.reason = match self.model.as_ref().map(|modelled| &modelled.shape) {
-            None => 0,
-            Some(now) if *now == shape => return,
-            Some(now) if (now.kind, now.rated_kw) != (kind, rated_kw) => 1,
-            Some(_) => 2,
         };
+        if (now.kind, now.rated_kw) != plant {
+            let next = self.next.as_ref().map(|next| (next.shape.kind, next.shape.rated_kw));
+            if next != Some(plant) {
+                // Who held the one that answers held another plant's.
+                (self.held, self.watch) = (false, None);
+                let before = Some(&now).filter(|now| now.kind == plant.0);
+                let shape = Shape::today(plant, &self.past, weather, present, before);
+                self.begin(shape, Why::Plant, weather);
+            }
+            return;
+        }
+        if self.held || self.next.is_some() {
+            return;
+        }
+        let gone = |quantity: &usize| !is_expected(weather, *quantity, present);
+        if now.quantities.iter().any(gone) {
+            let shape = Shape::today(plant, &self.past, weather, present, None);
+            self.begin(shape, Why::Weather, weather);
+            return;
+        }
+        self.challenge(&now, present, put_off, weather);
+    }
+
+    /// Begins a contest where one is due and there is something to try.
+    fn challenge(&mut self, now: &Shape, present: u64, put_off: u64, weather: &Weather) {
+        if self.duel.is_some() {
+            return;
+        }
+        if self.due == 0 {
+            self.due = present + put_off;
+        }
+        let shape = review::challenger(now, &self.past, weather, present);
+        // A plant that is told no weather does not wait for a month when there is some.
+        let came = now.quantities.is_empty()
+            && shape.as_ref().is_some_and(|shape| !shape.quantities.is_empty());
+        if let Some(shape) = shape.clone().filter(|_| came && self.known() < JUDGED_HOURS) {
+            self.begin(shape, Why::Weather, weather);
+            return;
+        }
+        if present < self.due && !(came && present >= self.tried + AGAIN_HOURS) {
+            return;
+        }
+        (self.due, self.tried) = (present + REVIEW_HOURS, present);
+        let why = self.asked.take();
+        let why = why.unwrap_or_else(|| if came { CAME } else { MONTHLY }.to_owned());
+        let duel = shape.map(|shape| Duel::new(&why, now, shape, &self.past, weather));
+        self.duel = duel.map(Box::new);
+    }
+
+    /// Hours that are known.
+    fn known(&self) -> usize {
+        self.past.values().iter().filter(|kw| kw.is_finite()).count()
+    }
+
+    /// Begins to learn the past for another shape.
+    fn begin(&mut self, shape: Shape, why: Why, weather: &Weather) {
         let from = self.past.first();
         let unit = Unit::new(&shape.setup(weather), from, shape.breadth);
         let number = self.model.as_ref().map_or(1, |modelled| modelled.number + 1);
-        self.next =
-            Some(Modelled { number, shape, from, to: from, rewind: Rewind::new(unit, from) });
+        (self.why, self.duel) = (why, None);
+        let rewind = Rewind::new(unit, from);
+        self.next = Some(Modelled { number, shape, from, to: from, rewind });
+    }
+
+    /// Goes on with a contest, within the budget.
+    pub fn contend(&mut self, tape: &Tape, weather: &Weather, budget: &mut usize) {
+        let Some(mut duel) = self.duel.take() else { return };
+        match duel.work(&self.past, tape, weather, budget) {
+            None => self.duel = Some(duel),
+            Some(None) => {}
+            Some(Some(why)) => self.begin(duel.shape, why, weather),
+        }
+    }
+
+    /// The version that answers.
+    pub fn version(&self) -> Option<&Version> {
+        self.model.as_ref().and(self.versions.back())
+    }
+
+    /// Holds on to the version that answers, or lets others take over again.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
+        if held {
+            self.duel = None;
+            let lost = matches!(self.why, Why::Weather | Why::Contest(..));
+            self.next = self.next.take().filter(|_| !lost);
+        }
+    }
+
+    /// Goes back to the version before, and holds on to it; `false` where there is none. The one
+    /// that is left answers until the other has learned the past; it is no version to go back to
+    /// any more.
+    pub fn roll_back(&mut self, weather: &Weather) -> bool {
+        let other = self.next.is_some() && self.why == Why::Plant;
+        let before = self.versions.len().checked_sub(2).filter(|_| !other);
+        let Some(before) = before.and_then(|at| self.versions.remove(at)) else { return false };
+        self.begin(before.shape, Why::Back(before.number), weather);
+        self.held = true;
+        true
     }
 
     /// Tells the model that answers what was corrected, within the budget.
@@ -313,27 +469,38 @@ impl Plant {
         }
     }
 
-    /// Tells the model that is to take over the past, within the budget. Gives the version, once it
-    /// answers.
-    pub fn learn(&mut self, tape: &Tape, weather: &Weather, budget: &mut usize) -> Option<Version> {
+    /// Tells the model that is to take over the past, within the budget. Gives the version that
+    /// ceased to answer and the one that began, once it does.
+    pub fn learn(
+        &mut self,
+        tape: &Tape,
+        weather: &Weather,
+        budget: &mut usize,
+    ) -> Option<(Option<Version>, Version)> {
         let Modelled { shape, rewind, .. } = self.next.as_mut().filter(|_| *budget > 0)?;
         let heard = Heard { past: &self.past, tape, weather, quantities: &shape.quantities };
         if !rewind.work(&heard, self.past.end(), budget) {
             return None;
         }
         self.fresh = true;
-        let former = self.model.take();
-        let former = former.map(|m| (m.number, m.shape.word(), (m.from, m.to)));
+        let why = std::mem::take(&mut self.why);
+        let before = self.versions.back().cloned();
+        // One that a person left, and those of another plant, are not come back to.
+        match why {
+            Why::Back(_) => drop(self.versions.pop_back()),
+            Why::Plant => self.versions.clear(),
+            _ => {}
+        }
         self.model = self.next.take();
         let model = self.model.as_mut().expect("it was just taken over");
         model.to = self.past.end();
-        Some(Version {
-            number: model.number,
-            shape: model.shape.clone(),
-            window: (model.from, model.to),
-            reason: REASONS[usize::from(self.reason)],
-            former,
-        })
+        let window = (model.from, model.to);
+        let version = Version { number: model.number, shape: model.shape.clone(), window, why };
+        self.versions.push_back(version.clone());
+        if self.versions.len() > VERSIONS_KEPT + 1 {
+            self.versions.pop_front();
+        }
+        Some((before, version))
     }
 
     /// Whether the model that answers knows the past as it is.
@@ -360,7 +527,10 @@ impl Plant {
             self.moved_kw = 0.0;
         }
         if let Some((points, parts, model_version)) = self.modelled(rated_kw) {
-            let hours = self.past.values().iter().filter(|kw| kw.is_finite()).count();
+            let last = points.last().expect("a model answers for all hours");
+            let watch = self.watch.get_or_insert_with(|| PlantWatch::new(kind, rated_kw));
+            watch.say((present + last.hour as u64) as i64, [last.p10_kw, last.p50_kw, last.p90_kw]);
+            let hours = self.known();
             let weather = self.model.as_ref().is_some_and(Modelled::is_told_weather);
             return Some(Answer { points, parts, model_version, hours, weather });
         }

@@ -3,9 +3,6 @@
 //! The homes are those of the demo (CityLearn, `GRIDLOOM_DATA`), with the measured weather told as
 //! if it had been forecast.
 
-use std::path::Path;
-use std::path::PathBuf;
-
 use schemas::decision::Forecast;
 use schemas::event::LoadAnnotation;
 use schemas::event::ModelOrder;
@@ -18,6 +15,7 @@ use schemas::state::WeatherHour;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 
+use super::data::table;
 use super::node_hour;
 use crate::forecast::ForecastKernel;
 use crate::forecast::rule;
@@ -39,32 +37,16 @@ struct Homes {
 }
 
 fn homes() -> Option<Homes> {
-    let file = "homes_citylearn2022_fontana_ca_b01-08_hourly_2016_2017.csv";
-    let folder = std::env::var_os("GRIDLOOM_DATA").map(PathBuf::from);
-    let folder =
-        folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
-    let Ok(text) = std::fs::read_to_string(folder.join("forecast").join(file)) else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{file} is absent");
-        println!("NOT TESTED: {file} is absent; GRIDLOOM_DATA names the folder with forecast/");
-        return None;
-    };
-    let mut lines = text.lines();
-    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
-    let place = |name: &str| names.iter().position(|found| *found == name).unwrap();
-    let load = [1, 2, 3, 4, 5].map(|home| place(&format!("b0{home}_load_kw")));
-    let pv = [1, 2, 3, 4, 5].map(|home| place(&format!("b0{home}_pv_w_per_kwp")));
-    let sky = ["temp_c", "diffuse_wm2", "direct_wm2"].map(place);
-    let mut homes =
-        Homes { net_kw: Vec::new(), temperature_c: Vec::new(), global_w_per_m2: Vec::new() };
-    for line in lines.skip(1) {
-        let row: Vec<&str> = line.split(',').collect();
-        let number = |at: usize| row[at].parse::<f64>().unwrap();
-        let net = |home: usize| number(load[home]) - number(pv[home]) * PV_KW[home] / 1e3;
-        homes.net_kw.push([0, 1, 2, 3, 4].map(net));
-        homes.temperature_c.push(number(sky[0]));
-        homes.global_w_per_m2.push(number(sky[1]) + number(sky[2]));
-    }
-    Some(homes)
+    let column = table("homes_citylearn2022_fontana_ca_b01-08_hourly_2016_2017.csv")?;
+    let columns = |of: &str| [1, 2, 3, 4, 5].map(|home| column(&format!("b0{home}_{of}")));
+    let (load, pv) = (columns("load_kw"), columns("pv_w_per_kwp"));
+    let net = |hour: usize, home: usize| load[home][hour] - pv[home][hour] * PV_KW[home] / 1e3;
+    let light = column("diffuse_wm2").into_iter().zip(column("direct_wm2"));
+    Some(Homes {
+        net_kw: (0..load[0].len()).map(|hour| [0, 1, 2, 3, 4].map(|n| net(hour, n))).collect(),
+        temperature_c: column("temp_c"),
+        global_w_per_m2: light.map(|(diffuse, direct)| diffuse + direct).collect(),
+    })
 }
 
 impl Homes {

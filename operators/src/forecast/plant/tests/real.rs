@@ -4,9 +4,6 @@
 //! power followed; the plant is a zone of GEFCom2014 with the weather that had been forecast for
 //! it. `GRIDLOOM_DATA` says where the files are.
 
-use std::path::Path;
-use std::path::PathBuf;
-
 use forecast::model::Kind;
 use forecast::pv::differences;
 use schemas::state::WeatherAhead;
@@ -21,6 +18,7 @@ use super::step;
 use crate::forecast::plant::PlantKernel;
 use crate::forecast::plant::rule;
 use crate::forecast::rule::HISTORY_HOURS;
+use crate::forecast::tests::data::table;
 use crate::settings::Settings;
 
 /// Plants and the weather over them, by hour.
@@ -32,24 +30,6 @@ struct Plants {
     kw: Vec<Vec<f64>>,
     temperature_c: Vec<f64>,
     global_w_per_m2: Vec<f64>,
-}
-
-/// The columns of a file of the data that may not be bundled.
-fn table(file: &str) -> Option<impl Fn(&str) -> Vec<f64>> {
-    let folder = std::env::var_os("GRIDLOOM_DATA").map(PathBuf::from);
-    let folder =
-        folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
-    let Ok(text) = std::fs::read_to_string(folder.join("forecast").join(file)) else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{file} is absent");
-        println!("NOT TESTED: {file} is absent; GRIDLOOM_DATA names the folder with forecast/");
-        return None;
-    };
-    Some(move |name: &str| {
-        let mut lines = text.lines();
-        let at = lines.next().unwrap().split(',').position(|found| found == name).unwrap();
-        let cell = |line: &str| line.split(',').nth(at).unwrap().parse().unwrap_or(f64::NAN);
-        lines.map(cell).collect()
-    })
 }
 
 /// Five roofs; the second row is 1 August 2016, 00:00.
