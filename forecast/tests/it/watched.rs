@@ -160,6 +160,7 @@ impl Plant {
             horizon: 24,
             quantities: self.roles.iter().map(quantity).collect(),
             holidays: Default::default(),
+            clock_ahead: 0,
             capacity: Some(self.rated),
             place: None,
         };
