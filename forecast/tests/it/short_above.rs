@@ -108,11 +108,13 @@ impl Scored {
 /// The medians of the zone, and of its parts, as the projection has them.
 fn projected(parts: &[[Quarter; LEADS]], own: &[Quarter; LEADS], ahead: usize) -> Vec<f64> {
     let root = parts.len();
-    let tree = Hierarchy::new((0..=root).map(|n| (n < root).then_some(root)).collect()).unwrap();
+    let parents = (0..=root).map(|n| (n < root).then_some(root)).collect();
+    let tree = Hierarchy::new(parents).expect("parts have one zone, and it has no parent");
     let all: Vec<Quarter> = parts.iter().map(|p| p[ahead]).chain([own[ahead]]).collect();
     let base: Vec<Option<f64>> = all.iter().map(|q| Some(q.p50)).collect();
     let variances: Vec<f64> = all.iter().map(|q| ((q.p90 - q.p10) / 2.563).powi(2)).collect();
-    tree.reconcile(&base, &variances).unwrap().into_iter().map(Option::unwrap).collect()
+    let values = tree.reconcile(&base, &variances).expect("all are numbers");
+    values.into_iter().map(|value| value.expect("each says something")).collect()
 }
 
 #[test]
