@@ -27,34 +27,38 @@ FROM (
   JOIN (
     SELECT scope, subject_id, hour_at, net_load_kw
     FROM (
-      WITH sums AS (
-        SELECT
-          scope, subject_id, hour_at, sum(net_load_kw) AS net_load_kw, count(*) AS heard
-        FROM (
-          SELECT 'feeder' AS scope, feeder_id AS subject_id, hour_at, net_load_kw FROM node_hour
-          UNION ALL
-          SELECT 'zone', f.zone_id, n.hour_at, n.net_load_kw
-          FROM node_hour n JOIN feeders f ON f.feeder_id = n.feeder_id
-          WHERE f.zone_id <> ''
-          UNION ALL
-          SELECT 'system', 'system', hour_at, net_load_kw FROM node_hour
-        ) below
-        GROUP BY scope, subject_id, hour_at
-      )
-      SELECT s.scope, s.subject_id, s.hour_at, s.net_load_kw
-      FROM sums s
-      JOIN (
-        SELECT scope, subject_id, max(heard) AS nodes FROM sums GROUP BY scope, subject_id
-      ) most ON most.scope = s.scope AND most.subject_id = s.subject_id
-      WHERE 5 * s.heard >= 4 * most.nodes
-      UNION ALL
-      SELECT 'node', bus_id, hour_at, net_load_kw FROM node_hour
+      SELECT 'node' AS scope, bus_id AS subject_id, hour_at, net_load_kw FROM node_hour
       UNION ALL
       SELECT 'meter', meter_id, hour_at, active_power_kw FROM shared_meter_hour
       UNION ALL
       SELECT 'plant', asset_id, hour_at, power_kw FROM plant_hour WHERE origin = 'measured'
     ) hours
     WHERE hour_at + INTERVAL '1 hour' <= now()
+    UNION ALL
+    SELECT scope, subject_id, hour_at, net_load_kw
+    FROM (
+      SELECT
+        scope, subject_id, hour_at, net_load_kw, heard,
+        max(heard) OVER (PARTITION BY scope, subject_id) AS nodes
+      FROM (
+        SELECT
+          'feeder' AS scope, feeder_id AS subject_id, hour_at,
+          sum(net_load_kw) AS net_load_kw, count(*) AS heard
+        FROM node_hour
+        GROUP BY feeder_id, hour_at
+        UNION ALL
+        SELECT 'zone', f.zone_id, n.hour_at, sum(n.net_load_kw), count(*)
+        FROM node_hour n JOIN feeders f ON f.feeder_id = n.feeder_id
+        WHERE f.zone_id <> ''
+        GROUP BY f.zone_id, n.hour_at
+        UNION ALL
+        SELECT 'system', 'system', hour_at, sum(net_load_kw), count(*)
+        FROM node_hour
+        GROUP BY hour_at
+      ) sums
+      WHERE hour_at + INTERVAL '1 hour' <= now()
+    ) counted
+    WHERE 5 * heard >= 4 * nodes
   ) h ON h.scope = f.scope AND h.subject_id = f.subject_id AND h.hour_at = f.target_at
 ) e
 GROUP BY e.scope, e.subject_id, e.feeder_id, e.model_version, e.lead_h;

@@ -1,5 +1,7 @@
-//! A trial: whether another shape would do better. It is held on a copy of all it asks, so that it
-//! can be held beside ([`Job`]) while readings go on.
+//! A trial: whether another shape would do better.
+//!
+//! It is held on a copy of all it asks, so that it can be held beside ([`Job`]) while readings go
+//! on. What a person goes back to is made ready in the same way; there is nothing to judge then.
 
 use serde::Deserialize;
 use serde::Serialize;

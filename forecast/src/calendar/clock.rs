@@ -3,7 +3,8 @@
 /// Milliseconds of a minute.
 const MINUTE_MS: i64 = 60_000;
 
-/// Milliseconds of `+10:00`, `-0330` or `+2`: what a clock is ahead of UTC. `None` of anything else.
+/// Milliseconds of `+10:00`, `-0330` or `+2`: what a clock is ahead of UTC. `None` of anything
+/// else.
 #[must_use]
 pub fn utc_offset_ms(text: &str) -> Option<i64> {
     let text = text.trim();

@@ -353,7 +353,8 @@ fn on_the_demos_day_its_roofs_are_foreseen_better_than_by_the_newest_quarter() {
         let at = village.live_until_a_quarter_ends();
         let (weather, _) = village.tell(at, quarter == 0);
         let (assets, ended, quarters) = village.tell_roofs(at, quarter == 0);
-        let told = [assets.clone(), ended, weather[2].clone(), weather[3].clone()];
+        let orders = Change::none(ModelOrder::schema());
+        let told = [assets.clone(), ended, weather[2].clone(), weather[3].clone(), orders];
         let said = Forecast::from_batch(&hourly.step(at, &told)[0]).unwrap();
         // The ticks between, as far as models have something to learn.
         let nothing = told.map(|change| Change::none(change.batch.schema()));

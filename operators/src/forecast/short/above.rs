@@ -23,8 +23,8 @@
 //! Of a quarter a silent feeder is what it was at that time of the day before, or else what it said
 //! itself, as long as four in five were heard; a quarter in which fewer were is missing. Where a
 //! feeder that was heard within [`PAST`] says nothing of the next hour, the zone's own word stands;
-//! then the rows do not add up to it. One that was silent for longer, and says nothing, has no place
-//! in the tree.
+//! then the rows do not add up to it. One that was silent for longer, and says nothing, has no
+//! place in the tree.
 //!
 //! # Who moves
 //!

@@ -44,6 +44,8 @@ struct Station {
     off: (f64, f64),
     /// The hour from which on it is heard.
     from: u64,
+    /// The hour from which on nothing is forecast for it.
+    until: u64,
 }
 
 impl Station {
@@ -133,7 +135,7 @@ impl Life {
             if present > station.from {
                 told.seen.push(station.seen(present - 1));
             }
-            if present >= station.from && present.is_multiple_of(6) {
+            if (station.from..station.until).contains(&present) && present.is_multiple_of(6) {
                 told.ahead.extend(station.ahead(present));
             }
         }
@@ -172,7 +174,7 @@ impl Life {
     }
 }
 
-const POOR: Station = Station { id: "poor", off: (0.45, 0.45), from: NOW };
+const POOR: Station = Station { id: "poor", off: (0.45, 0.45), from: NOW, until: u64::MAX };
 
 /// Two stations, of which the second is heard five days later.
 fn two(second: Station) -> Life {
@@ -182,7 +184,7 @@ fn two(second: Station) -> Life {
 
 #[test]
 fn a_station_that_would_have_been_better_takes_over_and_says_by_how_much() {
-    let said = two(Station { id: "good", off: (0.05, 0.05), from: NOW }).live();
+    let said = two(Station { id: "good", off: (0.05, 0.05), from: NOW, until: u64::MAX }).live();
     assert_eq!(said.states(), ["pv-ridge-1 promoted", "pv-ridge-1 retired", "pv-ridge-2 promoted"]);
     let won = &said.versions[2];
     assert_eq!(won.features, "hour of the day, past power, good radiation");
@@ -195,20 +197,34 @@ fn a_station_that_would_have_been_better_takes_over_and_says_by_how_much() {
 
 #[test]
 fn a_station_that_measures_well_and_is_forecast_badly_does_not() {
-    let said = two(Station { id: "good", off: (0.05, 0.95), from: NOW }).live();
+    let said = two(Station { id: "good", off: (0.05, 0.95), from: NOW, until: u64::MAX }).live();
     assert_eq!(said.states(), ["pv-ridge-1 promoted"]);
 }
 
 #[test]
 fn a_version_that_is_held_is_not_challenged() {
-    let good = Station { id: "good", off: (0.05, 0.05), from: NOW };
+    let good = Station { id: "good", off: (0.05, 0.05), from: NOW, until: u64::MAX };
     let life = Life { orders: vec![(NOW + 24, "hold")], ..two(good) };
     assert_eq!(life.live().states(), ["pv-ridge-1 promoted", "pv-ridge-1 held"]);
 }
 
 #[test]
+fn a_model_whose_weather_is_no_longer_forecast_is_replaced_without_a_contest_unless_it_is_held() {
+    let ends = Station { id: "s", off: (0.1, 0.1), from: NOW, until: NOW + 3 * 24 };
+    let life = Life { past_days: 80, stations: vec![ends], ..Life::default() };
+    let said = life.live();
+    assert_eq!(said.states(), ["pv-ridge-1 promoted", "pv-ridge-1 retired", "pv-ridge-2 promoted"]);
+    let blind = &said.versions[2];
+    assert_eq!(blind.reason, "other weather is forecast, or none");
+    assert_eq!(blind.features, "hour of the day, past power");
+    assert_eq!((blind.champion_mae_kw, blind.p_luck), (None, None), "nobody was judged");
+    let held = Life { orders: vec![(NOW + 24, "hold")], ..life }.live();
+    assert_eq!(held.states(), ["pv-ridge-1 promoted", "pv-ridge-1 held"]);
+}
+
+#[test]
 fn restarts_in_contests_and_on_the_way_back_change_nothing() {
-    let good = Station { id: "good", off: (0.05, 0.05), from: NOW };
+    let good = Station { id: "good", off: (0.05, 0.05), from: NOW, until: u64::MAX };
     let orders = vec![(NOW + 62 * 24, "roll-back")];
     let life = Life { orders, ..two(good) };
     let said = life.live();
@@ -220,7 +236,7 @@ fn restarts_in_contests_and_on_the_way_back_change_nothing() {
 #[test]
 fn orders_are_answered_and_obeyed() {
     // Weather comes on the second day, to a plant too young for a contest.
-    let stations = vec![Station { id: "s", off: (0.1, 0.1), from: NOW + 30 }];
+    let stations = vec![Station { id: "s", off: (0.1, 0.1), from: NOW + 30, until: u64::MAX }];
     let day = |day: u64| NOW + day * 24;
     let orders = vec![
         (NOW, "hold"),
@@ -269,7 +285,7 @@ fn an_order_for_a_plant_that_there_is_not_is_refused() {
 
 #[test]
 fn a_plant_that_gives_nothing_is_alarmed_within_days_and_one_that_is_well_is_not() {
-    let stations = vec![Station { id: "s", off: (0.1, 0.1), from: NOW }];
+    let stations = vec![Station { id: "s", off: (0.1, 0.1), from: NOW, until: u64::MAX }];
     let well = Life { past_days: 60, days: 20, stations, ..Life::default() };
     assert_eq!(well.live().alarms, []);
     let none = |hour: u64| if hour < NOW + 12 * 24 { 1.0 } else { 0.0 };
