@@ -190,10 +190,10 @@ impl Record {
         })
     }
 
-    /// The version as it began to answer, held on to: `days` are the days off and by how many hours
-    /// their clock is ahead of UTC, `past` is what was said of the weather before each reading, by
-    /// the numbers of [`Record::quantities`], and the reading in kW, from `first` on. Readings after
-    /// its window are not taken.
+    /// The version as it began to answer, held on to. `days` are the days off and by how many hours
+    /// their clock is ahead of UTC; `past` is what was said of the weather before each reading, by
+    /// the numbers of [`Record::quantities`], and the reading in kW, from `first` on. Readings
+    /// after its window are not taken.
     pub fn again(
         &self,
         days: (BTreeSet<i64>, i64),
