@@ -268,8 +268,8 @@ impl Adaptive {
 
     /// Goes back to the version before, and holds on to it; `false` where there is none. The one
     /// that is left is no version to go back to any more: twice is two versions back. By
-    /// [`Policy::beside`] it is made ready beside, in the place of a review that is under way, and
-    /// answers from the next outlook on.
+    /// [`Policy::beside`] it is made ready beside, in the place of a review that is under way, until
+    /// the next reading or [`Adaptive::turn_back`].
     pub fn roll_back(&mut self) -> bool {
         let steps = self.going_back + 1;
         let Some(before) = self.versions.iter().rev().nth(steps).cloned() else { return false };
@@ -277,6 +277,20 @@ impl Adaptive {
         self.pinned = true;
         self.ask(Question::Back { to: Box::new(before) });
         true
+    }
+
+    /// Lets the version answer that a person goes back to: waits for it where it is not ready.
+    pub fn turn_back(&mut self) {
+        if self.going_back > 0
+            && let Some(trial) = self.trial.take()
+        {
+            self.settle(trial.end());
+        }
+    }
+
+    /// The version that answers, or the one that a person has gone back to and that will.
+    pub fn version_in_force(&self) -> Option<&Version> {
+        self.versions.iter().rev().nth(self.going_back)
     }
 
     /// Goes back by so many versions.
@@ -378,11 +392,6 @@ impl Adaptive {
 
     /// Chooses the first structure, where that can be done.
     fn begin(&mut self) {
-        if self.going_back > 0
-            && let Some(trial) = self.trial.take()
-        {
-            self.settle(trial.end());
-        }
         if self.champion.is_some() {
             return;
         }

@@ -230,7 +230,8 @@ struct Ordered<'a> {
 
 impl Governed for Ordered<'_> {
     fn told(&self, subject: Subject<'_>) -> Option<ModelVersion> {
-        self.series.version().map(|version| row(subject, version, self.quantities))
+        let version = self.series.version_in_force()?;
+        Some(row(subject, version, self.quantities))
     }
 
     fn hold(&mut self, held: bool) {

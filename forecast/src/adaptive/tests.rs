@@ -202,7 +202,7 @@ fn going_back_twice_is_two_versions_back() {
 }
 
 #[test]
-fn what_is_gone_back_to_is_made_ready_beside_and_answers_from_the_next_outlook_on() {
+fn what_is_gone_back_to_is_made_ready_beside_and_answers_when_it_is_asked_for() {
     let (mut at_once, mut beside) = (of_versions(&[5.0, 6.0, 7.0]), of_versions(&[5.0, 6.0, 7.0]));
     beside.policy.beside = true;
     for model in [&mut at_once, &mut beside] {
@@ -218,14 +218,22 @@ fn what_is_gone_back_to_is_made_ready_beside_and_answers_from_the_next_outlook_o
     }
     let saved = serde_json::to_vec(&beside).expect("a model can be saved");
     beside = serde_json::from_slice(&saved).expect("and read back");
+    assert_ne!(beside.outlook(), at_once.outlook(), "nobody waits for it");
+    assert_eq!(answering(&beside), (4, 7.0, 7.0));
+    beside.turn_back();
     assert_eq!(beside.outlook(), at_once.outlook());
     assert_eq!(answering(&beside), (5, 6.0, 6.0));
     assert_eq!(beside.take_versions(), at_once.take_versions());
     // Twice before anybody asks is two versions back.
     let mut twice = of_versions(&[5.0, 6.0, 7.0]);
     twice.policy.beside = true;
-    assert!(twice.roll_back() && twice.roll_back());
-    twice.outlook();
+    let mut left = Vec::new();
+    for _ in 0..2 {
+        left.push(twice.version_in_force().map(|version| version.number));
+        assert!(twice.roll_back());
+    }
+    assert_eq!(left, [Some(4), Some(3)], "each is left once");
+    twice.turn_back();
     assert_eq!(answering(&twice), (5, 5.0, 5.0));
     assert!(twice.roll_back() && !twice.roll_back());
     // A reading that comes first finds it, too.

@@ -178,7 +178,7 @@ impl Case {
     fn back(&mut self, to: Version, outcome: &mut Outcome) {
         let winner = Contestant::run(&self.setup, to.structure.clone(), &self.memory);
         let reason = format!("rolled back to version {}", to.number);
-        let version = Version { reason, loss: None, loss_before: None, p: None, ..to };
+        let version = Version::of(&self.memory.history, &to.structure, reason);
         self.promote(winner, version, outcome);
     }
 

@@ -245,6 +245,22 @@ impl Feeder {
         }
     }
 
+    /// A meter shares its node no more.
+    pub fn part(&mut self, bus: &str, meter: &str) {
+        if let Some(meters) = self.meters.get_mut(bus)
+            && meters.part(meter)
+        {
+            self.meters.remove(bus);
+        }
+    }
+
+    /// Lets versions answer that people go back to.
+    pub fn turn_back(&mut self) {
+        let nodes = self.nodes.values_mut().map(|node| &mut node.series);
+        let meters = self.meters.values_mut().flat_map(Meters::all_mut).map(|(_, series)| series);
+        nodes.chain(meters).chain([&mut self.whole]).for_each(Series::turn_back);
+    }
+
     /// Notes an hour, that is over, of a meter that shares its node with others.
     pub fn note_meter(&mut self, bus: String, meter: String, hour_at: u64, kw: f64) {
         let usual = !self.annotations.touch(&bus, hour_at);
@@ -281,9 +297,11 @@ impl Feeder {
     pub fn advance(&mut self, present: u64, feeder_id: &str, holidays: &Holidays) {
         self.moved_kw = 0.0;
         let said = self.weather.advance(present);
+        let mut place = self.nodes.len();
         for (bus, meters) in &mut self.meters {
             let usual = |hour| !self.annotations.touch(bus, hour);
-            meters.advance(present, (&self.weather, &said), holidays, usual);
+            meters.advance(present, place, (&self.weather, &said), holidays, usual);
+            place += meters.len();
         }
         for (bus, node) in &mut self.nodes {
             let meters = self.meters.get(bus);
@@ -401,7 +419,7 @@ impl Feeder {
         } else {
             rise(&mut answers, |_, _| None)
         };
-        self.guess(at, present, &mut answers);
+        self.guess(at, present, &mut answers, &mut below);
         self.expect(at, present, &mut answers, &mut below);
         let mut all: Vec<Answer> = below.into_values().flat_map(|below| below.answers).collect();
         all.append(&mut answers);
@@ -425,7 +443,13 @@ impl Feeder {
     }
 
     /// Says of nodes without a yesterday what their class is ([`prior`]).
-    fn guess(&self, at: Timestamp, present: u64, answers: &mut [Answer]) {
+    fn guess(
+        &self,
+        at: Timestamp,
+        present: u64,
+        answers: &mut [Answer],
+        below: &mut BTreeMap<usize, Below>,
+    ) {
         let (_, nodes) = answers.split_last_mut().expect("the feeder is always there");
         let new = |answer: &Answer| {
             let first = self.nodes[&answer.subject_id].series.first();
@@ -434,13 +458,15 @@ impl Feeder {
         if !nodes.iter().any(new) {
             return;
         }
-        let (new, known): (Vec<&mut Answer>, Vec<&mut Answer>) =
-            nodes.iter_mut().partition(|answer| new(answer));
+        type Placed<'a> = Vec<(usize, &'a mut Answer)>;
+        let (new, known): (Placed<'_>, Placed<'_>) =
+            nodes.iter_mut().enumerate().partition(|(_, answer)| new(answer));
+        let known = known.into_iter().map(|(_, answer)| answer);
         let known: Vec<&mut Answer> =
-            known.into_iter().filter(|answer| answer.points.len() == HORIZON_HOURS).collect();
+            known.filter(|answer| answer.points.len() == HORIZON_HOURS).collect();
         let class: Vec<&[Point]> = known.iter().map(|answer| answer.points.as_slice()).collect();
         let hours = |answer: &Answer| &self.nodes[&answer.subject_id].hours.0;
-        for answer in new {
+        for (place, answer) in new {
             let mean = |hour: u64| {
                 let of = known.iter().filter_map(|other| Some(hours(other).get(&hour)?.kw));
                 let (sum, count) = of.fold((0.0, 0.0), |(sum, n), kw| (sum + kw, n + 1.0));
@@ -455,6 +481,8 @@ impl Feeder {
                 answer.shares = [0.0; HORIZON_HOURS];
                 answer.model_version = prior::PRIOR_VERSION.to_owned();
                 answer.saw += &format!("; forecasts@{} nodes={}", at.0, class.len());
+                // Its meters know less of these hours than its class does.
+                below.remove(&place);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The judgement of [`forecast`](super): keeps hours, and issues each quarter of an hour.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use arrow_array::RecordBatch;
 use forecast::calendar::Holidays;
@@ -14,6 +15,7 @@ use schemas::state::NodeHour;
 use schemas::state::SharedMeterHour;
 use schemas::state::WeatherAhead;
 use schemas::state::WeatherHour;
+use schemas::time::DAY_MS;
 use schemas::time::HOUR_MS;
 use schemas::time::Timestamp;
 
@@ -67,20 +69,14 @@ impl ForecastKernel {
         }
     }
 
-    /// Takes in what changed; gives what is told of orders.
-    fn learn(&mut self, at: Timestamp, changes: &[Change]) -> Vec<ModelVersion> {
+    /// Takes in what changed.
+    fn learn(&mut self, at: Timestamp, changes: &[Change]) {
         for row in changes[0].events::<LoadHistory>() {
             let hour = Hour { kw: row.net_load_kw, measured: false };
             self.note(at, (row.feeder_id, row.bus_id), row.hour_at, hour);
         }
         // Before their nodes: what a node lacks of them it does not learn.
-        for row in changes[6].events::<SharedMeterHour>() {
-            if row.hour_at < at && row.active_power_kw.is_finite() {
-                let feeder = self.feeders.entry(row.feeder_id).or_default();
-                let hour = row.hour_at.0 / HOUR_MS;
-                feeder.note_meter(row.bus_id, row.meter_id, hour, row.active_power_kw);
-            }
-        }
+        self.learn_meters(at, &changes[6]);
         for row in changes[1].events::<NodeHour>() {
             let hour = Hour { kw: row.net_load_kw, measured: true };
             self.note(at, (row.feeder_id, row.bus_id), row.hour_at, hour);
@@ -98,7 +94,35 @@ impl ForecastKernel {
         for row in annotations {
             self.feeders.entry(row.feeder_id.clone()).or_default().annotate(row);
         }
-        let mut orders: Vec<ModelOrder> = changes[5].events().collect();
+    }
+
+    /// Takes in what is known of meters that share their nodes.
+    fn learn_meters(&mut self, at: Timestamp, meters: &Change) {
+        let hour = |row: &SharedMeterHour| (row.meter_id.clone(), row.hour_at);
+        let came: BTreeSet<(String, Timestamp)> =
+            meters.events::<SharedMeterHour>().map(|row| hour(&row)).collect();
+        // An hour of today that goes and does not come again is of a meter that shares its node no
+        // more; an older one was let go by its view's retention.
+        let young = |row: &SharedMeterHour| row.hour_at.plus(DAY_MS) > at;
+        for row in meters.gone::<SharedMeterHour>().filter(young) {
+            if !came.contains(&hour(&row))
+                && let Some(feeder) = self.feeders.get_mut(&row.feeder_id)
+            {
+                feeder.part(&row.bus_id, &row.meter_id);
+            }
+        }
+        for row in meters.events::<SharedMeterHour>() {
+            if row.hour_at < at && row.active_power_kw.is_finite() {
+                let feeder = self.feeders.entry(row.feeder_id).or_default();
+                let hour = row.hour_at.0 / HOUR_MS;
+                feeder.note_meter(row.bus_id, row.meter_id, hour, row.active_power_kw);
+            }
+        }
+    }
+
+    /// Does what people order; gives what is told of it.
+    fn obey(&mut self, at: Timestamp, orders: &Change) -> Vec<ModelVersion> {
+        let mut orders: Vec<ModelOrder> = orders.events().collect();
         let elsewhere = |scope: &str| ABOVE.contains(&scope) || scope == plant::fleet::SCOPE;
         orders.retain(|order| !elsewhere(&order.scope));
         orders.sort_by_cached_key(|row| (row.ordered_at, row.order_id.clone()));
@@ -125,6 +149,9 @@ impl ForecastKernel {
         let feeder = self.feeders.get_mut(feeder_id).expect("it is one of those that there are");
         let present = at.0 / HOUR_MS;
         let hour_at = |ahead: usize| Timestamp((present + ahead as u64) * HOUR_MS);
+        if self.settings.issues_at(at) {
+            feeder.turn_back();
+        }
         feeder.advance(present, feeder_id, &self.holidays);
         let (answers, rise) = feeder.answers(at, present, feeder_id);
         for answer in &answers {
@@ -202,8 +229,8 @@ impl Kernel for ForecastKernel {
     }
 
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
-        let told = News { versions: self.learn(at, changes), alarms: Vec::new() };
-        let mut given = Given { told, ..Given::default() };
+        self.learn(at, changes);
+        let mut given = Given::default();
         let due = self.settings.issues_at(at);
         if due {
             self.feeders.retain(|_, feeder| !feeder.forget(at.0 / HOUR_MS));
@@ -215,6 +242,8 @@ impl Kernel for ForecastKernel {
         for feeder_id in issued {
             self.issue(at, &feeder_id, &mut given);
         }
+        // Not before: a version that is gone back to has time until the next quarter.
+        given.told.versions.extend(self.obey(at, &changes[5]));
         vec![
             Draft::to_batch(&given.drafts),
             Alarm::to_batch(&given.told.alarms),

@@ -76,6 +76,17 @@ impl Meters {
         })
     }
 
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Forgets a meter; `true` where none is left.
+    pub fn part(&mut self, meter: &str) -> bool {
+        self.0.remove(meter);
+        self.0.is_empty()
+    }
+
     /// Forgets those that were not `heard`; `true` where none is left.
     pub fn forget(&mut self, heard: impl Fn(&Node) -> bool) -> bool {
         self.0.retain(|_, meter| heard(meter));
@@ -92,16 +103,17 @@ impl Meters {
         self.0.iter_mut().map(|(id, meter)| (id.as_str(), &mut meter.series))
     }
 
-    /// Takes in the hours before `present`.
+    /// Takes in the hours before `present`. The first of them has this place in the feeder.
     pub fn advance(
         &mut self,
         present: u64,
+        first_place: usize,
         (weather, said): (&Weather, &[Said]),
         holidays: &Holidays,
         usual: impl Fn(u64) -> bool,
     ) {
         let from = present.saturating_sub(RECENT_HOURS);
-        for (place, (id, meter)) in self.0.iter_mut().enumerate() {
+        for (place, (id, meter)) in (first_place..).zip(&mut self.0) {
             meter.advance(present, (weather, said), &usual);
             meter.series.settle(weather, Turn { place, scope: "meter", id }, holidays);
             meter.bound(from);
@@ -179,15 +191,24 @@ impl Below {
         }
     }
 
-    /// The node is expected to draw so much, and was forecast to draw `before_kw`: each meter its
-    /// part of it.
+    /// The node is expected to draw so much, and was forecast to draw `before_kw`: each meter moves
+    /// by a part of that, as large as it is itself. None draws anything where the node does not.
     pub fn expect(&mut self, hour: usize, before_kw: f64, kw: f64) {
-        let factor = kw / before_kw;
-        let even = kw / self.answers.len() as f64;
+        let said = |meter: &Answer| {
+            let point = meter.points.iter().find(|point| point.hour == hour);
+            point.map(|point| point.p50_kw)
+        };
+        let said: Vec<f64> = self.answers.iter().filter_map(said).collect();
+        let size: f64 = said.iter().map(|kw| kw.abs()).sum();
+        let sum: f64 = said.iter().sum();
+        // Where a meter says nothing, the others are a part of the node.
+        let moved_kw = if sum / before_kw > 0.0 { sum * (kw / before_kw) } else { kw } - sum;
+        let even = 1.0 / said.len() as f64;
         for meter in &mut self.answers {
             let of_hour = meter.points.iter_mut().zip(&mut meter.parts);
             for (point, parts) in of_hour.filter(|(point, _)| point.hour == hour) {
-                let own = if factor >= 0.0 { point.p50_kw * factor } else { even };
+                let share = if size > 0.0 { point.p50_kw.abs() / size } else { even };
+                let own = if kw == 0.0 { 0.0 } else { point.p50_kw + moved_kw * share };
                 (point.p10_kw, point.p50_kw, point.p90_kw) = (own, own, own);
                 *parts = vec![(because::ANNOUNCED, own)];
                 meter.shares[hour] = 0.0;

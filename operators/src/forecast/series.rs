@@ -352,6 +352,18 @@ impl Series {
         self.model.as_mut().map(|model| model.pin(held)).is_some()
     }
 
+    /// The version that answers, or the one that a person has gone back to and that will.
+    pub fn version_in_force(&self) -> Option<&Version> {
+        self.model.as_ref().and_then(|model| model.version_in_force())
+    }
+
+    /// Lets the version answer that a person goes back to.
+    pub fn turn_back(&mut self) {
+        if let Some(model) = &mut self.model {
+            model.turn_back();
+        }
+    }
+
     /// Goes back to the version before and holds on to it; `false` where there is none.
     pub fn roll_back(&mut self) -> bool {
         self.model.as_mut().is_some_and(|model| model.roll_back())

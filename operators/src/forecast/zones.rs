@@ -211,6 +211,8 @@ impl Zones {
         self.feeders.retain(|_, past| past.heard(RECENT_HOURS, present));
         let known = |id: &String| self.feeders.contains_key(id) || self.zone_of.contains_key(id);
         self.hears.retain(|id, _| known(id));
+        let wholes = self.zones.values_mut().chain([&mut self.system]);
+        wholes.for_each(|whole| whole.series_mut().turn_back());
         self.advance(present, holidays);
         let heard = self.feeders.iter().filter(|(_, past)| past.lives(present)).map(|(id, _)| id);
         let leaves: BTreeSet<&String> = heard.chain(outlooks.keys()).collect();

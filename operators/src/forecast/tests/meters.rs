@@ -18,7 +18,10 @@ use schemas::time::Timestamp;
 
 use super::node_hour;
 use crate::forecast::ForecastKernel;
+use crate::forecast::feeder::Answer;
+use crate::forecast::meters::Below;
 use crate::forecast::rule;
+use crate::forecast::rule::Point;
 use crate::kernel::Change;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
@@ -40,6 +43,8 @@ fn load_kw(meter: usize, hour: u64) -> f64 {
 struct Told {
     history: Vec<LoadHistory>,
     meters: Vec<SharedMeterHour>,
+    /// Rows that go.
+    left: Vec<SharedMeterHour>,
     nodes: Vec<NodeHour>,
     notes: Vec<LoadAnnotation>,
     orders: Vec<ModelOrder>,
@@ -99,7 +104,11 @@ impl House {
             rows::<WeatherAhead>(&[]),
             rows(&told.notes),
             rows(&told.orders),
-            rows(&told.meters),
+            {
+                let all = [&told.meters[..], &told.left].concat();
+                let diffs = [vec![1; told.meters.len()], vec![-1; told.left.len()]].concat();
+                Change::of(&all, diffs)
+            },
         ];
         let out = self.kernel.step(Timestamp(at_ms), &changes);
         self.forecasts = Forecast::from_batch(&out[0]).unwrap();
@@ -306,4 +315,128 @@ fn a_restart_in_the_middle_says_the_same_to_the_bit() {
         other.step((hour + 1) * HOUR_MS, &told);
         assert_eq!(house.forecasts, other.forecasts);
     }
+}
+
+/// What the view takes back when a meter shares its bus no more: all that it retains of it.
+fn gone(meter: &str, present: u64) -> Vec<SharedMeterHour> {
+    let number = FLATS.iter().position(|id| *id == meter).unwrap();
+    let row = |hour| Told::hour(hour, [0, 1, 2].map(|m| (m == number).then(|| load_kw(m, hour))));
+    (present - 48..present).flat_map(|hour| row(hour).meters).collect()
+}
+
+#[test]
+fn a_meter_that_is_exchanged_is_not_waited_for_and_counts_no_more() {
+    let start = 10 * 24;
+    let mut house = House::new();
+    house.live(0..start);
+    for hour in start..start + 30 {
+        // Another stands in the place of m2; the node is what it was.
+        let mut told = Told::whole(hour);
+        told.meters[2].meter_id = "new".to_owned();
+        if hour == start {
+            told.left = gone("m2", start);
+        }
+        house.step((hour + 1) * HOUR_MS, &told);
+        assert!(house.kernel.hour_kw("f", "flats", hour).is_finite(), "hour {}", hour - start);
+        assert!(house.p50("m2").is_empty());
+    }
+    for ahead in 0..24 {
+        let kw = |subject: &str| house.row(subject, ahead).p50_kw;
+        let meters = kw("m0") + kw("m1") + kw("new");
+        assert!((meters - kw("flats")).abs() < 1e-9, "{meters} {}", kw("flats"));
+    }
+}
+
+#[test]
+fn where_a_battery_is_built_the_node_goes_on_and_its_meters_end() {
+    let start = 10 * 24;
+    let mut house = House::new();
+    house.live(0..start);
+    let left = FLATS.iter().flat_map(|meter| gone(meter, start)).collect();
+    let told = Told { meters: Vec::new(), left, ..Told::whole(start) };
+    house.step((start + 1) * HOUR_MS, &told);
+    assert!(house.kernel.hour_kw("f", "flats", start).is_finite());
+    assert_eq!((house.p50("m0").len(), house.p50("flats").len()), (0, 24));
+}
+
+#[test]
+fn what_retention_takes_back_stays() {
+    let start = 10 * 24;
+    let mut house = House::new();
+    house.live(0..start);
+    let mut told = Told::whole(start);
+    told.left = Told::whole(start - 49).meters;
+    // A reading that comes late takes the mean of its hour back and puts another in its place.
+    told.left.extend(Told::whole(start - 1).meters);
+    told.meters.extend(Told::whole(start - 1).meters);
+    house.step((start + 1) * HOUR_MS, &told);
+    assert!(FLATS.iter().all(|meter| house.p50(meter).len() == 24));
+}
+
+/// What two meters say of an hour for which their node was to draw `before_kw`, and is announced
+/// to draw `kw`.
+#[track_caller]
+fn check_announced(meters_kw: [f64; 2], kw: f64, expected: [f64; 2]) {
+    let before_kw: f64 = meters_kw.iter().sum();
+    let answer = |p50_kw: f64| Answer {
+        scope: "meter",
+        subject_id: "m".to_owned(),
+        points: vec![Point { hour: 0, p10_kw: p50_kw - 1.0, p50_kw, p90_kw: p50_kw + 1.0 }],
+        parts: vec![Vec::new()],
+        shares: [0.0; rule::HORIZON_HOURS],
+        model_version: "v".to_owned(),
+        saw: String::new(),
+    };
+    let mut below = Below::agreeing(meters_kw.map(answer).to_vec(), &mut answer(before_kw));
+    below.expect(0, before_kw, kw);
+    for (answer, expected) in below.answers.iter().zip(expected) {
+        let Point { p10_kw, p50_kw, p90_kw, .. } = answer.points[0];
+        assert!((p50_kw - expected).abs() < 1e-9, "{p50_kw} {expected}");
+        assert_eq!((p10_kw, p90_kw), (p50_kw, p50_kw));
+    }
+}
+
+#[test]
+fn what_is_announced_of_a_node_each_meter_takes_by_its_size_whatever_its_sign() {
+    check_announced([3.0, 1.0], 8.0, [6.0, 2.0]);
+    check_announced([-3.0, -1.0], -8.0, [-6.0, -2.0]);
+    check_announced([5.0, -4.0], 10.0, [10.0, 0.0]);
+    check_announced([5.0, -5.0], 0.0, [0.0, 0.0]);
+    check_announced([0.0, 0.0], 3.0, [1.5, 1.5]);
+}
+
+#[test]
+fn first_models_of_meters_are_spread_over_the_day() {
+    let mut kernel = ForecastKernel::new(Settings::default());
+    let mut begun: BTreeMap<u64, usize> = BTreeMap::new();
+    for hour in 0..11 * 24 {
+        let row = |n: u64| SharedMeterHour {
+            meter_id: format!("m{n}"),
+            bus_id: format!("b{}", n / 2),
+            feeder_id: "f".to_owned(),
+            hour_at: Timestamp(hour * HOUR_MS),
+            active_power_kw: load_kw(n as usize, hour),
+        };
+        let meters: Vec<SharedMeterHour> = (0..48).map(row).collect();
+        let nodes = (0..24).map(|bus| {
+            let kw = meters[2 * bus..2 * bus + 2].iter().map(|row| row.active_power_kw).sum();
+            node_hour(&format!("b{bus}"), hour, kw)
+        });
+        let nodes: Vec<NodeHour> = nodes.collect();
+        let changes = [
+            rows::<LoadHistory>(&[]),
+            rows(&nodes),
+            rows::<WeatherHour>(&[]),
+            rows::<WeatherAhead>(&[]),
+            rows::<LoadAnnotation>(&[]),
+            rows::<ModelOrder>(&[]),
+            rows(&meters),
+        ];
+        let out = kernel.step(Timestamp((hour + 1) * HOUR_MS), &changes);
+        let versions = ModelVersion::from_batch(&out[2]).unwrap();
+        let of_meters = versions.iter().filter(|row| row.scope == "meter").count();
+        *begun.entry(hour).or_default() += of_meters;
+    }
+    assert_eq!(begun.values().sum::<usize>(), 48);
+    assert_eq!(begun.values().max(), Some(&2), "{begun:?}");
 }

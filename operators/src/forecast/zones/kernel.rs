@@ -48,8 +48,8 @@ impl ZoneKernel {
         ZoneKernel { settings, holidays, zones: Zones::default() }
     }
 
-    /// Takes in what changed; gives what is told of orders.
-    fn learn(&mut self, at: Timestamp, changes: &[Change]) -> Vec<ModelVersion> {
+    /// Takes in what changed.
+    fn learn(&mut self, at: Timestamp, changes: &[Change]) {
         for row in changes[0].gone::<FeederPlace>() {
             self.zones.place(row.feeder_id, row.zone_id, false);
         }
@@ -67,7 +67,11 @@ impl ZoneKernel {
             let kw = row.net_load_kw.unwrap_or(f64::NAN);
             self.zones.note(&row.feeder_id, row.hour_at.0 / HOUR_MS, kw);
         }
-        let mut orders: Vec<ModelOrder> = changes[3].events().collect();
+    }
+
+    /// Does what people order; gives what is told of it.
+    fn obey(&mut self, at: Timestamp, orders: &Change) -> Vec<ModelVersion> {
+        let mut orders: Vec<ModelOrder> = orders.events().collect();
         orders.retain(|order| ABOVE.contains(&order.scope.as_str()));
         orders.sort_by_cached_key(|row| (row.ordered_at, row.order_id.clone()));
         orders.iter().flat_map(|order| self.zones.order(at, order)).collect()
@@ -109,7 +113,7 @@ impl Kernel for ZoneKernel {
     }
 
     fn step(&mut self, at: Timestamp, changes: &[Change]) -> Vec<RecordBatch> {
-        let mut versions = self.learn(at, changes);
+        self.learn(at, changes);
         let mut outlooks = Outlooks::new();
         for row in changes[4].events::<Outlook>() {
             let of_feeder = outlooks.entry(row.feeder_id.clone()).or_default();
@@ -122,7 +126,9 @@ impl Kernel for ZoneKernel {
         } else {
             self.zones.restate(at, &outlooks)
         };
-        versions.extend(said.news.versions);
+        let mut versions = said.news.versions;
+        // As by feeder, not before what is issued.
+        versions.extend(self.obey(at, &changes[3]));
         vec![
             Forecast::to_batch(&said.forecasts),
             FeederMove::to_batch(&said.moves),

@@ -9,6 +9,7 @@ use forecast::short::QUARTER_MS;
 use forecast::short::quarters;
 use schemas::decision::Forecast;
 use schemas::decision::ShortForecast;
+use schemas::event::ModelOrder;
 use schemas::reference::Asset;
 use schemas::relation::Relation;
 use schemas::state::PlantHour;
@@ -164,7 +165,8 @@ fn live(plants: &Plants) -> Errors {
         if place.is_multiple_of(4) {
             let (hours, seen) = plants.told(present);
             let ahead = if present.is_multiple_of(6) { plants.ahead(present) } else { Vec::new() };
-            let told = [came(&listed), came(&hours), came(&seen), came(&ahead)];
+            let orders = came::<ModelOrder>(&[]);
+            let told = [came(&listed), came(&hours), came(&seen), came(&ahead), orders];
             said = Forecast::from_batch(&hourly.step(at, &told)[0]).unwrap();
             let nothing = told.map(|change| crate::kernel::Change::none(change.batch.schema()));
             for tick in 1..if begins { 300 } else { 4 } {
