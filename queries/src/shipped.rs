@@ -8,7 +8,7 @@ macro_rules! shipped {
 }
 
 /// The shipped views, in name order.
-static SHIPPED: [(&str, &str); 31] = shipped![
+static SHIPPED: [(&str, &str); 32] = shipped![
     "asset_efficiency",
     "asset_latest",
     "asset_state",
@@ -35,6 +35,7 @@ static SHIPPED: [(&str, &str); 31] = shipped![
     "sensor_latest",
     "sensor_listed",
     "shared_meter_hour",
+    "short_forecast_error",
     "stale_sensors",
     "switch_state",
     "weather_ahead",

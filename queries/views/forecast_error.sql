@@ -1,6 +1,7 @@
 -- How good past forecasts were, whatever they looked ahead: `forecast_error_by_lead`, summed.
 --
--- One row for each model version of a meter that shares its bus, a node, a feeder, a plant, a zone and the system.
+-- One row for each model version of a meter that shares its bus, a node, a feeder, a plant, a zone
+-- and the system.
 CREATE MATERIALIZED VIEW forecast_error AS
 SELECT
   scope, subject_id, feeder_id, model_version, sum(n) AS n,

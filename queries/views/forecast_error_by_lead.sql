@@ -1,12 +1,13 @@
 -- How good past forecasts were, by how far ahead they looked: each forecast of an hour that is
 -- complete, against the mean net load of that hour; of a plant, against its mean power.
 --
--- One row for each model version of a meter that shares its bus, a node, a feeder, a plant, a zone and the system and each hour
--- ahead, from 1: the hour under way when it was issued. Zones and the system have an empty feeder_id.
+-- One row for each model version of a meter that shares its bus, a node, a feeder, a plant, a zone
+-- and the system and each hour ahead, from 1: the hour under way when it was issued. Zones and the
+-- system have an empty feeder_id.
 -- What came of a feeder, a zone and the system is the sum of the nodes that were heard, in hours in
--- which at least four of five were: as many as models learn from. Nodes are counted as in that hour of
--- those that are kept in which most were heard. Where one is silent the sum is too low by what it
--- drew, which the forecast holds.
+-- which at least four of five were: as many as models learn from. Nodes are counted as in that hour
+-- of those that are kept in which most were heard. Where one is silent the sum is too low by what it
+-- drew, which the forecast holds; so is that of a node by a meter that is.
 -- It rolls: what the retention of `forecasts` takes back no longer counts. MAE and bias are in kW; bias
 -- is positive where forecasts were too high; coverage is the share of outcomes between p10 and p90
 -- (0.8 where the quantiles are right). No percentage of the load: net load crosses zero.

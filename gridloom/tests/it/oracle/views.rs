@@ -31,7 +31,7 @@ impl Case {
 }
 
 /// Sums of hourly means, or means of means: neither is a multiple of 2^-10, so their order counts.
-const MEANS_OF_MEANS: [(&str, &[(&str, Bound)]); 7] = [
+const MEANS_OF_MEANS: [(&str, &[(&str, Bound)]); 8] = [
     // A minute is the mean of bins, and each bin is a mean.
     ("feeder_load", &[("kw", Bound::Stacked)]),
     // A bus is the sum of the hourly means of its meters, which are rows of meter_hour.
@@ -40,6 +40,7 @@ const MEANS_OF_MEANS: [(&str, &[(&str, Bound)]); 7] = [
     // Means of differences from node_hour.
     ("forecast_error", FORECAST_ERRORS),
     ("forecast_error_by_lead", FORECAST_ERRORS),
+    ("short_forecast_error", FORECAST_ERRORS),
     // Sums of slopes.
     ("asset_efficiency", &[("measured_kwh", Bound::Stacked), ("efficiency", Bound::Stacked)]),
     ("asset_state", &[("efficiency", Bound::Stacked)]),
