@@ -46,7 +46,8 @@ impl Weather {
         self.begin.max(self.values.first())
     }
 
-    /// Whether `index` is of the time before anything was said, where that is not all time.
+    /// Whether `index` is of the time before anything was said: at any time where nothing was, at
+    /// none where something was from the first step that is kept on.
     fn unheard(&self, index: i64) -> bool {
         index < self.begin && self.begin > self.values.first()
     }

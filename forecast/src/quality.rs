@@ -37,12 +37,12 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::drift::Marker;
+use crate::series::DAY_MS;
 
 /// Slots of a week that are kept: five minutes. A finer series shares them.
 pub const SLOTS_MAX: usize = 2016;
 
-/// Milliseconds of a day and a week.
-const DAY_MS: i64 = 86_400_000;
+/// Milliseconds of a week.
 const WEEK_MS: i64 = 7 * DAY_MS;
 
 /// Values that are kept of a slot; the median of four withstands one wrong week.

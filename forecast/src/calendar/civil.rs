@@ -6,8 +6,7 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
+use crate::series::DAY_MS;
 
 /// An instant on the clock of a series, in parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

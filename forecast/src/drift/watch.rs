@@ -12,9 +12,7 @@ use crate::drift::Band;
 use crate::drift::Marker;
 use crate::drift::PageHinkley;
 use crate::score::Coverage;
-
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
+use crate::series::DAY_MS;
 
 /// The largest error of one outcome, in mean levels: a load that became five times as large is
 /// seen whole, one absurd reading that passed is not taken for a bias of the day.
@@ -140,8 +138,7 @@ pub struct Alert {
     /// The outcome that made it certain, in milliseconds since the epoch.
     pub at_ms: i64,
     /// What was found; a share of the mean level for bias and error, a share for skill and
-    /// coverage, a leverage for extrapolation, hours of rated power
-    /// for what stands still.
+    /// coverage, a leverage for extrapolation, hours of rated power for what stands still.
     pub value: f64,
     /// What it passed, in the same unit.
     pub threshold: f64,

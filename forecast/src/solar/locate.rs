@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::series::DAY_MS;
 use crate::solar::Place;
 use crate::solar::position::ephemeris;
 
@@ -34,9 +35,6 @@ const WRONG_MAX_DEG: f64 = 10.0;
 
 /// Mean misfit beyond which the series does not follow the sun.
 const MISFIT_MAX_DEG: f64 = 1.0;
-
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
 
 /// An estimated place.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
