@@ -55,6 +55,7 @@
 pub mod annotation;
 pub mod because;
 pub mod feeder;
+pub mod heard;
 pub mod kernel;
 pub mod meters;
 pub mod plant;

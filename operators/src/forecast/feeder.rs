@@ -27,6 +27,7 @@ use super::annotation::Annotations;
 use super::because;
 use super::because::Explained;
 use super::because::Parts;
+use super::heard::Heard;
 use super::meters::Below;
 use super::meters::Meters;
 use super::meters::agree;
@@ -51,9 +52,6 @@ pub const RULE_VERSION: &str = "seasonal-naive-1";
 pub const RECENT_HOURS: u64 = YOUNG_HOURS + 24;
 
 const _: () = assert!(RECENT_HOURS >= HISTORY_HOURS as u64);
-
-/// Of how many nodes that have begun so many must be known for the feeder's hour to be.
-pub(super) const KNOWN_OF: (usize, usize) = (4, 5);
 
 /// An hour of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -345,15 +343,14 @@ impl Feeder {
     }
 
     fn sum(&self, hour: u64) -> f64 {
-        let (mut sum, mut begun, mut known) = (0.0, 0, 0);
+        let mut heard = Heard::default();
         for node in self.nodes.values() {
             if node.series.first().is_some_and(|first| first <= hour) {
-                begun += 1;
-                known += usize::from(node.series.vouched(hour).is_finite());
-                sum += f64::from(node.series.filled(hour));
+                let known = node.series.vouched(hour).is_finite();
+                heard.add(f64::from(node.series.filled(hour)), known);
             }
         }
-        if begun == 0 || known * KNOWN_OF.1 < begun * KNOWN_OF.0 { f64::NAN } else { sum }
+        heard.kw()
     }
 
     /// What is to be told of the models since this was last asked.

@@ -2,6 +2,8 @@
 //!
 //! None of it is a view: it goes from one to the other within a tick.
 
+use std::collections::BTreeMap;
+
 use schemas::relation;
 use schemas::time::Timestamp;
 
@@ -93,5 +95,17 @@ relation! {
         pub feeder_id: String,
         /// Its zone; empty where it lies in none.
         pub zone_id: String,
+    }
+}
+
+impl FeederPlace {
+    /// The feeder lies in this zone now, or no longer; in none where that has no name.
+    pub fn apply(self, zone_of: &mut BTreeMap<String, String>, here: bool) {
+        let FeederPlace { feeder_id, zone_id } = self;
+        if here && !zone_id.is_empty() {
+            zone_of.insert(feeder_id, zone_id);
+        } else if zone_of.get(&feeder_id) == Some(&zone_id) {
+            zone_of.remove(&feeder_id);
+        }
     }
 }

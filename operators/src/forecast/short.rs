@@ -39,6 +39,7 @@
 pub mod above;
 pub mod feeder;
 pub mod kernel;
+mod open;
 pub mod plant;
 pub mod rows;
 pub mod series;

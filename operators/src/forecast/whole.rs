@@ -26,10 +26,10 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::because::Parts;
-use super::feeder::KNOWN_OF;
 use super::feeder::OF_FEEDER;
 use super::feeder::RECENT_HOURS;
 use super::feeder::RULE_VERSION;
+use super::heard::Heard;
 use super::rule;
 use super::rule::HISTORY_HOURS;
 use super::rule::Point;
@@ -100,16 +100,15 @@ impl Past {
     }
 }
 
-/// The sum of an hour, NaN where less than this share was heard.
-fn sum(members: &BTreeMap<&str, &Past>, hour: u64, known_of: (usize, usize)) -> f64 {
-    let (mut sum, mut begun, mut known) = (0.0, 0, 0);
+/// What was heard of an hour.
+fn heard(members: &BTreeMap<&str, &Past>, hour: u64) -> Heard {
+    let mut heard = Heard::default();
     for past in members.values().filter(|past| past.first() <= hour) {
-        let Some(kw) = past.filled(hour) else { continue };
-        begun += 1;
-        known += usize::from(past.at(hour).is_some());
-        sum += f64::from(kw);
+        if let Some(kw) = past.filled(hour) {
+            heard.add(f64::from(kw), past.at(hour).is_some());
+        }
     }
-    if begun == 0 || known * known_of.1 < begun * known_of.0 { f64::NAN } else { sum }
+    heard
 }
 
 /// See [`self`].
@@ -205,14 +204,14 @@ impl Whole {
         for hour in std::mem::take(&mut self.restated) {
             // A silent feeder's later days stood in by this hour.
             for hour in (hour..end).step_by(24).take(STAND_IN_DAYS as usize + 1) {
-                self.series.restate(hour, sum(members, hour, KNOWN_OF));
+                self.series.restate(hour, heard(members, hour).kw());
             }
         }
         for hour in end..present {
-            self.series.push(first, sum(members, hour, KNOWN_OF));
+            self.series.push(first, heard(members, hour).kw());
         }
         let recent = present.saturating_sub(HISTORY_HOURS as u64)..present;
-        self.ruled = recent.map(|hour| sum(members, hour, (0, 1))).collect();
+        self.ruled = recent.map(|hour| heard(members, hour).filled_kw()).collect();
         self.series.settle(&self.weather, turn, holidays);
         self.series.bound();
     }

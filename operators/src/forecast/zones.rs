@@ -45,6 +45,7 @@ use super::feeder::RECENT_HOURS;
 use super::reconcile::floor;
 use super::reconcile::variance;
 use super::rows::FeederMove;
+use super::rows::FeederPlace;
 use super::rows::Outlook;
 use super::rule::HORIZON_HOURS;
 use super::rule::Point;
@@ -148,12 +149,8 @@ struct Below {
 
 impl Zones {
     /// A feeder lies in a zone now, or in none that is known.
-    pub fn place(&mut self, feeder_id: String, zone_id: String, here: bool) {
-        if here && !zone_id.is_empty() {
-            self.zone_of.insert(feeder_id, zone_id);
-        } else if self.zone_of.get(&feeder_id) == Some(&zone_id) {
-            self.zone_of.remove(&feeder_id);
-        }
+    pub fn place(&mut self, row: FeederPlace, here: bool) {
+        row.apply(&mut self.zone_of, here);
     }
 
     /// The weather that a feeder hears, as its zone and the system hear it.

@@ -24,7 +24,8 @@
 //! itself, as long as four in five were heard; a quarter in which fewer were is missing. Where a
 //! feeder that was heard within [`PAST`] says nothing of the next hour, the zone's own word stands;
 //! then the rows do not add up to it. One that was silent for longer, and says nothing, has no
-//! place in the tree.
+//! place in the tree. One that was never heard is not waited for: it counts with what it said, as
+//! it does in the medians, and is none of the five.
 //!
 //! # Who moves
 //!
@@ -49,7 +50,8 @@ use schemas::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::super::feeder::KNOWN_OF;
+use super::super::heard::Heard;
+use super::super::rows::FeederPlace;
 use super::super::rule::Point;
 use super::super::zones::SUM_VERSION;
 use super::super::zones::SYSTEM_ID;
@@ -106,17 +108,16 @@ type Members<'a> = BTreeMap<&'a str, Option<&'a Past>>;
 
 /// The sum of a quarter, NaN where too few were heard.
 fn sum(members: &Members<'_>, quarter: i64) -> f64 {
-    let (mut sum, mut begun, mut known) = (0.0, 0, 0);
-    for past in members.values() {
-        let first = past.and_then(Past::first);
-        if first.is_some_and(|first| first > quarter) {
-            continue;
+    let mut heard = Heard::default();
+    for past in members.values().filter_map(|past| *past) {
+        let kw = past.filled(quarter).unwrap_or(0.0);
+        if past.first().is_some_and(|first| first <= quarter) {
+            heard.add(kw, past.known.contains_key(&quarter));
+        } else {
+            heard.add_unasked(kw);
         }
-        begun += 1;
-        known += usize::from(past.is_some_and(|past| past.known.contains_key(&quarter)));
-        sum += past.and_then(|past| past.filled(quarter)).unwrap_or(0.0);
     }
-    if begun == 0 || known * KNOWN_OF.1 < begun * KNOWN_OF.0 { f64::NAN } else { sum }
+    heard.kw()
 }
 
 /// A zone, or the system.
@@ -202,12 +203,8 @@ pub struct Above {
 
 impl Above {
     /// A feeder lies in a zone now, or in none that is known.
-    pub fn place(&mut self, feeder_id: String, zone_id: String, here: bool) {
-        if here && !zone_id.is_empty() {
-            self.zone_of.insert(feeder_id, zone_id);
-        } else if self.zone_of.get(&feeder_id) == Some(&zone_id) {
-            self.zone_of.remove(&feeder_id);
-        }
+    pub fn place(&mut self, row: FeederPlace, here: bool) {
+        row.apply(&mut self.zone_of, here);
     }
 
     /// A quarter of a feeder, NaN where it is missing.

@@ -18,10 +18,11 @@ use schemas::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::super::feeder::KNOWN_OF;
+use super::super::heard::Heard;
 use super::super::reconcile::reconcile;
 use super::super::rule::Point;
 use super::kernel::HourSaid;
+use super::open::Open;
 use super::series::DAY;
 use super::series::Series;
 
@@ -34,8 +35,8 @@ struct Node {
     series: Series,
     /// The first quarter of which it counts in its feeder's sum.
     first: i64,
-    /// Quarters that are over and not yet in the series, in kW.
-    open: BTreeMap<i64, f64>,
+    /// Quarters that are over and not yet in the series.
+    open: Open,
     /// What stood in where it was silent.
     stood_in: BTreeMap<i64, f64>,
 }
@@ -57,11 +58,7 @@ impl Feeder {
     pub fn hear(&mut self, bus: String, quarter: i64, kw: f64) {
         let node = self.nodes.entry(bus).or_insert_with(|| Node::new(quarter));
         if quarter >= node.series.short.end() {
-            node.open.insert(quarter, kw);
-            // Of a node that has not begun, more of the past than is kept is of no use.
-            while node.open.len() > KEPT as usize {
-                node.open.pop_first();
-            }
+            node.open.hear(quarter, kw);
         } else if node.series.short.restate(quarter, kw) {
             node.stood_in.remove(&quarter);
             self.restated.insert(quarter);
@@ -107,15 +104,13 @@ impl Feeder {
 
     /// The sum of a quarter, NaN where too few were heard.
     fn sum(&self, quarter: i64) -> f64 {
-        let (mut sum, mut begun, mut known) = (0.0, 0, 0);
+        let mut heard = Heard::default();
         for node in self.nodes.values().filter(|node| node.first <= quarter) {
             let kw = f64::from(node.series.short.at(quarter));
-            begun += 1;
-            known += usize::from(kw.is_finite());
             let stands_in = || node.stood_in.get(&quarter).copied().unwrap_or(0.0);
-            sum += if kw.is_finite() { kw } else { stands_in() };
+            heard.add(if kw.is_finite() { kw } else { stands_in() }, kw.is_finite());
         }
-        if begun == 0 || known * KNOWN_OF.1 < begun * KNOWN_OF.0 { f64::NAN } else { sum }
+        heard.kw()
     }
 
     /// Forgets nodes of which neither a quarter nor an hour is known; `true` where none is left.
@@ -154,27 +149,25 @@ impl Feeder {
 impl Node {
     fn new(first: i64) -> Node {
         let series = Series::new(first);
-        Node { series, first, open: BTreeMap::new(), stood_in: BTreeMap::new() }
+        Node { series, first, open: Open::default(), stood_in: BTreeMap::new() }
     }
 
     fn advance(&mut self, next: i64, factor: &mut Factor) {
-        if let Some((quarter, _)) = self.open.first_key_value()
+        if let Some(quarter) = self.open.first()
             && self.series.short.is_empty()
         {
-            self.first = self.first.min(*quarter);
+            self.first = self.first.min(quarter);
         }
-        self.series.begin(self.first, next);
-        for quarter in self.series.short.end()..next {
-            let kw = self.open.remove(&quarter);
+        let Node { series, first, open, stood_in } = self;
+        open.flow_into(series, (*first, next), factor, |series, quarter, kw| {
             if kw.is_none() {
-                let yesterday = f64::from(self.series.short.at(quarter - DAY));
-                let hour = || self.series.hour_kw(quarter as u64 / 4);
+                let yesterday = f64::from(series.short.at(quarter - DAY));
+                let hour = || series.hour_kw(quarter as u64 / 4);
                 let known = Some(yesterday).filter(|kw| kw.is_finite()).or_else(hour);
-                self.stood_in.insert(quarter, known.unwrap_or(0.0));
+                stood_in.insert(quarter, known.unwrap_or(0.0));
             }
-            self.series.short.push(kw.unwrap_or(f64::NAN), factor);
-        }
-        self.open.clear();
+            kw.unwrap_or(f64::NAN)
+        });
         self.stood_in = self.stood_in.split_off(&(next - KEPT));
     }
 }

@@ -13,17 +13,22 @@
 //! # What is not learned from
 //!
 //! A quarter that is no power of this plant is missing, and what it draws itself while it stands
-//! still is nothing ([`forecast::plant::unit`]). A frozen reading is not told from a steady one: it
-//! moves what is said by as much as it is carried on.
+//! still is nothing ([`forecast::plant::unit`]). One that is frozen or an outlier
+//! ([`forecast::quality`]) is missing too, and the hour's forecast stands as after any silence. It
+//! takes two hours to know a reading that hangs; until then it is followed. Nothing, and rated
+//! power, are not judged: by night, in a calm and at the bound of an inverter power repeats by
+//! nature, and a plant that broke down gives nothing in the next hour.
 //!
 //! # Bounds
 //!
-//! 4 kB a plant, and the quarters that are not over or not taken in: [`KEPT`] at most.
+//! 4 kB a plant, up to 43 kB for what its quarters are judged by, and the quarters that are not over
+//! or not taken in, or set aside: [`KEPT`] at most.
 
 use std::collections::BTreeMap;
 
 use forecast::plant::unit::is_power;
 use forecast::plant::unit::without_own_use;
+use forecast::quality::Quality;
 use forecast::ridge::Factor;
 use forecast::short::KEPT;
 use forecast::short::QUARTER_MS;
@@ -36,6 +41,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::kernel::HourSaid;
+use super::open::Open;
 use super::series::Series;
 
 pub mod kernel;
@@ -49,8 +55,17 @@ struct Plant {
     rated_kw: Option<f64>,
 
     series: Series,
-    /// Quarters that are over and not yet in the series, in kW.
-    open: BTreeMap<i64, f64>,
+    /// Quarters that are over and not yet in the series.
+    open: Open,
+    #[serde(default = "quality")]
+    quality: Quality,
+    /// What was set aside, in kW.
+    #[serde(default)]
+    aside: BTreeMap<i64, f64>,
+}
+
+fn quality() -> Quality {
+    Quality::new(QUARTER_MS as i64)
 }
 
 /// The plants of a feeder. See [`self`].
@@ -65,8 +80,7 @@ fn counted(kw: f64, rated_kw: f64) -> f64 {
 impl Plants {
     /// What the table of assets says of a plant; `None`: it is none any more.
     pub fn list(&mut self, asset_id: &str, next: i64, rated_kw: Option<f64>) {
-        let new = || Plant { rated_kw, series: Series::new(next), open: BTreeMap::new() };
-        let plant = self.0.entry(asset_id.to_owned()).or_insert_with(new);
+        let plant = self.0.entry(asset_id.to_owned()).or_insert_with(|| Plant::new(next));
         plant.rated_kw = rated_kw;
         if let Some(rated_kw) = rated_kw {
             plant.series.short.bind(0.0, rated_kw);
@@ -79,12 +93,9 @@ impl Plants {
         let Some(rated_kw) = plant.rated_kw else { return };
         let kw = counted(kw, rated_kw);
         if !plant.series.short.is_empty() && quarter < plant.series.short.end() {
-            plant.series.short.restate(quarter, kw);
+            plant.restate(quarter, kw, rated_kw);
         } else {
-            plant.open.insert(quarter, kw);
-            while plant.open.len() > KEPT as usize {
-                plant.open.pop_first();
-            }
+            plant.open.hear(quarter, kw);
         }
     }
 
@@ -124,14 +135,51 @@ impl Plants {
     }
 }
 
+/// Whether a reading can be told from one that repeats by nature.
+fn is_judged(kw: f64, rated_kw: f64) -> bool {
+    kw != 0.0 && kw < rated_kw
+}
+
 impl Plant {
+    fn new(next: i64) -> Plant {
+        let (series, open, aside) = (Series::new(next), Open::default(), BTreeMap::new());
+        Plant { rated_kw: None, series, open, quality: quality(), aside }
+    }
+
     fn advance(&mut self, next: i64, factor: &mut Factor) {
-        let first = self.open.first_key_value().map_or(next, |(quarter, _)| *quarter);
-        self.series.begin(first, next);
-        for quarter in self.series.short.end()..next {
-            let kw = self.open.remove(&quarter).unwrap_or(f64::NAN);
-            self.series.short.push(kw, factor);
+        let first = self.open.first().unwrap_or(next);
+        let Plant { rated_kw, series, open, quality, aside } = self;
+        let rated_kw = rated_kw.unwrap_or(0.0);
+        open.flow_into(series, (first, next), factor, |_, quarter, kw| {
+            let Some(kw) = kw.filter(|kw| kw.is_finite()) else { return f64::NAN };
+            let judged = is_judged(kw, rated_kw);
+            if judged && !quality.observe(quarter * QUARTER_MS as i64, Some(kw)).learns() {
+                aside.insert(quarter, kw);
+                return f64::NAN;
+            }
+            kw
+        });
+        self.aside = self.aside.split_off(&(next - KEPT));
+    }
+
+    /// A quarter that the series has is otherwise now. One that is told again as it was set aside
+    /// stays so.
+    fn restate(&mut self, quarter: i64, kw: f64, rated_kw: f64) {
+        if self.aside.get(&quarter) == Some(&kw) {
+            return;
         }
-        self.open.clear();
+        self.aside.remove(&quarter);
+        let at_ms = |quarter: i64| quarter * QUARTER_MS as i64;
+        let short = &mut self.series.short;
+        let before = (short.end() - KEPT..quarter).rev();
+        let before = before.map(|quarter| (at_ms(quarter), f64::from(short.at(quarter))));
+        let before = before.filter(|(_, kw)| kw.is_finite() && is_judged(*kw, rated_kw));
+        let judged = kw.is_finite() && is_judged(kw, rated_kw);
+        if judged && !self.quality.judge_again(at_ms(quarter), kw, before).learns() {
+            self.aside.insert(quarter, kw);
+            short.restate(quarter, f64::NAN);
+        } else {
+            short.restate(quarter, kw);
+        }
     }
 }

@@ -51,10 +51,10 @@ impl ZoneKernel {
     /// Takes in what changed.
     fn learn(&mut self, at: Timestamp, changes: &[Change]) {
         for row in changes[0].gone::<FeederPlace>() {
-            self.zones.place(row.feeder_id, row.zone_id, false);
+            self.zones.place(row, false);
         }
         for row in changes[0].events::<FeederPlace>() {
-            self.zones.place(row.feeder_id, row.zone_id, true);
+            self.zones.place(row, true);
         }
         for row in changes[1].events::<WeatherHour>() {
             self.zones.hear(&row.feeder_id, &row.station_id, |weather| weather.see(at, &row));

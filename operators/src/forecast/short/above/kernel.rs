@@ -42,10 +42,10 @@ impl AboveKernel {
     /// Takes in where feeders lie, what is forecast of hours, and quarters that are over.
     fn learn(&mut self, at: Timestamp, changes: &[Change]) {
         for row in changes[0].gone::<FeederPlace>() {
-            self.above.place(row.feeder_id, row.zone_id, false);
+            self.above.place(row, false);
         }
         for row in changes[0].events::<FeederPlace>() {
-            self.above.place(row.feeder_id, row.zone_id, true);
+            self.above.place(row, true);
         }
         for row in HourSaid::near(at, &changes[1]) {
             self.above.expect(&row);

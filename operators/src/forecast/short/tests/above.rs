@@ -165,17 +165,21 @@ impl Town {
         of.map(|(feeder, _)| feeder).collect()
     }
 
-    /// The sum of a quarter, from all that came; none where less than four in five were heard.
+    /// The sum of a quarter, from all that came; none where less than four in five were heard, of
+    /// those that were ever heard before.
     fn sum(&self, zone: Option<&str>, quarter: i64) -> Option<f32> {
         let members = self.members(zone);
         let at = |feeder: &str, quarter: i64| self.sums.get(&(feeder.to_owned(), quarter));
         let known = members.iter().filter(|feeder| at(feeder, quarter).is_some()).count();
+        let until = |feeder: &String| (feeder.clone(), i64::MIN)..=(feeder.clone(), quarter);
+        let begun = |feeder: &&&String| self.sums.range(until(feeder)).next().is_some();
+        let begun = members.iter().filter(begun).count();
         let kw = |feeder: &String| {
             let heard = at(feeder, quarter).or_else(|| at(feeder, quarter - 96));
             heard.or_else(|| self.said.get(&(feeder.clone(), quarter))).copied().unwrap_or(0.0)
         };
         let sum: f64 = members.iter().map(|feeder| kw(feeder)).sum();
-        (5 * known >= 4 * members.len()).then_some(sum as f32)
+        (begun > 0 && 5 * known >= 4 * begun).then_some(sum as f32)
     }
 
     /// The series above feeders are what one who has all at hand sums.
@@ -262,6 +266,28 @@ fn medians_add_up_at_each_issue_and_series_are_what_came_5_feeders_4_days() {
     }
     let heard = town.sums.keys().filter(|(feeder, _)| feeder == "f1").count();
     assert_eq!(heard, 4 * 96 - 8, "it was silent");
+}
+
+#[test]
+fn a_feeder_that_is_forecast_and_was_never_heard_does_not_make_its_zone_unknown_3_days() {
+    let mut town = Town::new();
+    let mut rows = Vec::new();
+    for ends in NOW..NOW + 3 * 96 {
+        rows = town.end(ends, quarters(ends, &[2]));
+        town.check_sums(&rows);
+        town.check_series(ends);
+    }
+    for zone in [Some("z"), None] {
+        let heard = town.sum(zone, (NOW + 3 * 96 - 1) as i64);
+        assert!(heard.is_some_and(|kw| kw > 0.0), "{zone:?} {heard:?}");
+    }
+    // What hours promise is as wide on the first day; the bands are learned.
+    let first = Town::new().end(NOW, quarters(NOW, &[2]));
+    let band = |rows: &[ShortForecast]| {
+        let row = rows.iter().find(|row| row.scope == "zone" && row.subject_id == "z").unwrap();
+        row.p90_kw - row.p10_kw
+    };
+    assert_ne!(band(&first).to_bits(), band(&rows).to_bits());
 }
 
 #[test]

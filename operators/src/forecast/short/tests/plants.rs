@@ -193,6 +193,37 @@ fn a_plant_that_is_rated_otherwise_keeps_within_that() {
 }
 
 #[test]
+fn a_reading_that_hangs_is_followed_for_two_hours_and_then_set_aside() {
+    let (mut hung, mut silent) = (Roof::new(), Roof::new());
+    let from = NOW + 3 * 96 + 44;
+    hung.run(NOW, from);
+    silent.run(NOW, from);
+    for ends in from..from + 20 {
+        let kw = sunny(from);
+        let rows = hung.end(ends, &[quarter("p", ends, kw)]);
+        let followed = ends < from + 7;
+        assert_eq!(rows[0].saw.contains("last_quarter_kw=NULL"), !followed, "{ends}");
+        let told = followed.then(|| quarter("p", ends, kw));
+        let other = silent.end(ends, told.as_slice());
+        assert_eq!(rows, other, "what is set aside is missing");
+        // Told again, it stays aside.
+        let at = Timestamp((ends + 1) * QUARTER_MS).plus(5_000);
+        hung.step(at, &[], &[], &[quarter("p", ends, kw)]);
+    }
+}
+
+#[test]
+fn an_outlier_is_set_aside_and_night_is_not_frozen() {
+    let mut roof = Roof::new();
+    for ends in NOW..NOW + 16 * 96 {
+        let absurd = ends == NOW + 15 * 96 + 28;
+        let kw = if absurd { 4.9 } else { sunny(ends) * 0.4 };
+        let rows = roof.end(ends, &[quarter("p", ends, kw)]);
+        assert_eq!(rows[0].saw.contains("last_quarter_kw=NULL"), absurd, "{}", ends - NOW);
+    }
+}
+
+#[test]
 fn a_late_quarter_is_as_one_in_time_and_the_future_is_not_looked_at() {
     let (mut late, mut ideal) = (Roof::new(), Roof::new());
     for ends in NOW..NOW + 300 {
