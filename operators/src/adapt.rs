@@ -56,6 +56,13 @@ pub struct Subject<'a> {
     pub feeder_id: &'a str,
 }
 
+impl Subject<'_> {
+    /// The view that its hours are read from.
+    fn hours(&self) -> &'static str {
+        if self.scope == "plant" { "plant_hour" } else { "node_hour" }
+    }
+}
+
 /// The name that forecasts of a version carry.
 pub fn name(version: &Version) -> String {
     format!("{}-{}", version.model, version.number)
@@ -338,7 +345,7 @@ fn alarm_id(of: &str, subject: Subject<'_>, kind: &str, hour_at_ms: i64) -> Stri
 
 /// The alarms of these alerts. They are told once and not cleared: what follows is a review.
 pub fn alarms(subject: Subject<'_>, alerts: &[Alert]) -> Vec<Alarm> {
-    let hours = if subject.scope == "plant" { "plant_hour" } else { "node_hour" };
+    let hours = subject.hours();
     let alarm = |alert: &Alert| {
         let kind = match alert.kind {
             AlertKind::Bias => "bias",
@@ -394,7 +401,7 @@ pub fn doubts(subject: Subject<'_>, doubts: &[(i64, Verdict)]) -> Vec<Alarm> {
             value,
             limit_value,
             reason: format!("{kind}: {reason}; {learns}"),
-            saw: format!("node_hour@{} hour_at={}", subject.at.0, *hour as u64 * HOUR_MS),
+            saw: format!("{}@{} hour_at={}", subject.hours(), subject.at.0, *hour as u64 * HOUR_MS),
         })
     };
     doubts.iter().filter_map(alarm).collect()

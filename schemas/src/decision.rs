@@ -183,8 +183,8 @@ pub const BAD_DATA: &str = "bad-data";
 /// a bus or feeder, and not cleared.
 pub const FORECAST_DRIFT: &str = "forecast-drift";
 
-/// The kind of alarm about a measured load that a forecast does not learn from, or whose level
-/// moved.
+/// The kind of alarm about a measured load, or power of a plant, that a forecast does not learn
+/// from, or about a load whose level moved.
 pub const LOAD_DOUBTFUL: &str = "load-doubtful";
 
 /// The tables of decisions, in name order.

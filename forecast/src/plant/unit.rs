@@ -17,6 +17,7 @@ use crate::plant::Breadth;
 use crate::plant::explain::Parts;
 use crate::pv::Pv;
 use crate::quality::Quality;
+use crate::quality::Verdict;
 use crate::wind::Wind;
 
 /// Shares of the rated power beyond which a reading is no power of this plant: an inverter may be
@@ -56,6 +57,13 @@ pub struct Unit {
     behind: Behind,
     /// Readings that were set aside.
     aside: u64,
+    /// What the newest reading is.
+    #[serde(default = "missing")]
+    verdict: Verdict,
+}
+
+fn missing() -> Verdict {
+    Verdict::Missing
 }
 
 impl Unit {
@@ -74,12 +82,19 @@ impl Unit {
             quality: Quality::new(setup.step_ms),
             behind,
             aside: 0,
+            verdict: Verdict::Missing,
         }
     }
 
     /// How many readings were set aside.
     pub fn aside(&self) -> u64 {
         self.aside
+    }
+
+    /// What the newest reading is. One that is no power of this plant is an outlier: beyond its
+    /// limit from the middle of what is.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
     }
 
     /// What the forecast of each coming step is made of.
@@ -90,13 +105,14 @@ impl Unit {
         }
     }
 
-    /// Whether a reading is to be learned from.
-    fn learns(&mut self, value: f64) -> bool {
-        if !is_power(value, self.rated) {
-            return false;
+    /// Judges the next reading.
+    fn judge(&mut self, value: f64) -> Verdict {
+        if value.is_finite() && !is_power(value, self.rated) {
+            let (low, high) = (SHARE.start() * self.rated, SHARE.end() * self.rated);
+            let due = f64::midpoint(low, high);
+            return Verdict::Outlier { value, due, limit: high - due };
         }
-        let verdict = self.quality.observe(self.end * self.step_ms, Some(value));
-        verdict.learns()
+        self.quality.observe(self.end * self.step_ms, Some(value))
     }
 }
 
@@ -109,7 +125,8 @@ impl Model for Unit {
     }
 
     fn observe(&mut self, value: f64) {
-        let aside = value.is_finite() && !self.learns(value);
+        self.verdict = self.judge(value);
+        let aside = value.is_finite() && !self.verdict.learns();
         self.aside += u64::from(aside);
         let value = if aside { f64::NAN } else { without_own_use(value, self.rated) };
         self.end += 1;

@@ -24,8 +24,8 @@
 //!
 //! # What is not learned from
 //!
-//! Frozen and absurd readings are set aside by the model; a missing hour is missing. What is
-//! curtailed is not told from what the weather left out, unless it is constant for hours.
+//! Frozen and absurd readings are set aside by the model; a missing hour is missing. An alarm of
+//! kind `load-doubtful` says so of an hour that is new, once a run. What is curtailed is not told from what the weather left out, unless it is constant for hours.
 //!
 //! # Which model
 //!
@@ -37,8 +37,9 @@
 //! # What is told
 //!
 //! `model_versions` has each version that begins to answer or ceases to, and what came of an order
-//! (`model_orders` of scope `plant`: `hold`, `release`, `roll-back`). An alarm of kind
-//! `forecast-drift` says that a plant does not give what was said of it a day before.
+//! (`model_orders` of scope `plant`: `hold`, `release`, `roll-back`). A hold is `released` too when
+//! rated power or kind change. An alarm of kind `forecast-drift` says that a plant does not give
+//! what was said of it a day before.
 //!
 //! # Frontiers
 //!
@@ -76,7 +77,7 @@ pub struct PlantOutputs<'s> {
     pub forecasts: Rows<'s>,
     /// Rows of `model_versions`.
     pub versions: Rows<'s>,
-    /// Rows of `alarms`, of kind `forecast-drift`.
+    /// Rows of `alarms`, of kinds `forecast-drift` and `load-doubtful`.
     pub drift: Rows<'s>,
 }
 

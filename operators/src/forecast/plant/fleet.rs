@@ -118,6 +118,10 @@ impl Fleet {
         for (asset_id, plant) in &mut self.plants {
             let subject = Subject { at, scope: SCOPE, id: asset_id, feeder_id };
             alarms.extend(adapt::alarms(subject, &plant.take_alerts()));
+            alarms.extend(adapt::doubts(subject, &plant.take_doubts()));
+            if plant.take_let_go() {
+                told.extend(plant.version().map(|held| let_go(subject, held, &self.weather)));
+            }
             if let Some((before, version)) = plant.learn(&self.tape, &self.weather, &mut budget) {
                 told.extend(rows(subject, before.as_ref(), &version, &self.weather));
             }
@@ -269,6 +273,18 @@ fn rows(
         ..row(subject, before, weather)
     });
     ceased.into_iter().chain([begins]).collect()
+}
+
+/// What is told of a version that a person held, when its plant is another.
+fn let_go(subject: Subject<'_>, version: &Version, weather: &Weather) -> ModelVersion {
+    ModelVersion {
+        state: "released".to_owned(),
+        reason: format!("{}: who held it held another plant's", Why::Plant.words()),
+        features: String::new(),
+        parameters: String::new(),
+        saw: format!("assets@{}", subject.at.0),
+        ..row(subject, version, weather)
+    }
 }
 
 /// What is told of a version when it begins to answer.

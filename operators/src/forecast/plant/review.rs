@@ -29,9 +29,6 @@ use super::shape::Shape;
 use super::tape::Tape;
 use crate::forecast::weather::Weather;
 
-/// Versions that one can go back to, beside the one that answers.
-pub const VERSIONS_KEPT: usize = 4;
-
 /// A version that began to answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Version {

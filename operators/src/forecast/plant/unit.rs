@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
+use forecast::adaptive::VERSIONS_KEPT;
 use forecast::drift::Alert;
 use forecast::drift::AlertKind;
 use forecast::model::Kind;
@@ -21,6 +22,7 @@ use forecast::model::P90;
 use forecast::model::Said;
 use forecast::plant::unit::Unit;
 use forecast::plant::watch::PlantWatch;
+use forecast::quality::Verdict;
 use forecast::rewind::Past;
 use forecast::rewind::REACH;
 use forecast::rewind::Rewind;
@@ -31,7 +33,6 @@ use serde::Serialize;
 
 use super::review;
 use super::review::Duel;
-use super::review::VERSIONS_KEPT;
 use super::review::Version;
 use super::review::Why;
 use super::rule;
@@ -174,6 +175,15 @@ pub struct Plant {
     /// Whether a person holds on to the one that answers.
     #[serde(default)]
     held: bool,
+    /// Whether a hold was let go because the plant is another. Told within the step.
+    #[serde(skip)]
+    let_go: bool,
+    /// The newest hour that was set aside as it came, and why.
+    #[serde(default)]
+    aside: Option<(i64, Verdict)>,
+    /// What is in doubt, the first of a run. Told within the step.
+    #[serde(skip)]
+    doubts: Vec<(i64, Verdict)>,
     /// The hour from which on a review is due; 0 before one was set.
     #[serde(default)]
     due: u64,
@@ -207,6 +217,9 @@ impl Default for Plant {
             duel: None,
             versions: VecDeque::new(),
             held: false,
+            let_go: false,
+            aside: None,
+            doubts: Vec::new(),
             due: 0,
             tried: 0,
             asked: None,
@@ -313,10 +326,39 @@ impl Plant {
                 let heard = Heard { past: &self.past, tape, weather, quantities };
                 modelled.rewind.step(&heard, hour as i64 + 1);
             }
+            self.doubt(hour as i64);
             self.judge(hour.saturating_sub(JUDGED_AFTER_HOURS));
         }
         self.recent = self.recent.split_off(&present.saturating_sub(RECENT_HOURS));
         self.past.bound(PAST_HOURS as usize);
+    }
+
+    /// Notes an hour that the model that answers has set aside as it came. What is learned again
+    /// was judged when it was new.
+    fn doubt(&mut self, hour: i64) {
+        let model = self.model.as_ref().and_then(|modelled| modelled.rewind.model());
+        let Some(verdict) = model.map(Unit::verdict) else { return };
+        if verdict.learns() || verdict == Verdict::Missing {
+            return;
+        }
+        let kind = std::mem::discriminant(&verdict);
+        let goes_on = self.aside.is_some_and(|(before, verdict)| {
+            before + 1 == hour && std::mem::discriminant(&verdict) == kind
+        });
+        if !goes_on {
+            self.doubts.push((hour, verdict));
+        }
+        self.aside = Some((hour, verdict));
+    }
+
+    /// What is in doubt since this was last asked.
+    pub fn take_doubts(&mut self) -> Vec<(i64, Verdict)> {
+        std::mem::take(&mut self.doubts)
+    }
+
+    /// Whether a hold was let go since this was last asked, because the plant is another.
+    pub fn take_let_go(&mut self) -> bool {
+        std::mem::take(&mut self.let_go)
     }
 
     /// Holds what was said of an hour a day before against what it was.
@@ -363,7 +405,8 @@ impl Plant {
             let next = self.next.as_ref().map(|next| (next.shape.kind, next.shape.rated_kw));
             if next != Some(plant) {
                 // Who held the one that answers held another plant's.
-                (self.held, self.watch) = (false, None);
+                self.let_go |= std::mem::take(&mut self.held);
+                self.watch = None;
                 let before = Some(&now).filter(|now| now.kind == plant.0);
                 let shape = Shape::today(plant, &self.past, weather, present, before);
                 self.begin(shape, Why::Plant, weather);

@@ -1,7 +1,9 @@
 //! Models of plants that are watched, challenged, held and gone back from.
 
 use schemas::decision::Alarm;
+use schemas::decision::FORECAST_DRIFT;
 use schemas::decision::Forecast;
+use schemas::decision::LOAD_DOUBTFUL;
 use schemas::decision::ModelVersion;
 use schemas::event::ModelOrder;
 use schemas::relation::Relation;
@@ -90,6 +92,12 @@ struct Life {
     orders: Vec<(u64, &'static str)>,
     /// What the plant gives of what it should, at an hour.
     gives: fn(u64) -> f64,
+    /// What its telemetry says instead.
+    says: fn(u64) -> Option<f64>,
+    /// From which hour on it is rated at half.
+    halved: u64,
+    /// Whether an hour of each ten days is told again otherwise, a day late.
+    restated: bool,
     /// Whether it is saved and restored each seventeenth hour.
     restarts: bool,
 }
@@ -97,7 +105,17 @@ struct Life {
 impl Default for Life {
     fn default() -> Life {
         let (stations, orders) = (Vec::new(), Vec::new());
-        Life { past_days: 30, days: 10, stations, orders, gives: |_| 1.0, restarts: false }
+        Life {
+            past_days: 30,
+            days: 10,
+            stations,
+            orders,
+            gives: |_| 1.0,
+            says: |_| None,
+            halved: u64::MAX,
+            restated: false,
+            restarts: false,
+        }
     }
 }
 
@@ -125,7 +143,15 @@ impl Life {
             told.hours = history("p", self.past_days * 24, sunny);
         } else {
             let kw = sunny(present - 1) * (self.gives)(present - 1);
+            let kw = (self.says)(present - 1).unwrap_or(kw);
             told.hours = vec![plant_hour("p", present - 1, "measured", kw)];
+        }
+        if present == self.halved {
+            let (half, whole) = (asset("p", "pv", 0.5 * RATED_KW), asset("p", "pv", RATED_KW));
+            told.assets = vec![(half, 1), (whole, -1)];
+        }
+        if self.restated && present % 240 == 37 {
+            told.hours.push(plant_hour("p", present - 24, "measured", 0.5));
         }
         for station in &self.stations {
             if present == station.from {
@@ -290,10 +316,69 @@ fn a_plant_that_gives_nothing_is_alarmed_within_days_and_one_that_is_well_is_not
     assert_eq!(well.live().alarms, []);
     let none = |hour: u64| if hour < NOW + 12 * 24 { 1.0 } else { 0.0 };
     let said = Life { gives: none, ..well }.live();
-    let alarm = said.alarms.first().expect("it is told");
+    let drift = said.alarms.iter().find(|alarm| alarm.kind == FORECAST_DRIFT);
+    let alarm = drift.expect("it is told");
     assert_eq!((alarm.kind.as_str(), alarm.subject.as_str()), ("forecast-drift", "p"));
     assert!(alarm.alarm_id.starts_with("forecast-drift:plant:p:"), "{}", alarm.alarm_id);
     assert!(alarm.saw.starts_with("plant_hour@"), "{}", alarm.saw);
     let days = (alarm.tick_at.0 / HOUR_MS - NOW) as f64 / 24.0 - 12.0;
     assert!((0.0..6.0).contains(&days), "{days} days");
+}
+
+#[test]
+fn a_hold_is_let_go_aloud_when_the_plant_is_another() {
+    let life = Life { orders: vec![(NOW + 24, "hold")], halved: NOW + 60, ..Life::default() };
+    let said = life.live();
+    let row = said.versions.iter().find(|row| row.state == "released").expect("it is told");
+    assert_eq!((row.subject_id.as_str(), row.version), ("p", 1));
+    let reason = "the rated power or the kind is another: who held it held another plant's";
+    assert_eq!(row.reason, reason);
+    let states = [
+        "pv-ridge-1 promoted",
+        "pv-ridge-1 held",
+        "pv-ridge-1 released",
+        "pv-ridge-1 retired",
+        "pv-ridge-2 promoted",
+    ];
+    assert_eq!(said.states(), states);
+    // One that nobody held is not released.
+    let free = Life { orders: Vec::new(), ..life }.live();
+    assert!(free.versions.iter().all(|row| row.state != "released"), "{:?}", free.states());
+}
+
+/// An inverter that hangs at 2.5 kW from the second noon on for a day, and says 9 MW at an hour.
+fn odd(hour: u64) -> Option<f64> {
+    match hour.saturating_sub(NOW) {
+        36..60 => Some(2.5),
+        108 => Some(9_000.0),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_a_plant_sets_aside_is_told_once_and_not_when_it_is_learned_again() {
+    let life = Life { past_days: 40, says: odd, ..Life::default() };
+    let doubtful = |said: Said| -> Vec<Alarm> {
+        said.alarms.into_iter().filter(|alarm| alarm.kind == LOAD_DOUBTFUL).collect()
+    };
+    let told = doubtful(life.live());
+    let words = ["frozen: 2.500 kW for", "outlier: 9000.000 kW where 2.500 were due"];
+    assert_eq!(told.len(), words.len(), "{told:#?}");
+    for (alarm, words) in told.iter().zip(words) {
+        assert!(alarm.reason.starts_with(words), "{alarm:?}");
+        assert!(alarm.alarm_id.starts_with("load-doubtful:plant:p:"), "{alarm:?}");
+    }
+    let saw = format!("plant_hour@{} hour_at={}", (NOW + 109) * HOUR_MS, (NOW + 108) * HOUR_MS);
+    assert_eq!(told[1].saw, saw);
+    // The past is learned again for weather that comes, on the way back, after what is corrected
+    // and after restarts.
+    let stations = vec![Station { id: "s", off: (0.1, 0.1), from: NOW + 50, until: u64::MAX }];
+    let orders = vec![(NOW + 5 * 24, "roll-back")];
+    let life = Life { stations, orders, restated: true, restarts: true, ..life };
+    let again = life.live();
+    assert!(again.states().contains(&"pv-ridge-3 promoted".to_owned()), "{:?}", again.states());
+    let ids = |alarms: &[Alarm]| -> Vec<String> {
+        alarms.iter().map(|alarm| alarm.alarm_id.clone()).collect()
+    };
+    assert_eq!(ids(&doubtful(again)), ids(&told));
 }
