@@ -25,7 +25,8 @@
 //! # What is not learned from
 //!
 //! Frozen and absurd readings are set aside by the model; a missing hour is missing. An alarm of
-//! kind `load-doubtful` says so of an hour that is new, once a run. What is curtailed is not told from what the weather left out, unless it is constant for hours.
+//! kind `load-doubtful` says so of an hour that is new, once a run. What is curtailed is not told
+//! from what the weather left out, unless it is constant for hours.
 //!
 //! # Which model
 //!

@@ -21,8 +21,8 @@
 //!
 //! # Bounds
 //!
-//! 4 kB a plant, up to 43 kB for what its quarters are judged by, and the quarters that are not over
-//! or not taken in, or set aside: [`KEPT`] at most.
+//! 4 kB a plant, up to 43 kB for what its quarters are judged by, and the quarters that are not
+//! over or not taken in, or set aside: [`KEPT`] at most.
 
 use std::collections::BTreeMap;
 
