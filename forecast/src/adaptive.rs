@@ -268,8 +268,8 @@ impl Adaptive {
 
     /// Goes back to the version before, and holds on to it; `false` where there is none. The one
     /// that is left is no version to go back to any more: twice is two versions back. By
-    /// [`Policy::beside`] it is made ready beside, in the place of a review that is under way, until
-    /// the next reading or [`Adaptive::turn_back`].
+    /// [`Policy::beside`] it is made ready beside, in the place of a review that is under way,
+    /// until the next reading or [`Adaptive::turn_back`].
     pub fn roll_back(&mut self) -> bool {
         let steps = self.going_back + 1;
         let Some(before) = self.versions.iter().rev().nth(steps).cloned() else { return false };

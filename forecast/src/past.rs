@@ -216,8 +216,10 @@ impl Past {
     pub fn know(&mut self, quantity: usize, index: i64, value: f32) -> bool {
         let day = self.day;
         let weather = &mut self.weather[quantity];
-        if index >= weather.values.first() {
-            weather.begin = weather.begin.min(index);
+        let first = weather.values.first();
+        if index >= first {
+            // Of the series' first day the first word is as good as one of its own.
+            weather.begin = weather.begin.min(if index <= first + day { first } else { index });
         }
         while weather.values.end() < index {
             let end = weather.values.end();
@@ -302,5 +304,23 @@ impl Past {
             let first = weather.values.first();
             weather.smooth.iter_mut().for_each(|track| track.forget_before(first));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The weather of the first step, where the first word is of this one.
+    fn first_of(index: i64) -> f32 {
+        let mut past = Past::new(100, 24, 1);
+        past.know(0, index, 5.0);
+        past.weather[0].at(100, 24)
+    }
+
+    #[test]
+    fn weather_that_begins_within_a_day_was_so_before_and_later_weather_is_not_known_before() {
+        assert_eq!((first_of(100), first_of(101), first_of(124)), (5.0, 5.0, 5.0));
+        assert!(first_of(125).is_nan());
     }
 }

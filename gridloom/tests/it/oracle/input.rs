@@ -10,6 +10,7 @@ use arrow::array::RecordBatch;
 use schemas::catalog::Catalog;
 use schemas::decision::Action;
 use schemas::decision::Forecast;
+use schemas::decision::ShortForecast;
 use schemas::event::AssetTelemetry;
 use schemas::event::MeterReading;
 use schemas::event::Price;
@@ -73,6 +74,7 @@ pub(crate) fn input(seed: u64, ticks: u64) -> Vec<(u64, Vec<Change>)> {
         changes.push(weather_ahead(&mut random, tick));
         changes.push(forecasts(&mut random, tick));
         changes.push(actions(&mut random, tick));
+        changes.push(short_forecasts(&mut Random(seed ^ tick), tick));
         changes.retain(|(_, rows, _)| rows.num_rows() > 0);
         input.push((tick, changes));
     }
@@ -419,6 +421,32 @@ fn prices(random: &mut Random, tick: u64) -> Change {
         }
     }
     change(prices)
+}
+
+/// Of a quarter that is over or under way; a feeder and a plant beside each bus.
+fn short_forecasts(random: &mut Random, tick: u64) -> Change {
+    const QUARTER_MS: u64 = HOUR_MS / 4;
+    let target = tick / QUARTER_MS * QUARTER_MS - random.below(4) * QUARTER_MS;
+    let said = ShortForecast {
+        scope: "node".to_owned(),
+        subject_id: format!("bus-{}", random.below(4)),
+        feeder_id: "feeder-0".to_owned(),
+        issued_at: Timestamp(tick),
+        target_at: Timestamp(target),
+        p10_kw: -400_000.0,
+        p50_kw: random.kw(),
+        p90_kw: 400_000.0,
+        model_version: "test".to_owned(),
+        saw: String::new(),
+    };
+    let beside = [("feeder", "feeder-0"), ("zone", "zone-1"), ("plant", "battery-2")];
+    let other = |(scope, id): (&str, &str)| ShortForecast {
+        scope: scope.to_owned(),
+        subject_id: id.to_owned(),
+        ..said.clone()
+    };
+    let others = beside.map(other);
+    change([said].into_iter().chain(others).collect())
 }
 
 fn forecasts(random: &mut Random, tick: u64) -> Change {
