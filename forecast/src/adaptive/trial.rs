@@ -109,7 +109,7 @@ impl Case {
             Question::Review { why, always } => self.review(&why, always, &mut outcome),
             Question::Trees => self.trees(&mut outcome),
             Question::Moved { ratio } => self.moved(ratio, &mut outcome),
-            Question::Back { to } => self.back(*to, &mut outcome),
+            Question::Back { to } => self.back(&to, &mut outcome),
         }
         outcome
     }
@@ -175,7 +175,7 @@ impl Case {
         self.promote(winner, version, outcome);
     }
 
-    fn back(&mut self, to: Version, outcome: &mut Outcome) {
+    fn back(&mut self, to: &Version, outcome: &mut Outcome) {
         let winner = Contestant::run(&self.setup, to.structure.clone(), &self.memory);
         let reason = format!("rolled back to version {}", to.number);
         let version = Version::of(&self.memory.history, &to.structure, reason);

@@ -209,6 +209,7 @@ impl Plant {
 }
 
 /// So many alerts at most over the whole file.
+#[expect(clippy::print_stdout, reason = "the figures are asked for with --nocapture")]
 #[track_caller]
 fn check_quiet(name: &str, plant: Option<Plant>, alerts_max: usize) {
     let Some(plant) = plant else { return };
@@ -243,6 +244,7 @@ fn roofs_are_alarmed_once_a_year_at_most_in_a_year() {
 }
 
 /// So many of eight breaks are told within so many days.
+#[expect(clippy::print_stdout, reason = "the figures are asked for with --nocapture")]
 #[track_caller]
 fn check_told(
     name: &str,

@@ -38,6 +38,7 @@ use schemas::catalog::Catalog;
 use schemas::catalog::RelationKind;
 use schemas::decision::Action;
 use schemas::decision::Forecast;
+use schemas::decision::ShortForecast;
 use schemas::plan::Expiry;
 use schemas::plan::OnError;
 use schemas::plan::ViewPlan;
@@ -78,6 +79,7 @@ pub(crate) fn maintained(
     let decisions = [
         (Action::NAME.to_owned(), Action::schema()),
         (Forecast::NAME.to_owned(), Forecast::schema()),
+        (ShortForecast::NAME.to_owned(), ShortForecast::schema()),
     ];
     flow.inputs.extend(decisions);
     let store = Views::new(&flow.views).map_err(|error| format!("{error:?}"))?;

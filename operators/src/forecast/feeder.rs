@@ -299,7 +299,7 @@ impl Feeder {
         for (bus, meters) in &mut self.meters {
             let usual = |hour| !self.annotations.touch(bus, hour);
             meters.advance(present, place, (&self.weather, &said), holidays, usual);
-            place += meters.len();
+            place += meters.count();
         }
         for (bus, node) in &mut self.nodes {
             let meters = self.meters.get(bus);

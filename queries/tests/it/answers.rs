@@ -221,11 +221,11 @@ fn check_shared(assets: &[Asset], after_s: u64, expected: &[&str]) {
     let (mut tables, now) = (grid(START), START.plus(after_s * 1_000));
     tables.insert("assets".to_owned(), Rows::of(Asset::to_batch(assets)));
     for plan in crate::shipped::plans() {
-        let rows = batch::query(&tables, &plan.sql, now).unwrap();
+        let rows = batch::query(&tables, &plan.sql, now).expect("a view that ships");
         tables.insert(plan.name.clone(), Rows { schema: rows.schema(), batches: vec![rows] });
     }
     let sql = "SELECT meter_id FROM shared_meter_hour ORDER BY 1";
-    let answer = table::ask(&tables, &BTreeMap::new(), sql, now).unwrap();
+    let answer = table::ask(&tables, &BTreeMap::new(), sql, now).expect("it is asked");
     let found: Vec<&str> = answer
         .batches
         .iter()
