@@ -46,6 +46,7 @@ use schemas::audit::Kind;
 use schemas::catalog::Catalog;
 use schemas::decision::Action;
 use schemas::decision::Forecast;
+use schemas::decision::ShortForecast;
 use schemas::event::Setpoint;
 use schemas::relation::Relation;
 use schemas::time::Timestamp;
@@ -355,6 +356,7 @@ fn said(audit: &Path) -> Vec<Change> {
         log::read_kind(audit, kind).unwrap().map(|batch| row(batch.unwrap())).collect()
     };
     let mut all = rows(Kind::Forecast, Forecast::NAME, Forecast::schema());
+    all.extend(rows(Kind::ShortForecast, ShortForecast::NAME, ShortForecast::schema()));
     all.extend(rows(Kind::Action, Action::NAME, Action::schema()));
     all
 }
