@@ -1,9 +1,6 @@
 //! A measured roof and four measured turbines by quarters, as an instance would forecast them,
 //! beside what that is made of. `GRIDLOOM_DATA` says where the files are.
 
-use std::path::Path;
-use std::path::PathBuf;
-
 use forecast::short::LEADS;
 use forecast::short::QUARTER_MS;
 use forecast::short::quarters;
@@ -24,6 +21,7 @@ use super::plants::quarter;
 use crate::forecast::plant::PlantKernel;
 use crate::forecast::short::PlantQuarterKernel;
 use crate::forecast::short::kernel::HourSaid;
+use crate::forecast::tests::data::table;
 use crate::kernel::Kernel;
 use crate::settings::Settings;
 
@@ -39,24 +37,6 @@ struct Plants {
     kw: Vec<Vec<f64>>,
     /// Temperature and radiation by quarter, as they were, told as forecast; none where empty.
     sky: Vec<[f64; 2]>,
-}
-
-/// The columns of a file of the data that may not be bundled.
-fn table(file: &str) -> Option<impl Fn(&str) -> Vec<f64>> {
-    let folder = std::env::var_os("GRIDLOOM_DATA").map(PathBuf::from);
-    let folder =
-        folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
-    let Ok(text) = std::fs::read_to_string(folder.join("forecast").join(file)) else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{file} is absent");
-        println!("NOT TESTED: {file} is absent; GRIDLOOM_DATA names the folder with forecast/");
-        return None;
-    };
-    Some(move |name: &str| {
-        let mut lines = text.lines();
-        let at = lines.next().unwrap().split(',').position(|found| found == name).unwrap();
-        let cell = |line: &str| line.split(',').nth(at).unwrap().parse().unwrap_or(f64::NAN);
-        lines.map(cell).collect()
-    })
 }
 
 /// NREL's roof in Golden; the first row is 1 July 2016, 07:00 UTC.
